@@ -1,0 +1,67 @@
+"""Reads a reply as an answer of a given kind and says when two replies agree. Knows which reader
+serves which kind; each reader knows its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from emafusion.answers import (
+    choice,
+    dates,
+    expression,
+    literal,
+    number,
+    phrase,
+    source,
+    structured,
+)
+from emafusion.answers.kinds import LONGEST, Extracted, Kind
+
+_READERS: Final[Mapping[Kind, Callable[[str], Extracted | None]]] = MappingProxyType(
+    {
+        "choice": choice.extract,
+        "number": number.extract,
+        "expression": expression.extract,
+        "literal": literal.extract,
+        "json": structured.extract,
+        "code": source.extract,
+        "text": phrase.extract,
+        "date": dates.extract,
+    }
+)
+_PASSES: Final = 6
+
+
+def extract(text: str, kind: Kind) -> Extracted | None:
+    """The answer a reply gives, or ``None`` when it gives none of that kind.
+
+    Total: any string is accepted. The key is settled: reading it again gives it again, so keys
+    and replies can be mixed freely. Only the first 100,000 characters are read.
+    """
+    reader = _READERS[kind]
+    first = reader(text[:LONGEST])
+    if first is None or first.key == text:
+        return first
+    reached = first.key
+    for _ in range(_PASSES):
+        again = reader(reached)
+        if again is None:
+            return None
+        if again.key == reached:
+            return Extracted(kind=kind, span=first.span, key=reached)
+        reached = again.key
+    return None
+
+
+def canonical(text: str, kind: Kind) -> str | None:
+    """The hashable key of the answer a reply gives, or ``None`` when it gives none."""
+    found = extract(text, kind)
+    return None if found is None else found.key
+
+
+def equivalent(a: str, b: str, kind: Kind) -> bool:
+    """Whether two replies give the same answer; two replies without one never agree."""
+    key = canonical(a, kind)
+    return key is not None and key == canonical(b, kind)

@@ -1,0 +1,36 @@
+"""How many tokens a prompt may take, before anyone counts them.
+
+A bound for limits and context windows, not a bill: bills use the upstream's own count. It errs on
+the high side on purpose, so that a request we let through is not refused upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from emafusion.types import Message, content_text
+
+ASCII_PER_TOKEN = 3.0
+OTHER_PER_TOKEN = 0.8
+PER_MESSAGE = 8
+IMAGE_TOKENS = 1200
+
+
+def count(text: str) -> int:
+    """An upper estimate of the tokens in `text`; English prose has about 4.3 characters a token."""
+    plain = len(text) if text.isascii() else sum(char < "\x80" for char in text)
+    return int(plain / ASCII_PER_TOKEN + (len(text) - plain) / OTHER_PER_TOKEN) + 1
+
+
+def count_messages(messages: Iterable[Message]) -> int:
+    """An upper estimate of the tokens of a chat, its template's marks and its images included."""
+    total = 0
+    for message in messages:
+        total += PER_MESSAGE + count(content_text(message))
+        content = message.get("content")
+        if isinstance(content, (list, tuple)):
+            pictures = (part for part in content if isinstance(part, dict) and "image_url" in part)
+            total += IMAGE_TOKENS * sum(1 for _ in pictures)
+        if message.get("tool_calls"):
+            total += count(str(message["tool_calls"]))
+    return total

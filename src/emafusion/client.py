@@ -1,0 +1,164 @@
+"""The engine for people: a question in, an answer out, asynchronously or not.
+
+Knows how a call with keyword arguments becomes a request. Everything else is the engine's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from typing import TypedDict, TypeVar, Unpack
+
+import msgspec
+
+from emafusion.engine import Engine
+from emafusion.errors import RequestError
+from emafusion.types import Answer, Arrangement, Chunk, Knobs, Message, Outcome, Request
+
+T = TypeVar("T")
+
+
+class Options(TypedDict, total=False):
+    """The knobs of one call; see :class:`~emafusion.types.Knobs`."""
+
+    prefer: float
+    max_cost_usd: float
+    max_latency_s: float
+    models: Sequence[str]
+    arrangement: Arrangement
+    private: bool
+    params: Mapping[str, object]
+
+
+class Client:
+    """Asks an engine.
+
+    Parameters
+    ----------
+    engine : Engine
+        What :func:`emafusion.load` built.
+
+    Examples
+    --------
+    >>> answer = client.answer_sync("What is the capital of Australia?", prefer=0.7)
+    >>> answer.text, answer.model, answer.cost_usd
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    async def answer(self, messages: str | Sequence[Message], **options: Unpack[Options]) -> Answer:
+        """Answer `messages`, a question or a chat.
+
+        Raises
+        ------
+        RequestError
+            A knob or the messages are malformed, or no model may or can answer them.
+        BudgetError, ProviderError, StoreError
+            As :meth:`emafusion.engine.Engine.serve`.
+        """
+        return await self.engine.serve(request(messages, **options))
+
+    def stream(
+        self, messages: str | Sequence[Message], **options: Unpack[Options]
+    ) -> AsyncIterator[Chunk | Answer]:
+        """Chunks as they come, and last the whole :class:`~emafusion.types.Answer`."""
+        return self.engine.stream(request(messages, **options))
+
+    def answer_sync(self, messages: str | Sequence[Message], **options: Unpack[Options]) -> Answer:
+        """:meth:`answer` for code that is not asynchronous; callable from any thread."""
+        return self._wait(self.answer(messages, **options))
+
+    async def find(self, decision_id: str) -> Outcome | None:
+        """The record of an earlier decision, or ``None``."""
+        return await self.engine.stages.recorder.find(decision_id)
+
+    async def aclose(self) -> None:
+        """Finish what is pending and give everything back."""
+        await self.engine.aclose()
+
+    def close(self) -> None:
+        """:meth:`aclose` for code that is not asynchronous."""
+        self._wait(self.aclose())
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _wait(self, work: Coroutine[object, object, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._running()).result()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        """One loop in one thread for all synchronous calls, so connections stay pooled."""
+        with self._lock:
+            if self._loop is None:
+                loop = asyncio.new_event_loop()
+                threading.Thread(target=_run, args=(loop,), name="emafusion", daemon=True).start()
+                self._loop = loop
+            return self._loop
+
+
+def request(messages: str | Sequence[Message], **options: Unpack[Options]) -> Request:
+    """A request with a fresh identifier; raises :class:`RequestError` for a malformed one."""
+    if isinstance(messages, str):
+        messages = ({"role": "user", "content": messages},)
+    settings = dict(options)
+    params = settings.pop("params", {})
+    unknown = settings.keys() - set(Knobs.__struct_fields__)
+    if unknown:
+        names = ", ".join(Knobs.__struct_fields__)
+        raise RequestError(f"unknown knob {min(unknown)!r}; the knobs are {names}", min(unknown))
+    try:
+        knobs = msgspec.convert(settings, Knobs)
+    except msgspec.ValidationError as wrong:
+        raise RequestError(f"a knob has a wrong value: {wrong}") from wrong
+    if not isinstance(params, Mapping):
+        raise RequestError("params must be a mapping of the protocol's own fields", "params")
+    return Request(id=identifier(), messages=checked(messages), params=params, knobs=knobs)
+
+
+def checked(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """`messages`, once they are known to be a chat; raises :class:`RequestError`."""
+    if not messages:
+        raise RequestError("messages is empty; give at least one user message", "messages")
+    for place, message in enumerate(messages):
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+            raise RequestError(f"messages[{place}] needs a role and a content", "messages")
+        content = message.get("content")
+        if content is None and not message.get("tool_calls"):
+            raise RequestError(f"messages[{place}] has no content", "messages")
+        if content is not None and not isinstance(content, (str, list, tuple)):
+            raise RequestError(
+                f"messages[{place}].content must be a string or a list of parts", "messages"
+            )
+    found = tuple(messages)
+    if not any(str(message.get("content") or "").strip() for message in found):
+        raise RequestError("every message is empty; ask something", "messages")
+    return found
+
+
+def identifier() -> str:
+    """A decision's identifier: 96 random bits."""
+    return f"dec_{secrets.token_hex(12)}"
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    loop.close()

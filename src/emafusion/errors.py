@@ -1,0 +1,151 @@
+"""Every error emafusion raises, as one tree.
+
+A message says what was wrong and what to do about it; identifiers are shown with ``!r``.
+What a user may see is the message alone: no error here carries a key, a prompt or an answer.
+
+::
+
+    EmafusionError
+    ├── ConfigError            a setting is unknown, mistyped, or names what is not there
+    │   └── MissingExtraError  names the ``pip install`` that is needed
+    ├── RequestError           the caller's request cannot be served as it stands (HTTP 400)
+    │   ├── UnknownModelError  no model of that name in the catalog (HTTP 404)
+    │   ├── ContextTooLongError  the prompt fits no permitted model's context window
+    │   └── NoModelError       the limits, capabilities and clearance leave no model
+    ├── BudgetError            the call would spend more than the request's limit (HTTP 402)
+    ├── ProviderError          a model could not answer (HTTP 502)
+    │   ├── AuthenticationError   the upstream refused our key
+    │   ├── RateLimitedError      the upstream asked us to slow down; carries ``retry_after_s``
+    │   ├── DeadlineError         no answer before the deadline (HTTP 504)
+    │   ├── UnavailableError      refused, reset, closed early, or a 5xx
+    │   ├── BadResponseError      it answered, but not in its own protocol
+    │   └── RejectedError         it understood the request and refused it (4xx)
+    ├── StoreError             the record could not be written or read
+    ├── ArtefactError          a fitted policy's folder is missing, damaged or of another version
+    └── DataError              a file of queries, outcomes or questions is malformed
+"""
+
+from __future__ import annotations
+
+
+class EmafusionError(Exception):
+    """The root: catch this to catch everything emafusion raises on purpose."""
+
+
+class ConfigError(EmafusionError):
+    """A setting is unknown, of the wrong type, or names something that does not exist."""
+
+
+class MissingExtraError(ConfigError):
+    """An optional dependency is not installed.
+
+    Parameters
+    ----------
+    package : str
+        The module that could not be imported.
+    extra : str
+        The extra that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package!r} is not installed; run: pip install 'emafusion[{extra}]'",
+        )
+        self.package = package
+        self.extra = extra
+
+
+class RequestError(EmafusionError):
+    """The request cannot be served as it stands.
+
+    Parameters
+    ----------
+    message : str
+        What was wrong and what to do.
+    param : str, optional
+        The field at fault, as the OpenAI error shape's ``param``.
+    """
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class UnknownModelError(RequestError):
+    """No model of that name is in the catalog."""
+
+
+class ContextTooLongError(RequestError):
+    """The prompt and the room for its answer exceed every permitted model's context window."""
+
+
+class NoModelError(RequestError):
+    """Limits, capabilities and clearance together leave no model to ask."""
+
+
+class BudgetError(EmafusionError):
+    """A call was not made because it could exceed the request's spending limit."""
+
+
+class ProviderError(EmafusionError):
+    """A model could not answer.
+
+    Parameters
+    ----------
+    message : str
+        What happened, without the upstream's own text where that may hold secrets.
+    model : str
+        The catalog name of the model that was asked.
+    """
+
+    def __init__(self, message: str, model: str) -> None:
+        super().__init__(message)
+        self.model = model
+
+
+class AuthenticationError(ProviderError):
+    """The upstream refused our credentials (401 or 403)."""
+
+
+class RateLimitedError(ProviderError):
+    """The upstream is limiting us (429).
+
+    Parameters
+    ----------
+    message, model
+        As :class:`ProviderError`.
+    retry_after_s : float, optional
+        Seconds the upstream asked us to wait.
+    """
+
+    def __init__(self, message: str, model: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, model)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineError(ProviderError):
+    """No complete answer came before the call's deadline."""
+
+
+class UnavailableError(ProviderError):
+    """The upstream could not be reached, closed early, or answered 5xx."""
+
+
+class BadResponseError(ProviderError):
+    """The upstream answered something that is not its own protocol."""
+
+
+class RejectedError(ProviderError):
+    """The upstream understood the request and refused it (a 4xx other than 401, 403, 429)."""
+
+
+class StoreError(EmafusionError):
+    """A record could not be written or read."""
+
+
+class ArtefactError(EmafusionError):
+    """A fitted policy's folder is missing, damaged or of another version."""
+
+
+class DataError(EmafusionError):
+    """A file of queries, outcomes or questions is malformed."""

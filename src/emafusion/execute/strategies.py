@@ -1,0 +1,64 @@
+"""The arrangements, carried out: single, cascade, fusion.
+
+A strategy is a coroutine over a :class:`~emafusion.execute.trial.Trial`. It returns the name of the
+model whose answer would end the request, which may then be streamed, or ``None`` when the drafts it
+gathered already hold the answer.
+"""
+
+from __future__ import annotations
+
+from emafusion.execute.trial import Trial
+from emafusion.types import Cascade, Fusion, Single, Tier
+
+
+async def single(plan: Single) -> str:
+    """Ask one model, and nobody else."""
+    return plan.model
+
+
+async def cascade(plan: Cascade, trial: Trial) -> str | None:
+    """Ask tier after tier until the confidence suffices (DESIGN §2.3; FrugalGPT, §3).
+
+    Tier k+1 is never asked once tier k was accepted. A last tier of one model is not judged here:
+    its answer ends the request.
+    """
+    *early, last = plan.tiers
+    for trial.tier, tier in enumerate(early):
+        await trial.question(tier.models)
+        if await _confidence(trial, tier) >= tier.accept:
+            return None
+    trial.tier = len(early)
+    return await _end(last.models, trial)
+
+
+async def fusion(plan: Fusion, trial: Trial) -> str | None:
+    """Ask the whole panel together (DESIGN §2.5); how its drafts combine is decided after."""
+    return await _end(plan.panel, trial)
+
+
+async def carry_out(trial: Trial) -> str | None:
+    """Carry the trial's plan out as its arrangement demands."""
+    match trial.ask.plan.arrangement:
+        case Single() as plan:
+            return await single(plan)
+        case Cascade() as plan:
+            return await cascade(plan, trial)
+        case Fusion() as plan:
+            return await fusion(plan, trial)
+
+
+async def _end(models: tuple[str, ...], trial: Trial) -> str | None:
+    if len(models) == 1:
+        return models[0]
+    await trial.question(models)
+    return None
+
+
+async def _confidence(trial: Trial, tier: Tier) -> float:
+    """P(right) of the best draft so far; a model judge is asked only where it could decide."""
+    if not trial.drafts:
+        return 0.0
+    confidence = (await trial.assess()).confidence
+    if tier.judge is None or abs(confidence - tier.accept) > tier.band:
+        return confidence
+    return (await trial.assess(tier.judge)).confidence

@@ -1,0 +1,101 @@
+"""What one request has gathered so far: drafts, and how far they are trusted.
+
+Strategies work on a trial alone: they ask, they look at the confidence, they end. A trial knows
+how to ask several models at once and live with failures; it does not know which to ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from emafusion.errors import BudgetError, EmafusionError, ProviderError
+from emafusion.protocols import Panel, Port
+from emafusion.types import Assessment, Draft, Forecast, Message, Plan, Request
+
+VARIED = 0.8
+"""Temperature of the second and later samples of one model in one panel."""
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """What is asked, what was expected of each model, and the plan made of it."""
+
+    request: Request
+    forecast: Forecast
+    plan: Plan
+
+
+class Trial:
+    """The drafts of one request and their assessment.
+
+    Parameters
+    ----------
+    ask : Ask
+        The request, its forecast and its plan.
+    port : Port
+        How models are asked.
+    panel : Panel
+        How drafts are judged.
+    """
+
+    def __init__(self, ask: Ask, *, port: Port, panel: Panel) -> None:
+        self.ask = ask
+        self.drafts: list[Draft] = []
+        self.tier = 0
+        self.failures: list[EmafusionError] = []
+        self._port = port
+        self._panel = panel
+        self._assessed: dict[tuple[int, str | None], Assessment] = {}
+
+    @property
+    def params(self) -> Mapping[str, object]:
+        """The caller's parameters, less what only a stream uses."""
+        unwanted = ("stream", "stream_options")
+        return {name: v for name, v in self.ask.request.params.items() if name not in unwanted}
+
+    async def question(self, models: Sequence[str]) -> None:
+        """Ask `models` together and keep every draft that comes; failures are kept aside."""
+        asked: dict[str, int] = {}
+        calls = []
+        for model in models:
+            calls.append(self._sample(model, asked.get(model, 0)))
+            asked[model] = asked.get(model, 0) + 1
+        for result in await asyncio.gather(*calls):
+            if isinstance(result, Draft):
+                self.drafts.append(result)
+            else:
+                self.failures.append(result)
+
+    async def question_until_answered(self, models: Sequence[str]) -> bool:
+        """Ask `models` one after another until one answers; whether one did."""
+        for model in models:
+            before = len(self.drafts)
+            await self.question([model])
+            if len(self.drafts) > before:
+                return True
+        return False
+
+    async def assess(self, judge: str | None = None) -> Assessment:
+        """All drafts so far, judged; `judge` names a model whose opinion is asked too."""
+        key = (len(self.drafts), judge)
+        if key not in self._assessed:
+            self._assessed[key] = await self._panel.assess(
+                self.ask.request, self.ask.forecast, self.drafts, port=self._port, judge=judge
+            )
+        return self._assessed[key]
+
+    @property
+    def latest(self) -> Assessment | None:
+        """The last assessment made of the drafts as they stand, the best informed one first."""
+        found = [a for (count, _), a in self._assessed.items() if count == len(self.drafts)]
+        return found[-1] if found else None
+
+    async def _sample(self, model: str, nth: int) -> Draft | EmafusionError:
+        params = {**self.params, "temperature": VARIED} if nth else self.params
+        messages: Sequence[Message] = self.ask.request.messages
+        try:
+            return await self._port.complete(model, messages, purpose="draft", params=params)
+        except (ProviderError, BudgetError) as failure:
+            return failure

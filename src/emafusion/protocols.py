@@ -1,0 +1,173 @@
+"""One small Protocol for each part that can be exchanged: what a stage must do, never how.
+
+:mod:`emafusion.engine` knows the stages by these alone, and hands a stage that needs a language
+model a :class:`Port`, so no stage knows providers, prices or clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from emafusion.types import (
+    Assessment,
+    Call,
+    Chunk,
+    Clearance,
+    Completion,
+    Draft,
+    Forecast,
+    Labels,
+    Message,
+    Model,
+    Outcome,
+    Plan,
+    Purpose,
+    Request,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Provider(Protocol):
+    """Speaks one wire format to any number of models."""
+
+    async def complete(self, call: Call) -> Completion:
+        """The whole answer to `call`; raises a :class:`~emafusion.errors.ProviderError`."""
+        ...
+
+    def stream(self, call: Call) -> AsyncIterator[Chunk]:
+        """The answer piece by piece, the last piece with its usage; raises as :meth:`complete`."""
+        ...
+
+    async def healthy(self, model: Model) -> bool:
+        """Whether `model` could be asked now, without spending a token."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back connections, threads and files."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors."""
+
+    @property
+    def name(self) -> str:
+        """Identifies the encoder and its version; an artefact records it."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, shape ``(len(texts), dim)``."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, given to those who may not look at it themselves."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        ...
+
+    def tick(self) -> float:
+        """Seconds of a clock that never goes back."""
+        ...
+
+
+class Port(Protocol):
+    """How a stage asks a model: every call is timed, priced, bounded and remembered."""
+
+    async def complete(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        purpose: Purpose,
+        params: Mapping[str, object] | None = None,
+    ) -> Draft:
+        """Ask `model`; raises a :class:`~emafusion.errors.ProviderError` or `BudgetError`."""
+        ...
+
+
+class Protector(Protocol):
+    """Stage 1: which models may see this request."""
+
+    def protect(self, request: Request, models: Sequence[Model]) -> Clearance:
+        """The clearance for `request` among `models`; fails closed."""
+        ...
+
+
+class Classifier(Protocol):
+    """Stage 2: what kind of request this is."""
+
+    async def understand(self, request: Request, port: Port) -> Labels:
+        """The taxonomy's labels for `request`; `port` serves the slow classifier."""
+        ...
+
+
+class Predictor(Protocol):
+    """Stage 3: what each model would make of it."""
+
+    def predict(self, request: Request, labels: Labels, models: Sequence[Model]) -> Forecast:
+        """One estimate for each of `models`, in their order."""
+        ...
+
+
+class Planner(Protocol):
+    """Stage 4: which models, in which arrangement, under which limits."""
+
+    def plan(self, request: Request, forecast: Forecast, models: Sequence[Model]) -> Plan:
+        """The best plan for `request`; raises :class:`~emafusion.errors.RequestError` if none."""
+        ...
+
+
+class Judge(Protocol):
+    """Stage 6, one opinion: how far drafts can be trusted."""
+
+    @property
+    def name(self) -> str:
+        """The judge's kind, as verdicts name it."""
+        ...
+
+    def score(self, request: Request, drafts: Sequence[Draft]) -> Sequence[float | None]:
+        """A score in [0, 1] for each draft, ``None`` where there is nothing to say."""
+        ...
+
+
+class Panel(Protocol):
+    """Stage 6, all opinions: one calibrated confidence per draft."""
+
+    async def assess(
+        self,
+        request: Request,
+        forecast: Forecast,
+        drafts: Sequence[Draft],
+        *,
+        port: Port,
+        judge: str | None = None,
+    ) -> Assessment:
+        """P(right) for each of `drafts`; asks the model named `judge` too where one is named."""
+        ...
+
+
+class Recorder(Protocol):
+    """Stage 7: nothing acknowledged is lost."""
+
+    async def record(self, outcome: Outcome) -> None:
+        """Make `outcome` durable and only then return; raises `StoreError`."""
+        ...
+
+    async def find(self, decision_id: str) -> Outcome | None:
+        """The outcome of `decision_id`, or ``None``."""
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what is pending and close."""
+        ...

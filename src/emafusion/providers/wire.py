@@ -1,0 +1,263 @@
+"""The OpenAI chat format, read: response bodies and stream chunks into values.
+
+It knows field names and their shapes; it does not know how the bytes came, nor which error a
+malformed body becomes. A body it cannot read raises :class:`Malformed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeGuard
+
+from emafusion.types import Call, Chunk, Completion, Message, Usage, content_text
+
+OURS = frozenset({"model", "messages", "stream", "stream_options"})
+"""The request's fields that a provider sets itself; ``params`` never override them."""
+
+
+class Malformed(ValueError):  # noqa: N818 - it names the body, and never leaves this package
+    """A body that is not in the OpenAI chat format; the message says where."""
+
+
+def request_body(call: Call, *, stream: bool) -> dict[str, object]:
+    """The request for `call`: its parameters untouched, its messages, and the stream switch."""
+    body = {name: value for name, value in call.params.items() if name not in OURS}
+    body["model"] = call.model.upstream
+    body["messages"] = messages_of(call)
+    if stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    return body
+
+
+def messages_of(call: Call) -> list[Message]:
+    """The messages of `call`, led by the model's own system prompt where they have none."""
+    messages = list(call.messages)
+    system = call.model.system
+    if system is None or any(m.get("role") in {"system", "developer"} for m in messages):
+        return messages
+    return [{"role": "system", "content": system}, *messages]
+
+
+def completion_of(body: object, call: Call) -> Completion:
+    """The completion in the response `body`; raises :class:`Malformed`."""
+    whole = _table(body, "the body")
+    choice = _first_choice(whole)
+    message = _table(choice.get("message"), "choices[0].message")
+    text = _text(message)
+    usage = usage_of(whole) or estimated_usage(call, text)
+    return Completion(
+        text=text,
+        usage=usage,
+        finish_reason=_string(choice.get("finish_reason"), "stop"),
+        logprobs=logprobs_of(choice) or None,
+        tool_calls=_tables(message.get("tool_calls")),
+        raw=whole,
+    )
+
+
+def chunk_of(body: object) -> Chunk:
+    """The piece in one stream event's `body`; raises :class:`Malformed`."""
+    whole = _table(body, "the chunk")
+    choices = whole.get("choices")
+    if not isinstance(choices, list):
+        raise Malformed("the chunk has no list 'choices'")
+    usage = usage_of(whole)
+    if not choices:
+        return Chunk(usage=usage, raw=whole)
+    choice = _table(choices[0], "choices[0]")
+    delta = choice.get("delta")
+    text = _text(_table(delta, "choices[0].delta")) if delta is not None else ""
+    reason = choice.get("finish_reason")
+    return Chunk(
+        text=text,
+        finish_reason=reason if isinstance(reason, str) else None,
+        usage=usage,
+        raw=whole,
+    )
+
+
+def usage_of(body: Mapping[str, object]) -> Usage | None:
+    """The tokens `body` reports, ``None`` where it reports none."""
+    usage = body.get("usage")
+    if not is_table(usage):
+        return None
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if not (_is_count(prompt) and _is_count(completion)):
+        return None
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=_detail(usage, "prompt_tokens_details", "cached_tokens", prompt),
+        reasoning_tokens=_detail(
+            usage, "completion_tokens_details", "reasoning_tokens", completion
+        ),
+    )
+
+
+def estimated_usage(call: Call, text: str) -> Usage:
+    """Tokens counted from the texts, where the upstream reports none.
+
+    Four characters a token and four tokens a message: the usual rule of thumb for English.
+    """
+    prompt = sum(4 + tokens_in(content_text(message)) for message in messages_of(call))
+    return Usage(prompt_tokens=prompt, completion_tokens=tokens_in(text))
+
+
+def tokens_in(text: str) -> int:
+    """About how many tokens `text` has: a quarter of its characters, rounded up."""
+    return -(-len(text) // 4)
+
+
+def logprobs_of(choice: Mapping[str, object]) -> tuple[float, ...]:
+    """The natural log-probabilities of the tokens in `choice`; empty where it has none."""
+    logprobs = choice.get("logprobs")
+    content = logprobs.get("content") if is_table(logprobs) else None
+    values = (token.get("logprob") for token in _tables(content))
+    return tuple(float(value) for value in values if isinstance(value, (int, float)))
+
+
+class Gathered:
+    """The pieces of one stream, gathered into the completion they amount to.
+
+    Feed it every chunk with :meth:`add`; then :meth:`completion` is what the whole answer would
+    have been, its ``raw`` an OpenAI response body.
+    """
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._logprobs: list[float] = []
+        self._tokens: list[object] = []
+        self._tools: dict[int, dict[str, object]] = {}
+        self._head: dict[str, object] = {}
+        self._usage: Usage | None = None
+        self._raw_usage: object = None
+        self._reason: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the upstream said why it stopped."""
+        return self._reason is not None
+
+    @property
+    def text(self) -> str:
+        """What came so far."""
+        return "".join(self._texts)
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in one piece."""
+        if chunk.text:
+            self._texts.append(chunk.text)
+        self._usage = chunk.usage or self._usage
+        self._reason = chunk.finish_reason or self._reason
+        raw = chunk.raw or {}
+        for name in ("id", "created", "model", "system_fingerprint"):
+            if name in raw:
+                self._head.setdefault(name, raw[name])
+        self._raw_usage = raw.get("usage") or self._raw_usage
+        choices = _tables(raw.get("choices"))
+        if choices:
+            self._add_choice(choices[0])
+
+    def _add_choice(self, choice: Mapping[str, object]) -> None:
+        self._logprobs.extend(logprobs_of(choice))
+        logprobs = choice.get("logprobs")
+        if is_table(logprobs):
+            self._tokens.extend(_tables(logprobs.get("content")))
+        delta = choice.get("delta")
+        if is_table(delta):
+            for position, call in enumerate(_tables(delta.get("tool_calls"))):
+                self._add_tool(call, position)
+
+    def _add_tool(self, piece: Mapping[str, object], position: int) -> None:
+        index = piece.get("index")
+        tool = self._tools.setdefault(index if isinstance(index, int) else position, {})
+        for name, value in piece.items():
+            if name == "function" and is_table(value):
+                tool["function"] = _joined(tool.get("function"), value)
+            elif name != "index" and value is not None:
+                tool[name] = value
+
+    def completion(self, call: Call) -> Completion:
+        """The completion so far."""
+        tools = tuple(self._tools[index] for index in sorted(self._tools))
+        reason = self._reason or "stop"
+        usage = self._usage or estimated_usage(call, self.text)
+        return Completion(
+            text=self.text,
+            usage=usage,
+            finish_reason=reason,
+            logprobs=tuple(self._logprobs) or None,
+            tool_calls=tools,
+            raw=self._body(tools, reason),
+        )
+
+    def _body(self, tools: Sequence[Mapping[str, object]], reason: str) -> dict[str, object]:
+        message: dict[str, object] = {"role": "assistant", "content": self.text}
+        if tools:
+            message["tool_calls"] = list(tools)
+        choice: dict[str, object] = {"index": 0, "message": message, "finish_reason": reason}
+        if self._tokens:
+            choice["logprobs"] = {"content": self._tokens}
+        body = {**self._head, "object": "chat.completion", "choices": [choice]}
+        if self._raw_usage is not None:
+            body["usage"] = self._raw_usage
+        return body
+
+
+def is_table(value: object) -> TypeGuard[Mapping[str, object]]:
+    """Whether `value` is a JSON object."""
+    return isinstance(value, Mapping)
+
+
+def _joined(function: object, piece: Mapping[str, object]) -> dict[str, object]:
+    """A streamed function call with `piece` appended: its arguments come in fragments."""
+    whole = dict(function) if is_table(function) else {}
+    for name, value in piece.items():
+        before = whole.get(name)
+        if name == "arguments" and isinstance(before, str) and isinstance(value, str):
+            whole[name] = before + value
+        elif value is not None:
+            whole[name] = value
+    return whole
+
+
+def _table(value: object, where: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise Malformed(f"{where} is not a JSON object")
+    return value
+
+
+def _tables(value: object) -> tuple[Mapping[str, object], ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(item for item in value if is_table(item))
+
+
+def _first_choice(body: Mapping[str, object]) -> dict[str, object]:
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise Malformed("the body has no list 'choices' with at least one entry")
+    return _table(choices[0], "choices[0]")
+
+
+def _text(message: Mapping[str, object]) -> str:
+    content = message.get("content")
+    if content is None or isinstance(content, (str, list)):
+        return content_text(message)
+    raise Malformed("the message's 'content' is neither text nor a list of parts")
+
+
+def _string(value: object, default: str) -> str:
+    return value if isinstance(value, str) else default
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and value >= 0
+
+
+def _detail(usage: Mapping[str, object], group: str, name: str, most: int) -> int:
+    """A part of a token count; at most the whole, for upstreams that report them apart."""
+    details = usage.get(group)
+    value = details.get(name) if is_table(details) else None
+    return min(value, most) if _is_count(value) else 0

@@ -1,0 +1,13 @@
+"""Stage 7: what happened to every request, why, and what it cost.
+
+:class:`Store` keeps outcomes in an SQLite file and acknowledges one only once it is durable;
+:class:`Memory` keeps the last few for as long as the process lives.
+"""
+
+from __future__ import annotations
+
+from emafusion.record.memory import Memory
+from emafusion.record.store import Store
+from emafusion.record.totals import ModelTotals, Totals
+
+__all__ = ["Memory", "ModelTotals", "Store", "Totals"]

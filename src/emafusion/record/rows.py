@@ -1,0 +1,158 @@
+"""Outcome ↔ rows: what of an :class:`Outcome` goes into which column, and back.
+
+Knows the tables' columns; not where the database is or when it commits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from dataclasses import dataclass
+
+import msgspec
+
+from emafusion.errors import StoreError
+from emafusion.types import Json, Outcome, replace
+
+_INSERT_DECISION = (
+    "INSERT INTO decisions (id, created, prompt_sha256, model, arrangement, confidence, cost_usd,"
+    " latency_s, finish_reason, tier, error, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (id) DO NOTHING"
+)
+_INSERT_CALL = (
+    "INSERT INTO calls (decision_id, seq, model, purpose, cost_usd, latency_s, prompt_tokens,"
+    " completion_tokens, cached_tokens, reasoning_tokens, finish_reason, error)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_VERDICT = (
+    "INSERT INTO verdicts (decision_id, seq, judge, draft, score, reason) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_LARGEST_INTEGER = 2**63 - 1
+"""SQLite's; a lying upstream may report more tokens than that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One outcome's values, ready to be inserted."""
+
+    id: str
+    json: str
+    decision: tuple[object, ...]
+    calls: tuple[tuple[object, ...], ...]
+    verdicts: tuple[tuple[object, ...], ...]
+
+
+def pack(outcome: Outcome, *, content: bool) -> Row:
+    """The values of `outcome`; without `content` neither its texts nor its prompt, but its hash.
+
+    Raises :class:`StoreError` where it could not be read back, which is a defect of its maker:
+    NaN, a probability outside [0, 1] or a wrong type.
+    """
+    prompt_sha256 = hashlib.sha256(outcome.prompt.encode("utf-8", "replace")).hexdigest()
+    json, outcome = encode(outcome if content else without_content(outcome))
+    plan = outcome.plan
+    return Row(
+        id=outcome.decision_id,
+        json=json,
+        decision=(
+            outcome.decision_id,
+            outcome.created,
+            prompt_sha256,
+            outcome.model,
+            None if plan is None else plan.arrangement.__struct_config__.tag,
+            outcome.confidence,
+            outcome.cost_usd,
+            outcome.latency_s,
+            outcome.finish_reason,
+            outcome.tier,
+            outcome.error,
+            json,
+        ),
+        calls=_call_values(outcome),
+        verdicts=tuple(
+            (outcome.decision_id, seq, v.judge, v.draft, v.score, v.reason)
+            for seq, v in enumerate(outcome.verdicts)
+        ),
+    )
+
+
+def _call_values(outcome: Outcome) -> tuple[tuple[object, ...], ...]:
+    return tuple(
+        (
+            outcome.decision_id,
+            seq,
+            step.model,
+            step.purpose,
+            step.cost_usd,
+            step.latency_s,
+            min(step.usage.prompt_tokens, _LARGEST_INTEGER),
+            min(step.usage.completion_tokens, _LARGEST_INTEGER),
+            min(step.usage.cached_tokens, _LARGEST_INTEGER),
+            min(step.usage.reasoning_tokens, _LARGEST_INTEGER),
+            step.finish_reason,
+            step.error,
+        )
+        for seq, step in enumerate(outcome.steps)
+    )
+
+
+def without_content(outcome: Outcome) -> Outcome:
+    """`outcome` without what a caller or a model wrote; a judge's reason may quote either."""
+    return replace(
+        outcome,
+        prompt="",
+        text="",
+        steps=tuple(replace(step, text="") for step in outcome.steps),
+        verdicts=tuple(replace(verdict, reason="") for verdict in outcome.verdicts),
+    )
+
+
+def encode(outcome: Outcome) -> tuple[str, Outcome]:
+    """`outcome` as JSON, and as that JSON reads back.
+
+    Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD.
+    """
+    try:
+        try:
+            json = msgspec.json.encode(outcome)
+        except UnicodeEncodeError:
+            json = msgspec.json.encode(_whole(msgspec.to_builtins(outcome)))
+        return json.decode(), msgspec.json.decode(json, type=Outcome)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise StoreError(f"outcome {outcome.decision_id!r} cannot be recorded: {error}") from error
+
+
+def decode(json: str) -> Outcome:
+    """The outcome of `json`; raises :class:`StoreError` where it is none."""
+    try:
+        return msgspec.json.decode(json, type=Outcome)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"a recorded outcome cannot be read: {error}") from error
+
+
+def _whole(value: Json) -> Json:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {str(_whole(key)): _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return value
+
+
+def insert(connection: sqlite3.Connection, row: Row) -> StoreError | None:
+    """Insert `row` in the open transaction; an error where its id holds another outcome.
+
+    The same outcome a second time is no error: a caller that was not told may try again.
+    """
+    if connection.execute(_INSERT_DECISION, row.decision).rowcount == 0:
+        known = connection.execute("SELECT outcome FROM decisions WHERE id = ?", (row.id,))
+        if known.fetchone()[0] == row.json:
+            return None
+        return StoreError(
+            f"decision {row.id!r} is already recorded with another outcome; "
+            "give every request an id of its own"
+        )
+    connection.executemany(_INSERT_CALL, row.calls)
+    connection.executemany(_INSERT_VERDICT, row.verdicts)
+    return None

@@ -1,0 +1,36 @@
+"""A process that records concurrently and says on stdout what was acknowledged, until it is killed.
+
+Run as ``python child.py PATH SYNCHRONOUS``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from itertools import count
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from record.outcomes import outcome
+
+from emafusion.record import Store
+
+
+async def main(path: str, synchronous: str) -> None:
+    store = Store(path, synchronous="full" if synchronous == "full" else "normal")
+    numbers = count()
+
+    async def record_for_ever() -> None:
+        while True:
+            decision_id = f"d{next(numbers)}"
+            await store.record(outcome(decision_id))
+            # One unbuffered write: what is in the pipe was acknowledged, whole lines only.
+            os.write(1, f"{decision_id}\n".encode())
+
+    await asyncio.gather(*(record_for_ever() for _ in range(200)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

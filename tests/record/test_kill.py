@@ -1,0 +1,36 @@
+"""``kill -9`` at any moment: whatever was acknowledged is in the record."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emafusion.record import Store
+
+CHILD = Path(__file__).with_name("child.py")
+
+
+@pytest.mark.parametrize("synchronous", ["full", "normal"])
+async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, synchronous: str) -> None:
+    path = tmp_path / "record.db"
+    child = subprocess.Popen(
+        [sys.executable, str(CHILD), str(path), synchronous], stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    # Killed in the midst of it, at another place each time.
+    acknowledged = [child.stdout.readline() for _ in range(random.randint(200, 1500))]
+    child.kill()
+    acknowledged += child.stdout.readlines()
+    child.stdout.close()
+    assert child.wait() == -9
+    ids = {line.decode().strip() for line in acknowledged}
+    assert len(ids) >= 200
+    store = Store(path)
+    found = {outcome.decision_id for outcome in await store.recent(10**9)}
+    assert ids <= found
+    totals = await store.totals()
+    assert totals.models["s"].calls == totals.models["l"].calls == len(found)

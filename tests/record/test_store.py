@@ -1,0 +1,203 @@
+"""The store on a healthy disk: what goes in comes out, durably, and many share one commit."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+import stat
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from emafusion.errors import StoreError
+from emafusion.protocols import Recorder
+from emafusion.record import ModelTotals, Store
+from emafusion.types import Outcome, replace
+
+from .outcomes import outcome, outcomes
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = Store(tmp_path / "record.db")
+    yield store
+    await store.aclose()
+
+
+def rows(store: Store, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(store.path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+@settings(max_examples=60, deadline=None)
+@given(recorded=outcomes)
+def test_an_outcome_comes_back_as_it_went_in(recorded: Outcome) -> None:
+    async def round_trip(path: Path) -> Outcome | None:
+        store: Recorder = Store(path, synchronous="normal")
+        await store.record(recorded)
+        await store.aclose()
+        return await Store(path).find(recorded.decision_id)
+
+    with tempfile.TemporaryDirectory() as folder:
+        assert asyncio.run(round_trip(Path(folder) / "record.db")) == recorded
+
+
+async def test_nothing_recorded_is_nothing_found_and_makes_no_file(store: Store) -> None:
+    assert await store.find("absent") is None
+    assert await store.recent(5) == ()
+    assert (await store.totals()).decisions == 0
+    assert not store.path.exists()
+
+
+async def test_the_columns_say_what_the_outcome_says(store: Store) -> None:
+    await store.record(outcome("d1"))
+    assert rows(
+        store,
+        "SELECT id, model, arrangement, confidence, cost_usd, latency_s, finish_reason, tier, error"
+        " FROM decisions",
+    ) == [("d1", "l", "cascade", 0.93, 0.003, 0.4, "stop", 1, None)]
+    assert rows(
+        store, "SELECT seq, model, purpose, cost_usd, prompt_tokens, completion_tokens FROM calls"
+    ) == [(0, "s", "draft", 0.001, 10, 5), (1, "l", "draft", 0.002, 12, 7)]
+    assert rows(store, "SELECT judge, draft, score FROM verdicts") == [("rules", 0, 0.4)]
+
+
+async def test_a_request_that_found_no_plan_is_recorded(store: Store) -> None:
+    await store.record(replace(outcome("d1", error="no model"), plan=None))
+    assert rows(store, "SELECT arrangement, error FROM decisions") == [(None, "no model")]
+
+
+async def test_without_content_texts_are_absent_and_the_prompt_is_its_hash(tmp_path: Path) -> None:
+    store = Store(tmp_path / "record.db", store_content=False)
+    full = outcome("d1")
+    await store.record(full)
+    await store.aclose()
+    found = await store.find("d1")
+    assert found is not None
+    assert (found.prompt, found.text) == ("", "")
+    assert [step.text for step in found.steps] == ["", ""]
+    assert [step.usage for step in found.steps] == [step.usage for step in full.steps]
+    assert found.plan == full.plan
+    sha256 = hashlib.sha256(full.prompt.encode()).hexdigest()
+    assert rows(store, "SELECT prompt_sha256 FROM decisions") == [(sha256,)]
+    everything = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    for secret in (full.prompt, "'41'", '"text":"51"'):
+        assert secret.encode() not in everything
+
+
+async def test_half_a_surrogate_pair_does_not_lose_the_record(store: Store) -> None:
+    await store.record(replace(outcome("d1"), prompt="broken \ud83d emoji", error="\udc00"))
+    found = await store.find("d1")
+    assert found is not None
+    assert (found.prompt, found.error) == ("broken \ufffd emoji", "\ufffd")
+
+
+@pytest.mark.parametrize("cost_usd", [float("nan"), float("inf")])
+async def test_what_could_not_be_read_back_is_refused(store: Store, cost_usd: float) -> None:
+    with pytest.raises(StoreError, match=r"'d1' cannot be recorded.*cost_usd"):
+        await store.record(replace(outcome("d1"), cost_usd=cost_usd))
+    await store.record(outcome("d2"))
+    assert await store.find("d2") is not None
+
+
+async def test_recording_the_same_again_is_no_error(store: Store) -> None:
+    await asyncio.gather(store.record(outcome("d1")), store.record(outcome("d1")))
+    await store.record(outcome("d1"))
+    assert rows(store, "SELECT count(*) FROM calls") == [(2,)]
+
+
+async def test_another_outcome_under_a_known_id_is_refused_and_spoils_no_other(
+    store: Store,
+) -> None:
+    await store.record(outcome("d1"))
+    results = await asyncio.gather(
+        store.record(outcome("d0")),
+        store.record(replace(outcome("d1"), text="52")),
+        store.record(outcome("d2")),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [type(None), StoreError, type(None)]
+    assert "'d1' is already recorded" in str(results[1])
+    kept = await store.find("d1")
+    assert kept is not None
+    assert kept.text == "51"
+    assert await store.find("d2") is not None
+
+
+async def test_concurrent_outcomes_share_commits(store: Store) -> None:
+    await store.ready()
+    await asyncio.gather(*(store.record(outcome(f"d{i}")) for i in range(200)))
+    assert rows(store, "SELECT count(*) FROM decisions") == [(200,)]
+    assert store.commits <= 20
+
+
+async def test_the_newest_come_first(store: Store) -> None:
+    for i in (2, 0, 3, 1):
+        await store.record(outcome(f"d{i}", created=float(i)))
+    assert [o.decision_id for o in await store.recent(3)] == ["d3", "d2", "d1"]
+
+
+async def test_totals_add_up_from_calls_and_respect_the_period(store: Store) -> None:
+    await store.record(outcome("d0", created=10.0))
+    await store.record(outcome("d1", created=20.0, error="gone"))
+    everything, late = await store.totals(), await store.totals(since=20.0)
+    assert (everything.decisions, everything.failed, late.decisions) == (2, 1, 1)
+    assert everything.cost_usd == pytest.approx(0.006)
+    assert sum(m.cost_usd for m in everything.models.values()) == pytest.approx(0.006)
+    assert late.models["l"] == ModelTotals(
+        calls=1, cost_usd=0.002, prompt_tokens=12, completion_tokens=7
+    )
+
+
+async def test_waiting_for_room_is_bounded_and_loses_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "record.db", max_pending=2)
+    await asyncio.gather(*(store.record(outcome(f"d{i}")) for i in range(50)))
+    await store.aclose()
+    assert rows(store, "SELECT count(*) FROM decisions") == [(50,)]
+
+
+async def test_a_cancelled_wait_does_not_undo_the_writing(store: Store) -> None:
+    task = asyncio.create_task(store.record(outcome("d1")))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await store.aclose()
+    assert await store.find("d1") is not None
+
+
+async def test_closing_writes_what_is_pending_and_ends_recording(store: Store) -> None:
+    tasks = [asyncio.create_task(store.record(outcome(f"d{i}"))) for i in range(20)]
+    await asyncio.sleep(0)
+    await store.aclose()
+    await asyncio.gather(*tasks)
+    with pytest.raises(StoreError, match="closed"):
+        await store.record(outcome("late"))
+    await store.aclose()
+
+
+def test_one_store_serves_several_event_loops(tmp_path: Path) -> None:
+    store = Store(tmp_path / "record.db")
+    asyncio.run(store.record(outcome("d1")))
+    asyncio.run(store.record(outcome("d2")))
+    assert asyncio.run(store.find("d1")) is not None
+    asyncio.run(store.aclose())
+
+
+async def test_the_file_and_its_new_folders_are_the_owners_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a" / "b" / "record.db")
+    await store.record(outcome("d1"))
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.rglob("*")}
+    await store.aclose()
+    assert modes == {
+        "a": 0o700,
+        "b": 0o700,
+        "record.db": 0o600,
+        "record.db-wal": 0o600,
+        "record.db-shm": 0o600,
+    }
