@@ -202,14 +202,14 @@ class Forecast(Value, frozen=True, kw_only=True):
 
     def __getitem__(self, model: str) -> Estimate:
         """The estimate for `model`; ``KeyError`` where there is none."""
-        for estimate in self.estimates:
-            if estimate.model == model:
-                return estimate
-        raise KeyError(model)
+        found = self.get(model)
+        if found is None:
+            raise KeyError(model)
+        return found
 
-    def __contains__(self, model: object) -> bool:
-        """Whether there is an estimate for `model`."""
-        return any(estimate.model == model for estimate in self.estimates)
+    def get(self, model: str) -> Estimate | None:
+        """The estimate for `model`, or ``None`` where there is none."""
+        return next((e for e in self.estimates if e.model == model), None)
 
 
 # ------------------------------------------------------------------ the plan

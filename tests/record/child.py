@@ -1,6 +1,6 @@
 """A process that records concurrently and says on stdout what was acknowledged, until it is killed.
 
-Run as ``python child.py PATH SYNCHRONOUS``.
+Run as ``python -m record.child PATH SYNCHRONOUS`` in the folder of the tests.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ import asyncio
 import os
 import sys
 from itertools import count
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from record.outcomes import outcome
 
 from emafusion.record import Store
+
+from .outcomes import outcome
 
 
 async def main(path: str, synchronous: str) -> None:

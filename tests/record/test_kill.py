@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import subprocess
 import sys
@@ -11,14 +12,16 @@ import pytest
 
 from emafusion.record import Store
 
-CHILD = Path(__file__).with_name("child.py")
+TESTS = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize("synchronous", ["full", "normal"])
-async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, synchronous: str) -> None:
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, synchronous: str) -> None:
     path = tmp_path / "record.db"
     child = subprocess.Popen(
-        [sys.executable, str(CHILD), str(path), synchronous], stdout=subprocess.PIPE
+        [sys.executable, "-m", "record.child", str(path), synchronous],
+        stdout=subprocess.PIPE,
+        cwd=TESTS,
     )
     assert child.stdout is not None
     # Killed in the midst of it, at another place each time.
@@ -30,7 +33,7 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, synchronous
     ids = {line.decode().strip() for line in acknowledged}
     assert len(ids) >= 200
     store = Store(path)
-    found = {outcome.decision_id for outcome in await store.recent(10**9)}
+    found = {outcome.decision_id for outcome in asyncio.run(store.recent(10**9))}
     assert ids <= found
-    totals = await store.totals()
+    totals = asyncio.run(store.totals())
     assert totals.models["s"].calls == totals.models["l"].calls == len(found)

@@ -6,16 +6,16 @@ import asyncio
 import hashlib
 import sqlite3
 import stat
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emafusion.errors import StoreError
-from emafusion.protocols import Recorder
 from emafusion.record import ModelTotals, Store
 from emafusion.types import Outcome, replace
 
@@ -34,17 +34,31 @@ def rows(store: Store, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
-@settings(max_examples=60, deadline=None)
-@given(recorded=outcomes)
-def test_an_outcome_comes_back_as_it_went_in(recorded: Outcome) -> None:
-    async def round_trip(path: Path) -> Outcome | None:
-        store: Recorder = Store(path, synchronous="normal")
-        await store.record(recorded)
-        await store.aclose()
-        return await Store(path).find(recorded.decision_id)
+def contents(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
 
-    with tempfile.TemporaryDirectory() as folder:
-        assert asyncio.run(round_trip(Path(folder) / "record.db")) == recorded
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, asyncio.Runner]]:
+    store = Store(tmp_path_factory.mktemp("running") / "record.db", synchronous="normal")
+    with asyncio.Runner() as runner:
+        yield store, runner
+        runner.run(store.aclose())
+
+
+@settings(max_examples=50, deadline=None)
+@given(drawn=outcomes, decision_id=st.uuids(version=4))
+def test_an_outcome_comes_back_as_it_went_in(
+    running: tuple[Store, asyncio.Runner], drawn: Outcome, decision_id: UUID
+) -> None:
+    store, runner = running
+    recorded = replace(drawn, decision_id=str(decision_id))
+    runner.run(store.record(recorded))
+    assert runner.run(store.find(str(decision_id))) == recorded
 
 
 async def test_nothing_recorded_is_nothing_found_and_makes_no_file(store: Store) -> None:
@@ -85,7 +99,7 @@ async def test_without_content_texts_are_absent_and_the_prompt_is_its_hash(tmp_p
     assert found.plan == full.plan
     sha256 = hashlib.sha256(full.prompt.encode()).hexdigest()
     assert rows(store, "SELECT prompt_sha256 FROM decisions") == [(sha256,)]
-    everything = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    everything = contents(tmp_path)
     for secret in (full.prompt, "'41'", '"text":"51"'):
         assert secret.encode() not in everything
 
@@ -129,11 +143,18 @@ async def test_another_outcome_under_a_known_id_is_refused_and_spoils_no_other(
     assert await store.find("d2") is not None
 
 
-async def test_concurrent_outcomes_share_commits(store: Store) -> None:
+async def test_concurrent_outcomes_share_commits(tmp_path: Path) -> None:
+    store = Store(tmp_path / "record.db", busy_timeout_s=30.0)
     await store.ready()
-    await asyncio.gather(*(store.record(outcome(f"d{i}")) for i in range(200)))
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # a slow disk, as the writer sees it
+        waiting = [asyncio.create_task(store.record(outcome(f"d{i}"))) for i in range(200)]
+        await asyncio.sleep(0.05)
+        assert not any(task.done() for task in waiting)
+    await asyncio.gather(*waiting)
+    await store.aclose()
     assert rows(store, "SELECT count(*) FROM decisions") == [(200,)]
-    assert store.commits <= 20
+    assert store.commits <= 3
 
 
 async def test_the_newest_come_first(store: Store) -> None:
@@ -192,9 +213,9 @@ def test_one_store_serves_several_event_loops(tmp_path: Path) -> None:
 async def test_the_file_and_its_new_folders_are_the_owners_alone(tmp_path: Path) -> None:
     store = Store(tmp_path / "a" / "b" / "record.db")
     await store.record(outcome("d1"))
-    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.rglob("*")}
+    found = modes(tmp_path)
     await store.aclose()
-    assert modes == {
+    assert found == {
         "a": 0o700,
         "b": 0o700,
         "record.db": 0o600,

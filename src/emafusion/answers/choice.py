@@ -19,7 +19,9 @@ _STATED: Final = re.compile(
 _OPENING: Final = re.compile(r"[\s*_\"'>#-]*(?:\(([A-P])\)|([A-P])[).:\]]|\[([A-P])\])(?=[\s*]|$)")
 _LISTED: Final = re.compile(r"^[\s*_>-]*\(?[A-P][).:](?=\s)", re.M)
 _NAMED: Final = re.compile(r"\b(?:[Oo]ption|[Cc]hoice|[Ll]etter)\s+[\"'*(]*([A-P])\b")
-_CORRECT: Final = re.compile(r"(?:^|\s)[(*]*([A-P])[)*.]*\s+is\s+(?:the\s+)?(?:correct|right|best)\b")
+_CORRECT: Final = re.compile(
+    r"(?:^|\s)[(*]*([A-P])[)*.]*\s+is\s+(?:the\s+)?(?:correct|right|best)\b"
+)
 _PARENTHESISED: Final = re.compile(r"\(([A-P])\)")
 _ENDING: Final = re.compile(r"(?:is|be|:)\s*[*(\"']*([A-P])[*)\"'.]*\s*$")
 

@@ -1,5 +1,6 @@
-"""Where a reply states its conclusion. Knows the markers ("Answer:", ``\\boxed``, ``####``,
-a JSON ``"answer"`` field, bold type), not what kind of answer follows them."""
+r"""Where a reply states its conclusion. Knows the markers ("Answer:", ``\\boxed``, ``####``,
+a JSON ``"answer"`` field, bold type), not what kind of answer follows them.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ _AFTER_WORD: Final = re.compile(
 _FIELD: Final = re.compile(r'"\s*:\s*')
 _BOLD: Final = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _MARKS_TRIED: Final = 8
+_TAIL: Final = 2_000
 _DECODER: Final = json.JSONDecoder(strict=False)
 
 
@@ -30,6 +32,12 @@ def conclusion(text: str) -> str | None:
     return max(found)[1] if found else None
 
 
+def field(text: str) -> str | None:
+    """The value of the last JSON field named ``"answer"``, its white space kept, or ``None``."""
+    at = text.rfind('answer"')
+    return _field_value(text, at) if at >= 0 else None
+
+
 def bold(text: str) -> str | None:
     """The last stretch in bold type, or ``None``."""
     if "**" not in text:
@@ -40,7 +48,7 @@ def bold(text: str) -> str | None:
 
 def last_line(text: str) -> str:
     """The last line that is not empty or a code fence; an empty string when there is none."""
-    for line in reversed(text.splitlines()):
+    for line in reversed(text[-_TAIL:].splitlines()):
         bare = line.strip()
         if bare and not bare.startswith("```"):
             return bare
@@ -69,7 +77,7 @@ def _worded(text: str) -> tuple[int, str] | None:
         at = lowered.rfind("answer", 0, at)
         if at < 0:
             return None
-        value = _field_value(text, at) or _spoken_value(text, at)
+        value = (_field_value(text, at) or "").strip() or _spoken_value(text, at)
         if value:
             return at, value
     return None
@@ -89,7 +97,7 @@ def _field_value(text: str, at: int) -> str | None:
         value, _ = _DECODER.raw_decode(text, colon.end())
     except (ValueError, RecursionError):
         return None
-    return value.strip() if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _spoken_value(text: str, at: int) -> str | None:

@@ -10,8 +10,8 @@ from emafusion.answers.conclusion import bold, conclusion
 from emafusion.answers.kinds import Extracted
 
 _MONTHS: Final = (
-    "january february march april may june july august september october november december"
-).split()
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+)  # fmt: skip
 _MONTH: Final = (
     r"(?P<{0}>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
     r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
@@ -45,7 +45,9 @@ def dates(text: str) -> list[Extracted]:
     """Every date written in a text, in order."""
     read = ((place, _date(place.groupdict())) for place in _DATE.finditer(text))
     return [
-        Extracted(kind="date", span=place.group(), key=day.isoformat()) for place, day in read if day
+        Extracted(kind="date", span=place.group(), key=day.isoformat())
+        for place, day in read
+        if day
     ]
 
 
@@ -59,8 +61,7 @@ def _date(part: dict[str, str | None]) -> datetime.date | None:
 
 
 def _month(name: str | None) -> int:
-    start = (name or "")[:3].lower()
-    return 1 + [month[:3] for month in _MONTHS].index(start)
+    return 1 + _MONTHS.index((name or "")[:3].lower())
 
 
 def _day(year: str | None, month: str | None, day: str | None) -> datetime.date | None:

@@ -1,5 +1,6 @@
 """Mathematical answers compared as text. Knows LaTeX spelling, no algebra: ``x+1`` and ``1+x``
-are different answers here."""
+are different answers here.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +16,37 @@ _DROPPED: Final = re.compile(
     r"\\(?:left|right|big|Big|bigg|Bigg|displaystyle|limits)(?![A-Za-z])|\\[,!;: ()\[\]$]|[$~]"
     r"|\\q?quad(?![A-Za-z])|\^\{?\\circ\}?|°|\\?%"
 )
-_TEXT: Final = re.compile(r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}")
+_TEXT: Final = re.compile(
+    r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}"
+)
 _UNIT: Final = re.compile(r"(?<=[\d})])\s*\\(?:text|mathrm|mbox)\s*\{[^{}]*\}(?:\^\{?\d\}?)?\s*$")
 _SHORT_FRACTION: Final = re.compile(r"\\[dtc]?frac\s*(?:(\d)\s*(\d)|(\d)\s*(?=\{))")
 _FRACTION: Final = re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 _ROOT: Final = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))")
 _POWER: Final = re.compile(r"\^\s*\{([^{}]*)\}")
-_NAMES: Final = re.compile(r"\\(pi|theta|alpha|beta|infty|cdot|times|div|le|leq|ge|geq|ne|neq|pm|cup|in)(?![A-Za-z])")
+_NAMES: Final = re.compile(
+    r"\\(pi|theta|alpha|beta|infty|cdot|times|div|le|leq|ge|geq|ne|neq|pm|cup|in)(?![A-Za-z])"
+)
 _SPELT: Final = {
     "infty": "inf", "cdot": "*", "times": "*", "div": "/", "le": "<=", "leq": "<=", "ge": ">=",
     "geq": ">=", "ne": "!=", "neq": "!=", "pm": "+-", "cup": "U",
 }  # fmt: skip
-_ASSIGNED: Final = re.compile(r"^(?:[A-Za-z](?:\([A-Za-z]\))?|[A-Za-z]_\{?\w\}?)\s*(?:=|\\in(?![A-Za-z]))\s*(?=\S)")
+_ASSIGNED: Final = re.compile(
+    r"^(?:[A-Za-z](?:\([A-Za-z]\))?|[A-Za-z]_\{?\w\}?)\s*(?:=|\\in(?![A-Za-z]))\s*(?=\S)"
+)
 _PRODUCT: Final = re.compile(r"(?<=[\d)])\*(?=[A-Za-z(])")
 _ATOM: Final = re.compile(r"\w+(?:\.\d+)?|sqrt\(\w+\)")
+_PROSE: Final = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}")
 _PASSES: Final = 6
 
 
 def extract(text: str) -> Extracted | None:
     """The expression a reply gives as its answer, or ``None`` when nothing readable is left."""
     span = _span(text)
+    if len(_PROSE.findall(span)) > 2 and "\\" not in span:
+        found = number.stated(span)
+        if found is not None:
+            return Extracted(kind="expression", span=found.span, key=found.key)
     canonical = key(span)
     if canonical is None:
         return None
@@ -55,8 +67,8 @@ def key(span: str) -> str | None:
 def _span(text: str) -> str:
     stated = conclusion(text)
     if stated:
-        maths = _MATHS.search(stated)
-        return next(filter(None, maths.groups()), stated) if maths else stated.rstrip(".")
+        within = _MATHS.search(stated)
+        return next(filter(None, within.groups()), stated) if within else stated.rstrip(".")
     line = last_line(text)
     maths = list(_MATHS.finditer(line))
     if maths:
@@ -87,8 +99,8 @@ def _braced(fraction: re.Match[str]) -> str:
 
 
 def _flattened(span: str) -> str:
-    span = _FRACTION.sub(lambda f: f"{_grouped(f.group(1))}/{_grouped(f.group(2))}", span)
     span = _ROOT.sub(lambda root: f"sqrt({root.group(1) or root.group(2)})", span)
+    span = _FRACTION.sub(lambda f: f"{_grouped(f.group(1))}/{_grouped(f.group(2))}", span)
     return _POWER.sub(lambda power: f"^{_grouped(power.group(1))}", span)
 
 

@@ -1,5 +1,6 @@
 """Reads a reply as an answer of a given kind and says when two replies agree. Knows which reader
-serves which kind; each reader knows its own."""
+serves which kind; each reader knows its own.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +32,8 @@ _READERS: Final[Mapping[Kind, Callable[[str], Extracted | None]]] = MappingProxy
         "date": dates.extract,
     }
 )
+# These readers write keys that they read back as they are; the others settle in a pass or two.
+_SETTLED: Final[frozenset[Kind]] = frozenset({"choice", "number", "date", "json"})
 _PASSES: Final = 6
 
 
@@ -42,7 +45,7 @@ def extract(text: str, kind: Kind) -> Extracted | None:
     """
     reader = _READERS[kind]
     first = reader(text[:LONGEST])
-    if first is None or first.key == text:
+    if first is None or kind in _SETTLED or first.key == text:
         return first
     reached = first.key
     for _ in range(_PASSES):

@@ -1,5 +1,6 @@
 """Python literals as answers (what a program prints or returns). Knows the literal syntax;
-runs nothing."""
+runs nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import ast
 import re
 from typing import Final
 
-from emafusion.answers.conclusion import bold, conclusion, last_line
+from emafusion.answers.conclusion import bold, conclusion, field, last_line
 from emafusion.answers.kinds import Extracted
 
 _LONGEST: Final = 5_000
@@ -15,7 +16,8 @@ _DEEPEST: Final = 40
 # Only these tokens reach the parser, so that it can neither warn nor meet code.
 _SHAPE: Final = re.compile(
     r"""(?>(?:
-      (?<![A-Za-z0-9_])[bB]?'(?:[^'\\\n]|\\(?s:.))*+' | (?<![A-Za-z0-9_])[bB]?"(?:[^"\\\n]|\\(?s:.))*+"
+      (?<![A-Za-z0-9_])[bB]?'(?:[^'\\\n]|\\(?s:.))*+'
+    | (?<![A-Za-z0-9_])[bB]?"(?:[^"\\\n]|\\(?s:.))*+"
     | (?<![A-Za-z0-9_.])(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![A-Za-z0-9_.])
     | (?<![A-Za-z0-9_.])(?:True|False|None|set\(\))(?![A-Za-z0-9_.(])
     | [-+](?=[\d.]) | [\[\](){},:\s] )*+)\Z""",
@@ -23,7 +25,9 @@ _SHAPE: Final = re.compile(
 )
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _KNOWN_ESCAPES: Final = frozenset("\\'\"abfnrtv01234567\n")
-_ASSERTED: Final = re.compile(r"==\s*(.+)$")
+_ASSERTED: Final = re.compile(
+    r"(?:==|\b(?:[Oo]utput|[Rr]esult|prints?|returns?|is)\b:?)\s*(\S.*?)\.?$"
+)
 _FENCE: Final = re.compile(r"```[a-zA-Z]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 _CODE: Final = re.compile(r"`([^`\n]+)`")
 
@@ -31,25 +35,31 @@ _CODE: Final = re.compile(r"`([^`\n]+)`")
 def extract(text: str) -> Extracted | None:
     """The literal a reply gives as its answer; text that is no literal is read as a string.
 
-    A program that prints ``abc`` and a reply ``'abc'`` mean the same, so a bare word and the
-    quoted one share a key.
+    Programs print a string without its quotes, so ``'abc'`` and a bare ``abc`` share a key, and
+    so do ``'89'`` and ``89``.
     """
-    whole = parse(text)
-    if whole is not None:
-        return Extracted(kind="literal", span=text.strip(), key=key(whole[0]))
-    spans = [span for span in _spans(text) if span]
+    stated = field(text)
+    spans = [stated] if stated is not None else [text, *filter(None, _spans(text))]
     for span in spans:
         parsed = parse(span)
         if parsed is not None:
-            return Extracted(kind="literal", span=span, key=key(parsed[0]))
-    if not spans:
-        return None
-    bare = min(spans[:2], key=len) if len(spans) > 1 else spans[0]
-    return Extracted(kind="literal", span=bare, key=key(bare[:_LONGEST]))
+            return Extracted(kind="literal", span=span.strip(), key=printed(parsed[0]))
+    bare = stated if stated is not None else min(spans[1:3], key=len, default="")
+    return Extracted(kind="literal", span=bare, key=printed(bare[:_LONGEST])) if bare else None
+
+
+def printed(value: object) -> str:
+    """The key of a value that was printed: a string that reads as a literal is that literal."""
+    while isinstance(value, str):
+        inner = parse(value)
+        if inner is None or inner[0] == value:
+            break
+        value = inner[0]
+    return key(value)
 
 
 def parse(span: str) -> tuple[object] | None:
-    """The value of a Python literal, in a one-tuple since ``None`` is a value too; else ``None``."""
+    """The value of a Python literal in a one-tuple, since ``None`` is a value; else ``None``."""
     bare = span.strip()
     if not bare or len(bare) > _LONGEST or not _SHAPE.match(bare) or _depth(bare) > _DEEPEST:
         return None
@@ -84,8 +94,7 @@ def _spans(text: str) -> list[str]:
         bare = stated.strip("`* ")
         return [bare, *reversed(_CODE.findall(stated)), bare.rstrip(".")]
     line = last_line(text)
-    spans = [text.strip()] if len(text) <= _LONGEST else []
-    spans.extend(block.strip() for block in reversed(_FENCE.findall(text)))
+    spans = [block.strip() for block in reversed(_FENCE.findall(text))] if "```" in text else []
     spans.extend(found.strip() for found in _ASSERTED.findall(line))
     spans.extend(reversed(_CODE.findall(line)))
     strong = bold(text)

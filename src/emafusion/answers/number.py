@@ -1,5 +1,6 @@
 """Numbers in free text. Knows digits, separators, fractions, exponents, LaTeX and number words;
-a percent sign, a currency or a unit is not part of the value."""
+a percent sign, a currency or a unit is not part of the value.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +11,7 @@ from typing import Final
 from emafusion.answers.conclusion import bold, conclusion
 from emafusion.answers.kinds import Extracted
 
-_DIGITS: Final = (
-    r"(?:\d{1,3}(?:(?:,|\{,\}|\\,|\\!,?|[\u00a0\u202f\u2009'_])\d{3})+(?!\d)|\d+)"
-)
+_DIGITS: Final = r"(?:\d{1,3}(?:(?:,|\{,\}|\\,|\\!,?|[\u00a0\u202f\u2009'_])\d{3})+(?!\d)|\d+)"
 _TOKEN: Final = re.compile(
     rf"""(?<![A-Za-z0-9_.])
     (?P<sign>(?:(?<![\d)}}\]%])[-+\u2212\u2013])?)\s?(?:\\?[$€£¥]\s?)?(?P<sign2>-?)
@@ -47,10 +46,11 @@ _LARGEST_EXPONENT: Final = 300
 _MOST_DIGITS: Final = 300
 
 _UNITS: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+_TENS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _WORD: Final = {
     **{word: value for value, word in enumerate(_UNITS)},
     **{word: 20 + 10 * value for value, word in enumerate(_TENS)},
@@ -58,6 +58,9 @@ _WORD: Final = {
 _WORDS: Final = re.compile(
     rf"\b(?:{'|'.join([*_UNITS, *_TENS, 'hundred', 'thousand'])}|and|[\s-])+\b", re.I
 )
+_MOST_WORDS: Final = 12
+_TIMES_COUNTED: Final = {"once": "1", "twice": "2", "thrice": "3"}
+_TIMES: Final = re.compile(r"\b(?:once|twice|thrice)\b", re.I)
 
 
 def value(token: re.Match[str]) -> Fraction | None:
@@ -91,6 +94,8 @@ def key(number: Fraction) -> str | None:
 def whole(text: str) -> Fraction | None:
     """The number that a text is, apart from a sign, a currency or a percent sign around it."""
     bare = text.strip().strip("$").strip()
+    if bare.isascii() and bare.isdigit() and len(bare) <= _MOST_DIGITS:
+        return Fraction(int(bare))
     token = _TOKEN.match(bare)
     if token is None or bare[token.end() :].strip(" }.\\%") != "":
         return None
@@ -124,11 +129,9 @@ def _concluding(line: str) -> Extracted | None:
     tokens = list(_TOKEN.finditer(line))
     if not tokens:
         return None
-    sign = None
-    for sign in _EQUALS.finditer(line):
-        pass
-    if sign is not None and tokens[-1].start() >= sign.end():
-        return _first(line[sign.end() :])
+    signs = [sign.end() for sign in _EQUALS.finditer(line)]
+    if signs and tokens[-1].start() >= signs[-1]:
+        return _first(line[signs[-1] :])
     after = [mark.end() for mark in _COPULA.finditer(line) if mark.end() <= tokens[-1].start()]
     if after:
         return _first(line[after[-1] :])
@@ -152,17 +155,17 @@ def _found(token: re.Match[str]) -> Extracted | None:
 
 
 def _size(part: dict[str, str | None]) -> Fraction | None:
-    for top, below, leading in (
+    for above, under, leading in (
         (part["ftop"] or part["ftop1"], part["fbot"] or part["fbot1"], None),
         (part["mtop"], part["mbot"], part["whole"]),
         (part["m2top"], part["m2bot"], part["whole2"]),
     ):
-        if top and below:
-            return _fraction(top, below, leading)
+        if above and under:
+            return _fraction(above, under, leading)
     vulgar = part["vulgar"]
     if vulgar:
-        leading = part["vulgar_whole"]
-        return _fraction(*map(str, _VULGAR[vulgar]), leading or None)
+        top, below = _VULGAR[vulgar]
+        return _fraction(str(top), str(below), part["vulgar_whole"] or None)
     return _decimal(part)
 
 
@@ -179,7 +182,9 @@ def _decimal(part: dict[str, str | None]) -> Fraction | None:
     exponent = int(power.replace("\u2212", "-"))
     if not plain or len(plain) > _MOST_DIGITS or abs(exponent) > _LARGEST_EXPONENT:
         return None
-    size = Fraction(plain) * Fraction(10) ** exponent
+    size = Fraction(int(plain)) if plain.isdigit() else Fraction(plain)
+    if exponent:
+        size *= Fraction(10) ** exponent
     if part["below"]:
         below = part["below"]
         return None if len(below) > _MOST_DIGITS else size / Fraction(below)
@@ -187,9 +192,14 @@ def _decimal(part: dict[str, str | None]) -> Fraction | None:
 
 
 def _spelt(text: str) -> Extracted | None:
+    times = _TIMES.findall(text)
+    if times:
+        return Extracted(kind="number", span=times[-1], key=_TIMES_COUNTED[times[-1].lower()])
     for run in reversed(list(_WORDS.finditer(text))):
-        words = [word for word in re.split(r"[\s-]+", run.group().lower()) if word not in ("", "and")]
-        if words:
+        words = [
+            word for word in re.split(r"[\s-]+", run.group().lower()) if word not in ("", "and")
+        ]
+        if 0 < len(words) <= _MOST_WORDS:
             return Extracted(kind="number", span=run.group().strip(), key=str(_counted(words)))
     return None
 

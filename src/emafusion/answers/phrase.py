@@ -1,5 +1,6 @@
 """Short answers in words. Knows case, accents, punctuation, articles and how a sentence wraps its
-answer ("The capital is Oslo."); knows no synonyms."""
+answer ("The capital is Oslo."); knows no synonyms.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +12,21 @@ from emafusion.answers.conclusion import bold, conclusion
 from emafusion.answers.kinds import Extracted
 
 _FILLER: Final = re.compile(
-    r"^(?:(?:sure|certainly|of course|okay|ok|yes|here (?:it is|you go|is the \w+))[!,.:]+\s*)+", re.I
+    r"^(?:(?:sure|certainly|of course|okay|ok|yes|here (?:it is|you go|is the \w+))[!,.:]+\s*)+",
+    re.I,
 )
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z])|\n+")
 _COPULA: Final = re.compile(
-    r"\s(?:is|are|was|were|means|equals|called|named|known as|written by|by)(?:\s+called|\s+named)?\s*:?\s",
+    r"\s(?:is|are|was|were|means|equals|called|named|known as|written by|by)"
+    r"(?:\s+called|\s+named)?\s*:?\s",
     re.I,
 )
 _POINTING: Final = re.compile(
     r"^(?:it|this|that|he|she|they|there|the (?:\w+ )?(?:answer|result|output|word|name))\b", re.I
 )
-_DROPPED: Final = re.compile(r"[^\w\s%$€£°+#./-]|(?<!\d)[./-]|[./-](?!\d)|_")
+# A point or slash stays inside a number, a hyphen before one that it makes negative.
+_DROPPED: Final = re.compile(r"[^\w\s%$€£°+#./-]|(?<!\d)[./]|[./](?!\d)|(?<=\w)-|-(?!\d)|_")
+_APOSTROPHE: Final = re.compile(r"(?<=\w)['’`](?=\w)")
 _ARTICLES: Final = re.compile(r"\b(?:the|a|an)\b")
 _WORDS_IN_SHORT: Final = 25
 
@@ -36,8 +41,12 @@ def extract(text: str) -> Extracted | None:
 
 
 def fold(text: str) -> str:
-    """Case, accents, punctuation, articles and spacing folded away; folding twice changes nothing."""
+    """Case, accents, punctuation, articles and spacing folded away.
+
+    Folding twice changes nothing.
+    """
     plain = text.casefold() if text.isascii() else _unaccented(text)
+    plain = _APOSTROPHE.sub("", plain)
     plain = _DROPPED.sub(" ", plain)
     kept = " ".join(_ARTICLES.sub(" ", plain).split())
     # A reply that is nothing but an article ("a") still says something.

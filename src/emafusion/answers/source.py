@@ -23,7 +23,7 @@ def extract(text: str) -> Extracted | None:
 
 def program(text: str) -> str:
     """The program text itself, fences and the prose before it removed."""
-    blocks = [block for _, block in _FENCE.findall(text)] if "```" in text else []
+    blocks: list[str] = [block for _, block in _FENCE.findall(text)] if "```" in text else []
     if blocks:
         return max(blocks, key=len)
     start = _STARTS.search(text)

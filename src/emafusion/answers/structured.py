@@ -1,5 +1,6 @@
 """JSON objects and arrays in a reply. Knows where they hide and how to write them canonically,
-not which fields a question asked for."""
+not which fields a question asked for.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Final, TypeAlias
 
 from emafusion.answers.kinds import Extracted
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A value that JSON can hold."""
 
 _DECODER: Final = json.JSONDecoder(strict=False)
@@ -35,7 +36,11 @@ def find(text: str) -> tuple[Json, str] | None:
     text = text[:_LONGEST]
     found = _longest(text)
     # A trailing comma is the one slip that small models make often and that leaves no doubt.
-    return found or (_longest(repaired) if (repaired := _TRAILING_COMMA.sub(r"\1", text)) != text else None)
+    repaired = _TRAILING_COMMA.sub(r"\1", text)
+    if len(repaired) == len(text):
+        return found
+    mended = _longest(repaired)
+    return mended if mended and (found is None or len(mended[1]) > len(found[1])) else found
 
 
 def key(value: Json) -> str:

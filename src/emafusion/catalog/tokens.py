@@ -14,6 +14,8 @@ ASCII_PER_TOKEN = 3.0
 OTHER_PER_TOKEN = 0.8
 PER_MESSAGE = 8
 IMAGE_TOKENS = 1200
+TYPICAL_SHARE = 0.75
+"""The share of the upper estimate that English prose really takes."""
 
 
 def count(text: str) -> int:
@@ -34,3 +36,8 @@ def count_messages(messages: Iterable[Message]) -> int:
         if message.get("tool_calls"):
             total += count(str(message["tool_calls"]))
     return total
+
+
+def expected(messages: Iterable[Message]) -> float:
+    """The tokens a chat will probably take, for forecasts of cost."""
+    return TYPICAL_SHARE * count_messages(messages)

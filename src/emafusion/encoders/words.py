@@ -12,7 +12,8 @@ HEAD = 6000
 TAIL = 2000
 """Characters read from its end, where a long prompt usually puts its question."""
 
-_WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
+_LETTERS = "a-zß-ɏͰ-῿"
+_WORD = re.compile(rf"[{_LETTERS}]+|[0-9]+|[^\s{_LETTERS}0-9]")
 
 
 def clip(text: str) -> str:

@@ -1,5 +1,6 @@
 """Constraints a rewritten or generated text must keep: lengths, words, case, shape. Knows how to
-check each; judges neither style nor truth, except by keywords that must survive."""
+check each; judges neither style nor truth, except by keywords that must survive.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ from emafusion.answers.structured import Json
 from emafusion.errors import DataError
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
-_SENTENCE_END: Final = re.compile(r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\d)[.!?]+(?=\s|$|[\"'”])|(?<=\d)[.!?]+(?=\s|$)")
+_SENTENCE_END: Final = re.compile(
+    r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\d)[.!?]+(?=\s|$|[\"'”])|(?<=\d)[.!?]+(?=\s|$)"
+)
 _BULLET: Final = re.compile(r"^\s*(?:[-*•+]|\d{1,2}[.)])\s+\S", re.M)
 _LEAD: Final = re.compile(r"^[^\n]{0,120}:\s*\n+(?=\S)")
 _QUOTES: Final = " \n\t\"'“”`*"

@@ -1,5 +1,6 @@
 """Graders: does a reply earn its mark? A grader is data, so that it can be stored beside its
-question. Knows the marking rules of each type; reads answers through :mod:`emafusion.answers`."""
+question. Knows the marking rules of each type; reads answers through :mod:`emafusion.answers`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ _PARAMS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "exact": frozenset({"aliases", "others", "sensitive", "bare"}),
         "json": frozenset({"fields", "tolerance", "unordered", "partial", "only"}),
         "list": frozenset({"unordered"}),
-        "date": frozenset(),
+        "date": frozenset({"iso"}),
         "literal": frozenset(),
         "constraint": frozenset(
             {
@@ -37,9 +38,12 @@ _PARAMS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     }
 )  # fmt: skip
 _WORDS_IN_SENTENCE: Final = 40
-_HEDGE: Final = re.compile(r"\b(?:or|either|maybe|and/or)\b", re.I)
+# Two answers joined by "or" are none; an "or" elsewhere in the sentence says nothing of it.
+_ALTERNATIVE: Final = r" {0} (?:\w+ )?or | or (?:\w+ ){{0,2}}{0} "
 _NUMBERS_OR: Final = re.compile(r"\d[^\s\d]*(?:\s+[A-Za-z%]+){0,2}\s+or\s+(?:\w+\s+){0,2}\W{0,2}\d")
-_LETTERS_OR: Final = re.compile(r"(?<![A-Za-z])\(?([A-P])\)?\s*(?:or|and|/|,)\s*\(?([A-P])(?![A-Za-z])")
+_LETTERS_OR: Final = re.compile(
+    r"(?<![A-Za-z])\(?([A-P])\)?\s*(?:or|and|/|,)\s*\(?([A-P])(?![A-Za-z])"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,18 +173,18 @@ def _verbatim(text: str, accepted: Sequence[str]) -> float:
 
 
 def _mentions(text: str, accepted: Sequence[str], others: Sequence[str]) -> float:
-    """Whether a reply of about a sentence names an accepted answer, no rival, and does not hedge."""
+    """Whether a sentence or so names an accepted answer and no rival, without hedging."""
     if len(text.split()) > _WORDS_IN_SENTENCE:
         return 0.0
     said = f" {phrase.fold(text)} "
-    keys = [key for answer in accepted if (key := phrase.fold(answer))]
-    named = [key for key in keys if f" {key} " in said and f" not {key} " not in said]
-    if not named:
+    keys = sorted({key for answer in accepted if (key := phrase.fold(answer))}, key=len)
+    if not any(f" {key} " in said and f" not {key} " not in said for key in keys):
         return 0.0
-    for key in sorted(keys, key=len, reverse=True):
+    if any(re.search(_ALTERNATIVE.format(re.escape(key)), said) for key in keys):
+        return 0.0
+    for key in reversed(keys):
         said = said.replace(f" {key} ", "  ")
-    rivals = any(f" {phrase.fold(other)} " in said for other in others)
-    return float(not rivals and not (not others and _HEDGE.search(said)))
+    return float(not any(f" {phrase.fold(other)} " in said for other in others))
 
 
 def _json(text: str, reference: str, params: Mapping[str, Json]) -> float:
@@ -236,7 +240,9 @@ def _same_list(found: Json, expected: Sequence[Json], slack: float, *, unordered
         return all(_same(a, b, slack, unordered=False) for a, b in pairs)
     left = list(found)
     for item in expected:
-        match = next((n for n, other in enumerate(left) if _same(other, item, slack, unordered=True)), -1)
+        match = next(
+            (n for n, other in enumerate(left) if _same(other, item, slack, unordered=True)), -1
+        )
         if match < 0:
             return False
         left.pop(match)
@@ -244,7 +250,9 @@ def _same_list(found: Json, expected: Sequence[Json], slack: float, *, unordered
 
 
 def _same_text(found: str, expected: str) -> bool:
-    if phrase.fold(found) == phrase.fold(expected):
+    said, right = phrase.fold(found), phrase.fold(expected)
+    # "helmet" for "helmets" copies the same thing.
+    if said == right or (right.isalpha() and said.removesuffix("s") == right.removesuffix("s")):
         return True
     days = dates.dates(expected)
     return bool(days) and days[0].span == expected and _date(found, days[0].key, {}) == 1.0
@@ -261,7 +269,9 @@ def _list(text: str, reference: str, params: Mapping[str, Json]) -> float:
     return float(said == right)
 
 
-def _date(text: str, reference: str, _: Mapping[str, Json]) -> float:
+def _date(text: str, reference: str, params: Mapping[str, Json]) -> float:
+    if params.get("iso") and reference not in text:
+        return 0.0
     found = dates.extract(text)
     return float(found is not None and found.key == reference)
 

@@ -1,5 +1,6 @@
 """Lists in prose: commas, bullets, numbered lines, arrows, brackets. Knows how items are set off,
-not what they mean."""
+not what they mean.
+"""
 
 from __future__ import annotations
 

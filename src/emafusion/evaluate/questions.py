@@ -1,5 +1,6 @@
 """Questions a grader can mark. Knows what a question carries and its JSON form, not where
-questions come from."""
+questions come from.
+"""
 
 from __future__ import annotations
 

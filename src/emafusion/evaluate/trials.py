@@ -92,7 +92,7 @@ def passed(program: str, entry: str, cases: Sequence[Json], *, timeout_s: float 
 def _run(job: str, timeout_s: float) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            child = subprocess.run(
+            child = subprocess.run(  # noqa: S603 - our own interpreter, no shell
                 [sys.executable, "-I", "-S", "-c", _CHILD],
                 input=job,
                 capture_output=True,

@@ -70,7 +70,8 @@ class Trial:
 
     async def question_until_answered(self, models: Sequence[str]) -> bool:
         """Ask `models` one after another until one answers; whether one did."""
-        for model in models:
+        heard = {draft.model for draft in self.drafts}
+        for model in (name for name in models if name not in heard):
             before = len(self.drafts)
             await self.question([model])
             if len(self.drafts) > before:

@@ -43,7 +43,7 @@ def log_odds_weights(drafts: Sequence[Draft], forecast: Forecast) -> list[float]
     """Each draft's weight: the log-odds that its model is right (Nitzan & Paroush, 1982)."""
     weights = []
     for draft in drafts:
-        quality = forecast[draft.model].quality if draft.model in forecast else 0.5
-        clipped = min(max(quality, 0.01), 0.99)
+        estimate = forecast.get(draft.model)
+        clipped = min(max(0.5 if estimate is None else estimate.quality, 0.01), 0.99)
         weights.append(max(math.log(clipped / (1.0 - clipped)), FLOOR))
     return weights

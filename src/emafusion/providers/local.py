@@ -30,6 +30,7 @@ from emafusion.errors import (
     UnavailableError,
 )
 from emafusion.providers import wire
+from emafusion.providers.ending import ended
 from emafusion.providers.weights import Weights
 from emafusion.types import Call, Chunk, Completion, Model
 
@@ -83,12 +84,11 @@ class LocalProvider:
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         """The answer piece by piece; leaving the iteration stops the generation."""
         engine = self._engine(call.model)
+        deadline = asyncio.get_running_loop().time() + call.timeout_s
         try:
-            async with asyncio.timeout(call.timeout_s):
-                async with aclosing(engine.run(_body(call))) as bodies:
-                    async for body in bodies:
-                        if "prompt_progress" not in body:
-                            yield _chunk(body, call.model)
+            async with aclosing(ended(_chunks(engine, call, deadline), call)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         except TimeoutError:
             raise DeadlineError(
                 f"{call.model.name!r} gave no complete answer in {call.timeout_s:g} s; "
@@ -112,6 +112,7 @@ class LocalProvider:
             self._closed = True
             engines = list(self._engines.values())
             self._engines.clear()
+        self.weights.close()
         for engine in engines:
             await asyncio.to_thread(engine.close)
 
@@ -147,8 +148,11 @@ class _Engine:
         """Load the model if it is not yet."""
         await asyncio.get_running_loop().run_in_executor(self._threads, self._loaded)
 
-    async def run(self, body: bytes) -> AsyncGenerator[dict[str, object]]:
-        """The runtime's chunks for the request `body`; leaving the iteration stops it."""
+    async def run(self, body: bytes, deadline: float) -> AsyncGenerator[dict[str, object]]:
+        """The runtime's chunks for the request `body`; leaving the iteration stops it.
+
+        Raises ``TimeoutError`` where none comes before `deadline`, in the loop's time.
+        """
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
         stop = threading.Event()
@@ -160,7 +164,11 @@ class _Engine:
         future = self._threads.submit(self._generate, body, send, stop)
         future.add_done_callback(lambda done: send(self._end(done)))
         try:
-            while (event := await events.get()) is not None:
+            while True:
+                async with asyncio.timeout_at(deadline):
+                    event = await events.get()
+                if event is None:
+                    return
                 if isinstance(event, BaseException):
                     raise event
                 yield event
@@ -180,9 +188,7 @@ class _Engine:
                 self._server = self._load(self.model)
             return self._server
 
-    def _generate(
-        self, body: bytes, send: Callable[[Event], None], stop: threading.Event
-    ) -> None:
+    def _generate(self, body: bytes, send: Callable[[Event], None], stop: threading.Event) -> None:
         """Run one request to its end. Runs in a thread."""
 
         def receive(data: bytes) -> bool:
@@ -191,7 +197,7 @@ class _Engine:
                 return True
             try:
                 send(msgspec.json.decode(data, type=dict[str, object]))
-            except msgspec.MsgspecError as error:
+            except ValueError as error:
                 send(BadResponseError(f"the local runtime sent no JSON: {error}", self.model.name))
                 return True
             return False
@@ -248,7 +254,14 @@ def _body(call: Call) -> bytes:
     if body.get("logprobs"):
         body.setdefault("top_logprobs", 1)
     body["return_progress"] = True
-    return msgspec.json.encode(body)
+    return wire.encoded(body, call)
+
+
+async def _chunks(engine: _Engine, call: Call, deadline: float) -> AsyncGenerator[Chunk]:
+    async with aclosing(engine.run(_body(call), deadline)) as bodies:
+        async for body in bodies:
+            if "prompt_progress" not in body:
+                yield _chunk(body, call.model)
 
 
 def _chunk(body: dict[str, object], model: Model) -> Chunk:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
+import msgspec
+
+from emafusion.errors import RejectedError
 from emafusion.types import Call, Chunk, Completion, Message, Usage, content_text
 
 OURS = frozenset({"model", "messages", "stream", "stream_options"})
@@ -28,6 +31,16 @@ def request_body(call: Call, *, stream: bool) -> dict[str, object]:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
     return body
+
+
+def encoded(body: Mapping[str, object], call: Call) -> bytes:
+    """`body` as JSON; raises :class:`~emafusion.errors.RejectedError` where that cannot be."""
+    try:
+        return msgspec.json.encode(body, enc_hook=_plain)
+    except (TypeError, ValueError) as error:
+        raise RejectedError(
+            f"the request to {call.model.name!r} is not JSON: {error}", call.model.name
+        ) from None
 
 
 def messages_of(call: Call) -> list[Message]:
@@ -101,7 +114,7 @@ def estimated_usage(call: Call, text: str) -> Usage:
     Four characters a token and four tokens a message: the usual rule of thumb for English.
     """
     prompt = sum(4 + tokens_in(content_text(message)) for message in messages_of(call))
-    return Usage(prompt_tokens=prompt, completion_tokens=tokens_in(text))
+    return Usage(prompt_tokens=prompt, completion_tokens=tokens_in(text), counted=False)
 
 
 def tokens_in(text: str) -> int:
@@ -203,6 +216,12 @@ class Gathered:
         if self._raw_usage is not None:
             body["usage"] = self._raw_usage
         return body
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a value of type {type(value).__name__!r} is in it")
 
 
 def is_table(value: object) -> TypeGuard[Mapping[str, object]]:

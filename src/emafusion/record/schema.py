@@ -123,10 +123,8 @@ def migrations() -> tuple[str, ...]:
 def statements(script: str) -> Iterator[str]:
     """The statements of `script`, one by one, so that a transaction can hold them all."""
     statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
+    for piece in script.split(";"):
+        statement += piece + ";"
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-    if statement.strip():
-        yield statement

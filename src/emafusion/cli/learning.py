@@ -1,0 +1,280 @@
+"""``emafusion synthesise``, ``collect`` and ``fit``: from question families to a fitted policy."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emafusion.cli.console import console, note, print_json, say
+from emafusion.cli.options import Config, Json, Models, names, taking
+from emafusion.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from emafusion.artefacts import Artefact
+    from emafusion.evaluate.questions import Question
+    from emafusion.learn.collect import Bounds, Progress, Report
+    from emafusion.learn.journal import Split
+    from emafusion.protocols import Provider
+    from emafusion.types import Model
+
+    Questions = list[Question] | dict[Split, list[Question]]
+
+SHARES: dict[Split, float] = {"train": 0.6, "val": 0.15, "test": 0.25}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synthesising:
+    """The options of ``synthesise``."""
+
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Where: one JSON question a line.")
+    ]
+    count: Annotated[int, typer.Option(min=1, help="How many questions.")] = 100
+    split: Annotated[str, typer.Option(help="train, val or test; they share no content.")] = "train"
+    seed: Annotated[int, typer.Option(help="Another seed, other questions.")] = 1
+
+
+@taking(Synthesising)
+def synthesise(options: Synthesising) -> None:
+    """Write questions with computed answers, drawn from the built-in families."""
+    from emafusion.learn.families import generate
+
+    if options.split not in SHARES:
+        raise ConfigError(f"--split is {options.split!r}; it must be train, val or test")
+    questions = generate(options.count, options.seed, options.split)
+    text = "".join(f"{question.to_json()}\n" for question in questions)
+    try:
+        options.out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {str(options.out)!r}: {error.strerror}") from error
+    note(f"wrote {len(questions)} questions to {options.out}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collecting:
+    """The options of ``collect``."""
+
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="The folder of recorded outcomes.")
+    ]
+    questions: Annotated[
+        Path | None,
+        typer.Option("--questions", metavar="FILE", help="What `synthesise` wrote."),
+    ] = None
+    count: Annotated[
+        int, typer.Option(min=1, help="How many questions to draw where no file is named.")
+    ] = 100
+    seed: Annotated[int, typer.Option(help="Another seed, other questions.")] = 1
+    models: Models = None
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", min=0, metavar="USD", help="What the folder may cost in all."),
+    ] = None
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, help="Calls of one model at a time.")
+    ] = 1
+    models_at_once: Annotated[
+        int, typer.Option("--models-at-once", min=1, help="Models asked at a time.")
+    ] = 1
+    samples: Annotated[int, typer.Option(min=1, help="Answers of a model to a question.")] = 1
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=1, help="The longest answer, tokens.")
+    ] = 220
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again what was refused for good.")
+    ] = False
+    json: Json = False
+    config: Config = None
+
+
+@taking(Collecting)
+def collect(options: Collecting) -> None:
+    """Record what each model answers to each question; run it again to go on."""
+    from emafusion import config as configuration
+    from emafusion.config.build import model
+    from emafusion.learn.collect import Bounds
+
+    settings = configuration.load(options.config or configuration.default_path())
+    chosen = names(options.models, settings.models) or tuple(settings.models)
+    providers = configuration.providers(settings)
+    models = [model(name, settings.models[name], providers) for name in chosen]
+    bounds = Bounds(
+        budget_usd=options.budget,
+        per_model=options.concurrency,
+        models_at_once=options.models_at_once,
+        samples=options.samples,
+        max_tokens=options.max_tokens,
+        retry_failed=options.retry_failed,
+    )
+    report = asyncio.run(_collect(options, models, providers, bounds=bounds))
+    if options.json:
+        print_json(report)
+    else:
+        _show(report, options.out)
+    if report.answered < report.total:
+        raise typer.Exit(1)
+
+
+def fit(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder of recorded outcomes.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The fitted policy.")],
+    seed: Annotated[int, typer.Option(help="Of whatever is drawn at random.")] = 0,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Fit a policy to recorded outcomes; the classifier is that of the policy in use."""
+    from emafusion.encoders import default
+    from emafusion.learn.fit import fit as fitted
+    from emafusion.understand import FastClassifier
+
+    encoder = default()
+    classifier = FastClassifier.from_arrays(_policy(config).under("understand"), encoder)
+    made = fitted(folder, out, classifier=classifier, encoder=encoder, seed=seed, progress=note)
+    if json:
+        print_json(made.manifest)
+    note(f"wrote {out}; to use it, set path = {str(out)!r} under [artefact] in the settings")
+
+
+def _policy(config: Path | None) -> Artefact:
+    """The fitted policy that is in use: the configured one, else the one that ships."""
+    from importlib import resources
+
+    from emafusion import artefacts
+    from emafusion import config as configuration
+
+    path = configuration.load(config or configuration.default_path()).artefact.path
+    if path is not None:
+        return artefacts.read(Path(path).expanduser())
+    with resources.as_file(resources.files("emafusion.config").joinpath("policy")) as folder:
+        return artefacts.read(folder)
+
+
+async def _collect(
+    options: Collecting,
+    models: list[Model],
+    providers: dict[str, Provider],
+    *,
+    bounds: Bounds,
+) -> Report:
+    from emafusion.cli.opening import pull
+    from emafusion.demo.weights import local_models
+    from emafusion.learn.collect import collect as record
+
+    questions = _questions(options)
+    try:
+        # A model that could not be fetched is told of in the report.
+        await pull([one for one in local_models(models, providers) if not one.is_here()])
+        with _Bar(stderr=True) as bar:
+            return await record(
+                questions,
+                models,
+                providers=providers,
+                folder=options.out,
+                bounds=bounds,
+                progress=bar.show,
+            )
+    finally:
+        for provider in providers.values():
+            await provider.aclose()
+
+
+def _questions(options: Collecting) -> Questions:
+    if options.questions is not None:
+        return read_questions(options.questions)
+    from emafusion.learn.families import generate
+
+    counts = {split: round(share * options.count) for split, share in SHARES.items()}
+    counts["train"] += options.count - sum(counts.values())
+    return {split: generate(count, options.seed, split) for split, count in counts.items()}
+
+
+def read_questions(path: Path) -> list[Question]:
+    """The questions in a file of JSON lines; raises :class:`DataError` naming the line."""
+    from emafusion.evaluate.questions import Question
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the questions in {str(path)!r}: {error}") from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                found.append(Question.from_json(line))
+            except DataError as error:
+                raise DataError(f"{str(path)!r} line {number}: {error}") from error
+    if not found:
+        raise DataError(f"{str(path)!r} holds no question")
+    return found
+
+
+class _Bar:
+    """How far a collection is: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._console = console(stderr=stderr)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("${task.fields[spent]:.4f}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bars.add_task("collecting", total=None, spent=0.0)
+        self._tenths = 0
+
+    def __enter__(self) -> _Bar:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def show(self, progress: Progress) -> None:
+        """One more cell is closed."""
+        self._bars.update(
+            self._task,
+            description=progress.model,
+            completed=progress.done,
+            total=progress.total,
+            spent=progress.spent_usd,
+        )
+        tenth = 10 * progress.done // progress.total
+        if tenth > self._tenths and not self._console.is_terminal:
+            self._tenths = tenth
+            note(f"{progress.done}/{progress.total} ${progress.spent_usd:.4f}")
+
+
+def _show(report: Report, folder: Path) -> None:
+    from rich.table import Table
+
+    out = console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("model", overflow="fold")
+    for name in ("answered", "accuracy", "US$ per 1000", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for tally in report.tallies:
+        table.add_row(
+            tally.model,
+            str(tally.answered),
+            f"{tally.accuracy:.1%}",
+            f"{1000 * tally.cost_usd:.5f}",
+            f"{tally.latency_s:.2f}",
+        )
+    out.print(table)
+    say(f"{report.answered} of {report.total} answers in {folder}, ${report.spent_usd:.6f} in all")
+    for model, reason in report.stopped.items():
+        note(f"{model} was stopped: {reason}")
+    for failure in report.failed[:5]:
+        note(f"no answer from {failure.model} to {failure.query_id}: {failure.error}")
+    if len(report.failed) > 5:
+        note(f"… and {len(report.failed) - 5} more without an answer; --json lists them")

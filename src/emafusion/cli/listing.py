@@ -1,0 +1,191 @@
+"""``emafusion models``: the catalog as configured, changing it, and fetching local models."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emafusion.cli.console import console, note, print_json, say
+from emafusion.cli.options import Config, Json, open_client, taking
+
+if TYPE_CHECKING:
+    from emafusion.client import Client
+    from emafusion.types import Model
+
+HEALTH_TIMEOUT_S = 5.0
+
+app = typer.Typer(help="List, add, remove and fetch models.")
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context, json: Json = False, config: Config = None) -> None:
+    """List the configured models: prices in US dollars per million tokens, and health."""
+    if context.invoked_subcommand is not None:
+        return
+    client = open_client(config)
+    health = asyncio.run(_health(client))
+    known = list(client.engine.models.values())
+    if json:
+        print_json([_table(model, healthy=health[model.name]) for model in known])
+    else:
+        _show(known, health)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adding:
+    """The options of ``models add``."""
+
+    name: Annotated[str, typer.Argument(help="What you will call it.", show_default=False)]
+    provider: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="A configured provider, or a new one's name."),
+    ] = "openai"
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", metavar="URL", help="A new OpenAI-compatible endpoint."),
+    ] = None
+    vendor: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A new provider with its vendor's own wire format."),
+    ] = None
+    api_key_env: Annotated[
+        str | None,
+        typer.Option("--api-key-env", metavar="NAME", help="The variable that holds the key."),
+    ] = None
+    upstream: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the provider calls it.")
+    ] = None
+    price_in: Annotated[
+        float | None, typer.Option("--price-in", min=0, help="US dollars per million tokens.")
+    ] = None
+    price_out: Annotated[
+        float | None, typer.Option("--price-out", min=0, help="US dollars per million tokens.")
+    ] = None
+    context: Annotated[
+        int | None, typer.Option("--context", min=1, help="Its context window, tokens.")
+    ] = None
+    private: Annotated[bool, typer.Option("--private", help="It may see confidential text.")] = (
+        False
+    )
+    config: Config = None
+
+
+@app.command()
+@taking(Adding)
+def add(options: Adding) -> None:
+    """Add a model to the settings file, and its provider where that is new."""
+    from emafusion.cli.editing import SettingsFile, model_table, provider_table
+
+    file = SettingsFile.open(options.config)
+    provider = provider_table(
+        base_url=options.base_url, vendor=options.vendor, api_key_env=options.api_key_env
+    )
+    table = model_table(
+        {
+            "provider": options.provider,
+            "upstream": options.upstream,
+            "usd_per_mtok_in": options.price_in,
+            "usd_per_mtok_out": options.price_out,
+            "context_window": options.context,
+            "visibility": "private" if options.private else None,
+        }
+    )
+    file.add(options.name, table, provider=provider)
+    note(f"added {options.name!r} to {file.path}")
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="The model's name.", show_default=False)],
+    config: Config = None,
+) -> None:
+    """Remove a model from the settings file; its provider stays."""
+    from emafusion.cli.editing import SettingsFile
+
+    file = SettingsFile.open(config)
+    file.remove(name)
+    note(f"removed {name!r} from {file.path}")
+
+
+@app.command()
+def pull(
+    small: Annotated[
+        bool, typer.Option("--small", help="Only the small ones: 0.6 GB, not 1.7.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Fetch the files of the local models; one that was interrupted goes on where it stopped."""
+    from emafusion.cli.opening import pull as fetch
+    from emafusion.demo import weights
+
+    engine = open_client(config).engine
+    local = weights.local_models(list(engine.models.values()), engine.providers)
+    wanted = weights.small(local) if small else local
+    if not wanted:
+        note("no configured model runs from a file")
+        return
+    problems = asyncio.run(fetch(wanted))
+    for one in wanted:
+        name = one.model.name
+        say(f"{name}: {problems.get(name, 'here')}")
+    if problems:
+        raise typer.Exit(1)
+
+
+async def _health(client: Client) -> dict[str, bool]:
+    """Whether each model could be asked now; one that does not say so in time could not."""
+    engine = client.engine
+
+    async def healthy(model: Model) -> bool:
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                return await engine.providers[model.provider].healthy(model)
+        except TimeoutError:
+            return False
+
+    async with client:
+        found = await asyncio.gather(*(healthy(model) for model in engine.models.values()))
+    return dict(zip(engine.models, found, strict=True))
+
+
+def _table(model: Model, *, healthy: bool) -> dict[str, object]:
+    return {
+        "name": model.name,
+        "provider": model.provider,
+        "upstream": model.upstream,
+        "usd_per_mtok_in": model.usd_per_mtok_in,
+        "usd_per_mtok_out": model.usd_per_mtok_out,
+        "context_window": model.context_window,
+        "max_output": model.max_output,
+        "capabilities": sorted(model.capabilities),
+        "visibility": model.visibility,
+        "healthy": healthy,
+    }
+
+
+def _show(models: list[Model], health: dict[str, bool]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("name", overflow="fold")
+    table.add_column("provider", overflow="ellipsis", no_wrap=True)
+    for name in ("context", "in", "out"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("seen by", no_wrap=True)
+    table.add_column("health", no_wrap=True)
+    for model in models:
+        well = health[model.name]
+        table.add_row(
+            model.name,
+            model.provider,
+            str(model.context_window),
+            f"{model.usd_per_mtok_in:g}",
+            f"{model.usd_per_mtok_out:g}",
+            model.visibility,
+            Text("ready" if well else "not ready", style="green" if well else "yellow"),
+        )
+    console().print(table)

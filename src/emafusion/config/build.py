@@ -1,0 +1,224 @@
+"""Settings in, a client out: every part chosen, made and put together here.
+
+Knows which class each ``type`` tag stands for, and where the shipped policy lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from emafusion import artefacts, catalog
+from emafusion.client import Client
+from emafusion.config.clock import SystemClock
+from emafusion.config.load import secret
+from emafusion.config.settings import (
+    BridgeProviderSettings,
+    LocalProviderSettings,
+    ModelSettings,
+    OpenAIProviderSettings,
+    ProviderSettings,
+    RecordSettings,
+    ReplayProviderSettings,
+    Settings,
+)
+from emafusion.engine import Engine, Stages
+from emafusion.errors import ArtefactError, ConfigError
+from emafusion.judge import CalibratedPanel
+from emafusion.plan import Dial, Signals, UtilityPlanner
+from emafusion.predict import Fitted, Union
+from emafusion.protect import VisibilityProtector
+from emafusion.protocols import Encoder, Provider, Recorder
+from emafusion.types import Knobs, Model
+from emafusion.understand import Blend, FastClassifier, SlowClassifier, Taxonomy
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def build(settings: Settings, *, parts: Mapping[str, Provider] | None = None) -> Client:
+    """A client as `settings` describe it.
+
+    Parameters
+    ----------
+    settings : Settings
+        What :func:`emafusion.config.load` read.
+    parts : mapping of str to Provider, optional
+        Providers that stand in for configured ones of the same name, or join them.
+
+    Raises
+    ------
+    ConfigError
+        A setting names something that is not there, or an extra is not installed.
+    ArtefactError
+        The fitted policy cannot be read.
+    """
+    made = {**providers(settings, without=tuple(parts or ())), **(parts or {})}
+    models = [model(name, one, made) for name, one in settings.models.items()]
+    _check_named(settings, models)
+    policy = _artefact(settings)
+    encoder = _encoder(policy)
+    engine = Engine(
+        _stages(settings, policy, encoder=encoder, models=models),
+        models,
+        providers=made,
+        clock=SystemClock(),
+        knobs=_knobs(settings),
+    )
+    return Client(engine)
+
+
+def providers(settings: Settings, *, without: Sequence[str] = ()) -> dict[str, Provider]:
+    """The configured providers, less those named in `without`; none of them connects yet."""
+    return {
+        name: _provider(one, name)
+        for name, one in settings.providers.items()
+        if name not in without
+    }
+
+
+def model(name: str, one: ModelSettings, made: Mapping[str, Provider]) -> Model:
+    """The model `name` as its settings and the catalog's data describe it."""
+    if one.provider not in made:
+        known = ", ".join(sorted(made)) or "none"
+        raise ConfigError(
+            f"models.{name}.provider is {one.provider!r}, but the configured providers are: {known}"
+        )
+    given = {key: value for key, value in msgspec.structs.asdict(one).items() if value is not None}
+    given.pop("provider")
+    return catalog.resolve(name, one.provider, **given)
+
+
+def _provider(one: ProviderSettings, name: str) -> Provider:
+    """The provider that a ``type`` tag stands for."""
+    key = f"providers.{name}.api_key"
+    match one:
+        case OpenAIProviderSettings():
+            from emafusion.providers.openai import OpenAIProvider
+
+            return OpenAIProvider(one.base_url, api_key=secret(one.api_key, key))
+        case BridgeProviderSettings():
+            from emafusion.providers.bridge import BridgeProvider
+
+            return BridgeProvider(
+                one.vendor, api_key=secret(one.api_key, key), base_url=one.base_url
+            )
+        case LocalProviderSettings():
+            from emafusion.providers.local import LocalProvider
+            from emafusion.providers.weights import Weights
+
+            cache = None if one.cache is None else Path(one.cache).expanduser()
+            return LocalProvider(weights=Weights(cache=cache), threads=one.threads, slots=one.slots)
+        case ReplayProviderSettings():
+            from emafusion.providers.replay import ReplayProvider
+
+            return ReplayProvider(Path(one.folder).expanduser())
+
+
+def _stages(
+    settings: Settings,
+    policy: artefacts.Artefact,
+    *,
+    encoder: Encoder,
+    models: Sequence[Model],
+) -> Stages:
+    fast = FastClassifier.from_arrays(policy.under("understand"), encoder)
+    pool = policy.manifest.pool
+    fitted = any(model.name in pool for model in models)
+    judged = policy.under("judge") if fitted else {}
+    planned = policy.under("plan") if fitted else {}
+    return Stages(
+        protector=VisibilityProtector(),
+        classifier=_classifier(settings, fast),
+        predictor=Union(_fitted(policy, encoder, fast) if fitted else None),
+        planner=UtilityPlanner(
+            Signals.from_arrays(planned, pool) if planned else Signals(),
+            _dial(planned, pool, models),
+            usd_per_second=settings.policy.usd_per_second,
+        ),
+        panel=CalibratedPanel(judged, pool),
+        recorder=recorder(settings.record),
+    )
+
+
+def recorder(one: RecordSettings) -> Recorder:
+    """Where decisions go: a file of SQLite, by default in the user's state folder, or memory."""
+    from emafusion.record import Memory, Store
+
+    if one.path == "memory":
+        return Memory()
+    if one.path is None:
+        import platformdirs
+
+        folder = Path(platformdirs.user_state_dir("emafusion"))
+        return Store(folder / "decisions.sqlite3", store_content=one.content)
+    return Store(Path(one.path).expanduser(), store_content=one.content)
+
+
+def _classifier(settings: Settings, fast: FastClassifier) -> Blend:
+    slow = settings.understand.slow
+    return Blend(fast, None if slow is None else SlowClassifier(slow, Taxonomy.load()))
+
+
+def _fitted(policy: artefacts.Artefact, encoder: Encoder, fast: FastClassifier) -> Fitted:
+    return Fitted.from_arrays(
+        policy.under("predict"), policy.manifest.pool, encoder=encoder, labels=fast.labels
+    )
+
+
+def _dial(
+    planned: Mapping[str, NDArray[np.generic]], pool: Sequence[str], models: Sequence[Model]
+) -> Dial:
+    """The fitted dial where it was fitted for these models' prices; else the unfitted one."""
+    if "dial" not in planned or any(model.name not in pool for model in models):
+        return Dial()
+    return Dial(prices=tuple(planned["dial"].tolist()))
+
+
+def _artefact(settings: Settings) -> artefacts.Artefact:
+    if settings.artefact.path is not None:
+        return artefacts.read(Path(settings.artefact.path).expanduser())
+    with resources.as_file(resources.files("emafusion.config").joinpath("policy")) as folder:
+        return artefacts.read(folder)
+
+
+def _encoder(policy: artefacts.Artefact) -> Encoder:
+    from emafusion import encoders
+
+    encoder = encoders.default()
+    if encoder.name != policy.manifest.encoder:
+        raise ArtefactError(
+            f"the policy was fitted with encoder {policy.manifest.encoder!r}, this installation "
+            f"has {encoder.name!r}; fit it anew with: emafusion fit"
+        )
+    return encoders.Remembered(encoder)
+
+
+def _knobs(settings: Settings) -> Knobs:
+    policy = settings.policy
+    return Knobs(
+        prefer=policy.prefer,
+        max_cost_usd=policy.max_cost_usd,
+        max_latency_s=policy.max_latency_s,
+        models=policy.models,
+        arrangement=policy.arrangement,
+        private=policy.private,
+    )
+
+
+def _check_named(settings: Settings, models: Sequence[Model]) -> None:
+    """Every model that a setting names is configured; and there is at least one."""
+    known = [one.name for one in models]
+    if not known:
+        raise ConfigError("no model is configured; add a [models.NAME] table")
+    named = {f"policy.models[{i}]": name for i, name in enumerate(settings.policy.models or ())}
+    if settings.understand.slow is not None:
+        named["understand.slow"] = settings.understand.slow
+    for key, name in named.items():
+        if name not in known:
+            raise ConfigError(f"{key} names {name!r}; the models are {', '.join(known)}")

@@ -1,0 +1,115 @@
+"""The shape of every setting: names, types, defaults and bounds. Reads nothing, builds nothing.
+
+``docs/configuration.md`` describes each key; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from emafusion.types import Arrangement, Probability, Visibility
+
+Positive = Annotated[float, Meta(gt=0.0)]
+Count = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[float, Meta(ge=0.0)]
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of every table of the file: an unknown key is an error."""
+
+
+class PolicySettings(Table, frozen=True, kw_only=True):
+    """``[policy]``: what a request gets that asks for nothing."""
+
+    prefer: Probability | None = None
+    max_cost_usd: Positive | None = None
+    max_latency_s: Positive | None = None
+    models: tuple[str, ...] | None = None
+    arrangement: Arrangement = "auto"
+    private: bool = False
+    usd_per_second: NotNegative = 0.0
+
+
+class OpenAIProviderSettings(Table, frozen=True, kw_only=True, tag="openai", tag_field="type"):
+    """``[providers.NAME]`` with ``type = "openai"``: any OpenAI-compatible endpoint."""
+
+    base_url: str
+    api_key: str | None = None
+
+
+class BridgeProviderSettings(Table, frozen=True, kw_only=True, tag="bridge", tag_field="type"):
+    """``[providers.NAME]`` with ``type = "bridge"``: a vendor with a wire format of its own."""
+
+    vendor: str
+    api_key: str | None = None
+    base_url: str | None = None
+
+
+class LocalProviderSettings(Table, frozen=True, kw_only=True, tag="local", tag_field="type"):
+    """``[providers.NAME]`` with ``type = "local"``: model files run in this process."""
+
+    cache: str | None = None
+    threads: Count | None = None
+    slots: Count = 1
+
+
+class ReplayProviderSettings(Table, frozen=True, kw_only=True, tag="replay", tag_field="type"):
+    """``[providers.NAME]`` with ``type = "replay"``: answers from a folder of recorded outcomes."""
+
+    folder: str
+
+
+ProviderSettings = (
+    OpenAIProviderSettings | BridgeProviderSettings | LocalProviderSettings | ReplayProviderSettings
+)
+
+
+class ModelSettings(Table, frozen=True, kw_only=True):
+    """``[models.NAME]``: one model; what is not given is taken from the catalog's data."""
+
+    provider: str
+    upstream: str | None = None
+    usd_per_mtok_in: NotNegative | None = None
+    usd_per_mtok_out: NotNegative | None = None
+    usd_per_mtok_cached: NotNegative | None = None
+    context_window: Count | None = None
+    max_output: Count | None = None
+    capabilities: tuple[str, ...] | None = None
+    visibility: Visibility | None = None
+    ability: Mapping[str, Probability] | None = None
+    ability_weight: Positive | None = None
+    tokens_per_s: Positive | None = None
+    system: str | None = None
+
+
+class UnderstandSettings(Table, frozen=True, kw_only=True):
+    """``[understand]``: ``slow`` names the model asked for labels where the fast one is unsure."""
+
+    slow: str | None = None
+
+
+class ArtefactSettings(Table, frozen=True, kw_only=True):
+    """``[artefact]``: the fitted policy's folder; without it, the one that ships with emafusion."""
+
+    path: str | None = None
+
+
+class RecordSettings(Table, frozen=True, kw_only=True):
+    """``[record]``: where decisions go (``"memory"`` keeps none); whether texts go too."""
+
+    path: str | None = None
+    content: bool = True
+
+
+class Settings(Table, frozen=True, kw_only=True):
+    """The whole file."""
+
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+    models: Mapping[str, ModelSettings] = field(default_factory=dict)
+    understand: UnderstandSettings = field(default_factory=UnderstandSettings)
+    artefact: ArtefactSettings = field(default_factory=ArtefactSettings)
+    record: RecordSettings = field(default_factory=RecordSettings)

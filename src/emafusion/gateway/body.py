@@ -1,0 +1,189 @@
+"""From a request's bytes to an engine's :class:`~emafusion.types.Request`.
+
+Knows the chat protocol's request: which fields are ours to read and what they must be. Every other
+field is handed on as it came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.requests import Request as HttpRequest
+
+from emafusion.client import checked, identifier
+from emafusion.errors import RequestError, UnknownModelError
+from emafusion.gateway.faults import Fault
+from emafusion.types import Knobs, Request, replace
+
+OURS = "emafusion"
+"""The model's name that leaves the choice to the engine, and the body's field for our knobs."""
+
+_READ = frozenset({"model", "messages", "stream", "stream_options", OURS})
+_Positive = Annotated[int, Meta(ge=1)]
+T = TypeVar("T")
+
+
+class Refused(Exception):  # noqa: N818 - it carries the refusal
+    """The request is refused for its form alone."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What a body asks for: ``direct`` where the caller named the model that shall answer."""
+
+    request: Request
+    direct: bool
+    stream: bool
+    include_usage: bool
+
+
+class _Fields(Struct, frozen=True, kw_only=True):
+    """The fields that must have the right type for us to go on; the rest is the upstream's."""
+
+    model: str
+    messages: list[dict[str, object]]
+    stream: bool | None = None
+    stream_options: dict[str, object] | None = None
+    max_tokens: _Positive | None = None
+    max_completion_tokens: _Positive | None = None
+    n: _Positive | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    tools: list[dict[str, object]] | None = None
+    emafusion: dict[str, object] | None = None
+
+
+async def read(http: HttpRequest, *, max_bytes: int, timeout_s: float) -> bytes:
+    """The whole body; raises :class:`Refused` where it is too long, too slow or compressed."""
+    if http.headers.get("content-encoding", "identity") != "identity":
+        raise Refused(Fault(status=415, message="send the body without a content-encoding"))
+    told = http.headers.get("content-length", "")
+    if told.isdecimal() and int(told) > max_bytes:
+        raise _too_long(max_bytes)
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for part in http.stream():
+                size += len(part)
+                if size > max_bytes:
+                    raise _too_long(max_bytes)
+                parts.append(part)
+    except TimeoutError:
+        message = f"the request's body did not come within {timeout_s:g} s"
+        raise Refused(Fault(status=408, message=message, code="body_timeout")) from None
+    return b"".join(parts)
+
+
+def parse(data: bytes, models: Collection[str]) -> Asked:
+    """What `data` asks of `models`, the catalog's names.
+
+    Raises
+    ------
+    RequestError
+        It is no chat request; the message names the field.
+    UnknownModelError
+        It names a model that the catalog does not have.
+    """
+    body = _json(data)
+    fields = _typed(body, _Fields)
+    messages = checked(fields.messages)
+    knobs = knobs_of(fields.emafusion or {}, models)
+    direct = fields.model != OURS
+    if direct:
+        knobs = _only(fields.model, knobs, models)
+    request = Request(
+        id=identifier(),
+        messages=messages,
+        params={name: value for name, value in body.items() if name not in _READ},
+        knobs=knobs,
+    )
+    return Asked(
+        request=request,
+        direct=direct,
+        stream=bool(fields.stream),
+        include_usage=(fields.stream_options or {}).get("include_usage") is True,
+    )
+
+
+def knobs_of(block: Mapping[str, object], models: Collection[str]) -> Knobs:
+    """The knobs in a body's ``emafusion`` field; an unknown one is an error, never ignored."""
+    names = Knobs.__struct_fields__
+    for name in block:
+        if name not in names:
+            hint = nearest(name, names) or f"; the knobs are {', '.join(names)}"
+            raise RequestError(f"unknown knob {name!r}{hint}", f"{OURS}.{name}")
+    knobs = _typed(block, Knobs, where=f"{OURS}.")
+    if knobs.models is None:
+        return knobs
+    if not knobs.models:
+        raise RequestError("'models' names no model; leave it out to allow all", f"{OURS}.models")
+    for name in knobs.models:
+        if name not in models:
+            raise _unknown(name, models, f"{OURS}.models")
+    return knobs
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint at the one of `names` that `name` may have meant; empty where none is near."""
+    found = difflib.get_close_matches(name[:80], list(names), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _only(name: str, knobs: Knobs, models: Collection[str]) -> Knobs:
+    """`knobs` for the one model the caller named."""
+    if name not in models:
+        raise _unknown(name, [*models, OURS], "model")
+    if knobs.models not in {None, (name,)} or knobs.arrangement not in {"auto", "single"}:
+        raise RequestError(
+            f"'models' and 'arrangement' leave a choice, but model {name!r} does not; "
+            f"set model to {OURS!r}",
+            OURS,
+        )
+    return replace(knobs, models=(name,), arrangement="single")
+
+
+def _unknown(name: str, models: Iterable[str], param: str) -> UnknownModelError:
+    kind = "policy" if name.startswith(f"{OURS}/") else "model"
+    hint = nearest(name, models) or "; GET /v1/models lists them"
+    return UnknownModelError(f"there is no {kind} {name[:200]!r}{hint}", param)
+
+
+def _json(data: bytes) -> dict[str, object]:
+    try:
+        body = msgspec.json.decode(data)
+    except msgspec.DecodeError as wrong:
+        raise RequestError(f"the body is not JSON: {wrong}") from wrong
+    except UnicodeDecodeError as wrong:
+        raise RequestError("the body is not UTF-8") from wrong
+    except RecursionError:
+        raise RequestError("the body is nested too deeply") from None
+    if not isinstance(body, dict):
+        raise RequestError("the body must be a JSON object")
+    return body
+
+
+def _typed(value: object, kind: type[T], *, where: str = "") -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as wrong:
+        message = str(wrong)
+        path = re.search(r" - at `\$\.?(.*)`$", message)
+        missing = re.search(r"required field `(\w+)`", message)
+        field = (path.group(1) if path else "") or (missing.group(1) if missing else "")
+        what = message[: path.start()] if path else message
+        named = f"{where}{field}"
+        raise RequestError(f"{named}: {what}" if named else what, named or None) from wrong
+
+
+def _too_long(max_bytes: int) -> Refused:
+    message = f"the request's body is longer than {max_bytes} bytes"
+    return Refused(Fault(status=413, message=message, code="body_too_long"))

@@ -1,0 +1,148 @@
+"""Every failure in the OpenAI protocol's error shape, with the status its clients expect.
+
+Knows emafusion's error tree and HTTP's statuses. Shows an error's message and nothing else of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import msgspec
+from msgspec import Struct
+from starlette.responses import Response
+
+from emafusion.errors import (
+    AuthenticationError,
+    BadResponseError,
+    BudgetError,
+    ContextTooLongError,
+    DeadlineError,
+    EmafusionError,
+    NoModelError,
+    ProviderError,
+    RateLimitedError,
+    RejectedError,
+    RequestError,
+    StoreError,
+    UnavailableError,
+    UnknownModelError,
+)
+
+log = logging.getLogger("emafusion.gateway")
+
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """One failure as a client sees it.
+
+    ``retry`` false tells OpenAI's own clients not to ask again by themselves, which they else do
+    after any 5xx: where asking again would only spend again.
+    """
+
+    status: int
+    message: str
+    type: str = "invalid_request_error"
+    code: str | None = None
+    param: str | None = None
+    retry: bool = True
+    retry_after_s: float | None = None
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The error as the protocol shapes it."""
+        error = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return {"error": error}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the status alone does not say."""
+        headers = {}
+        if not self.retry:
+            headers["x-should-retry"] = "false"
+        if self.retry_after_s is not None:
+            headers["retry-after"] = str(max(0, math.ceil(self.retry_after_s)))
+        if self.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        return headers
+
+    def response(self) -> Response:
+        """The whole response."""
+        content = msgspec.json.encode(self.body)
+        return Response(content, self.status, self.headers, media_type="application/json")
+
+
+class _Kind(Struct, frozen=True):
+    status: int
+    type: str
+    code: str | None
+    retry: bool = True
+
+
+_INVALID = "invalid_request_error"
+_KINDS: dict[type[EmafusionError], _Kind] = {
+    RequestError: _Kind(400, _INVALID, None),
+    UnknownModelError: _Kind(404, _INVALID, "model_not_found"),
+    ContextTooLongError: _Kind(400, _INVALID, "context_length_exceeded"),
+    NoModelError: _Kind(400, _INVALID, "no_model"),
+    BudgetError: _Kind(402, "insufficient_quota", "budget_exceeded"),
+    ProviderError: _Kind(502, "upstream_error", "upstream_failed"),
+    # Our key was refused, not the caller's: 401 would send them looking in the wrong place.
+    AuthenticationError: _Kind(502, "upstream_error", "upstream_authentication", retry=False),
+    RateLimitedError: _Kind(429, "rate_limit_error", "rate_limit_exceeded"),
+    DeadlineError: _Kind(504, "upstream_error", "deadline_exceeded", retry=False),
+    UnavailableError: _Kind(502, "upstream_error", "upstream_unavailable"),
+    BadResponseError: _Kind(502, "upstream_error", "upstream_bad_response"),
+    RejectedError: _Kind(400, _INVALID, "upstream_rejected"),
+    # The answer was bought and could not be recorded: asking again would buy it again.
+    StoreError: _Kind(503, "server_error", "record_unavailable", retry=False),
+    EmafusionError: _Kind(500, "server_error", "internal_error", retry=False),
+}
+
+UNEXPECTED = Fault(
+    status=500,
+    message="the server failed unexpectedly; its log says why",
+    type="server_error",
+    code="internal_error",
+    retry=False,
+)
+STOPPING = Fault(
+    status=503,
+    message="the server is stopping; ask again",
+    type="server_error",
+    code="stopping",
+    retry_after_s=1.0,
+)
+
+
+def fault_of(error: EmafusionError) -> Fault:
+    """`error` as a client sees it; one that is not the client's doing is logged, too."""
+    kind = next(_KINDS[base] for base in type(error).__mro__ if base in _KINDS)
+    if kind.status >= 500:
+        log.warning("%s: %s", type(error).__name__, one_line(str(error)))
+    return Fault(
+        status=kind.status,
+        message=str(error),
+        type=kind.type,
+        code=kind.code,
+        param=_param(error),
+        retry=kind.retry,
+        retry_after_s=error.retry_after_s if isinstance(error, RateLimitedError) else None,
+    )
+
+
+def one_line(text: str) -> str:
+    """`text` so that it can neither end a log's line nor start another."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
+def _param(error: EmafusionError) -> str | None:
+    if isinstance(error, ContextTooLongError):
+        return error.param or "messages"
+    if isinstance(error, UnknownModelError):
+        return error.param or "model"
+    return error.param if isinstance(error, RequestError) else None

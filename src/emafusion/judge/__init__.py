@@ -1,0 +1,11 @@
+"""Stage 6: how far a draft can be trusted."""
+
+from __future__ import annotations
+
+from emafusion.judge.agreement import AgreementJudge
+from emafusion.judge.logprob import LogprobJudge
+from emafusion.judge.model import ModelJudge
+from emafusion.judge.panel import CalibratedPanel
+from emafusion.judge.rules import RulesJudge
+
+__all__ = ["AgreementJudge", "CalibratedPanel", "LogprobJudge", "ModelJudge", "RulesJudge"]

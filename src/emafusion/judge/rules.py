@@ -1,0 +1,128 @@
+"""The judge of form: what is visibly wrong with a draft, whatever it says.
+
+Knows formats and the marks of a failed answer. Does not know whether an answer is true.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from emafusion import answers
+from emafusion.types import Draft, Request
+
+REFUSAL = re.compile(
+    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)"
+    r"|I (?:cannot|can't|won't) (?:help|assist|answer|provide)"
+    r"|as an AI(?: language)? model|I do(?:n't| not) have (?:access|enough information))",
+    re.IGNORECASE,
+)
+HEDGE = re.compile(
+    r"\b(?:not (?:entirely )?sure|I think|might be|maybe|perhaps|it is (?:possible|unclear)"
+    r"|cannot be determined|assuming)\b",
+    re.IGNORECASE,
+)
+ONLY = re.compile(
+    r"\b(?:only|just|nothing else|no explanation|without (?:any )?(?:explanation|comment))\b",
+    re.IGNORECASE,
+)
+FENCE = re.compile(r"```[\w+-]*\n(.*?)```", re.DOTALL)
+LONG_FOR_ONLY = 120
+"""Characters beyond which a draft was not "only" the answer that was asked for."""
+
+Check = Callable[[Request, Draft, answers.Kind], bool]
+
+
+class RulesJudge:
+    """Scores a draft by the share of its faults' weights that it avoids: 1 is faultless.
+
+    The weights order the faults by how surely they spoil an answer; the panel learns what the
+    score is worth.
+    """
+
+    name = "rules"
+
+    def score(self, request: Request, drafts: Sequence[Draft]) -> list[float | None]:
+        """One minus the weight of the faults found in each draft, at least 0."""
+        kind = answers.guess_kind(request.text)
+        return [max(0.0, 1.0 - sum(faults(request, draft, kind).values())) for draft in drafts]
+
+
+def faults(request: Request, draft: Draft, kind: answers.Kind) -> dict[str, float]:
+    """The names and weights of the faults that `draft` shows."""
+    return {name: weight for name, (weight, check) in FAULTS.items() if check(request, draft, kind)}
+
+
+def _empty(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    return not draft.text.strip() and not draft.completion.tool_calls
+
+
+def _truncated(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    return draft.completion.finish_reason == "length"
+
+
+def _refusal(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    return REFUSAL.search(draft.text[:400]) is not None
+
+
+def _hedged(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    return HEDGE.search(draft.text) is not None
+
+
+def _unreadable(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    return kind != "text" and answers.canonical(draft.text, kind) is None
+
+
+def _talkative(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    asked = ONLY.search(request.text[-600:]) is not None
+    return asked and kind not in ("json", "code", "text") and len(draft.text) > LONG_FOR_ONLY
+
+
+def _repeats(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    lines = [line.strip() for line in draft.text.splitlines() if len(line.strip()) > 8]
+    return len(lines) >= 4 and len(set(lines)) * 2 <= len(lines)
+
+
+def _bad_code(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    if kind != "code" or "python" not in request.text.lower():
+        return False
+    found = FENCE.search(draft.text)
+    try:
+        ast.parse(found.group(1) if found else draft.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
+    return False
+
+
+def _bad_json(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    wanted = request.params.get("response_format")
+    if not isinstance(wanted, Mapping) or not str(wanted.get("type", "")).startswith("json"):
+        return False
+    try:
+        json.loads(draft.text)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def _foreign(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+    """Mostly another script than the question's, and no translation was asked for."""
+    text = draft.text[:400]
+    foreign = sum(char > "\u02af" and char.isalpha() for char in text)
+    return request.text.isascii() and foreign * 3 > len(text) and "translat" not in request.text
+
+
+FAULTS: Mapping[str, tuple[float, Check]] = {
+    "empty": (1.0, _empty),
+    "foreign": (0.6, _foreign),
+    "refusal": (0.6, _refusal),
+    "unreadable": (0.5, _unreadable),
+    "bad json": (0.5, _bad_json),
+    "bad code": (0.5, _bad_code),
+    "repeats": (0.4, _repeats),
+    "truncated": (0.4, _truncated),
+    "talkative": (0.3, _talkative),
+    "hedged": (0.2, _hedged),
+}

@@ -1,0 +1,1 @@
+"""Learning from outcomes: synthesise questions, collect answers, fit, compare, promote."""

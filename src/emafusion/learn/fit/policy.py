@@ -1,0 +1,146 @@
+"""The whole fit: outcomes in, artefact out. Knows the order of the fits, none of their insides."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emafusion.artefacts import VERSION, Artefact, Manifest, write
+from emafusion.errors import DataError
+from emafusion.learn.fit import judging, metrics, routers, spending
+from emafusion.learn.fit.recorded import Recorded, read
+from emafusion.predict import Features
+from emafusion.protocols import Encoder
+from emafusion.understand import FastClassifier
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+FEWEST = 40
+"""Queries below which a fit would be noise."""
+
+Progress = Callable[[str], None]
+
+
+def fit(
+    folder: Path,
+    out: Path,
+    *,
+    classifier: FastClassifier,
+    encoder: Encoder,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Artefact:
+    """Fit a policy on the ``train`` and ``val`` rows of `folder` and write it to `out`.
+
+    Parameters
+    ----------
+    folder : Path
+        Recorded outcomes (DESIGN §5).
+    out : Path
+        Where the artefact goes; replaced whole.
+    classifier : FastClassifier
+        Stage 2 as it will serve: the routers are fitted on what it says, not on true labels.
+    encoder : Encoder
+        Text to vectors, as it will serve.
+    seed : int
+        Fixes folds and bootstraps; equal inputs give equal artefacts.
+    progress : callable, optional
+        Told the name of each part as it begins.
+
+    Raises
+    ------
+    DataError
+        The folder is malformed, or holds too few queries to learn from.
+    """
+    tell = progress or _silent
+    tell("reading outcomes")
+    recorded = read(folder).where(("train", "val"))
+    if len(recorded.queries) < FEWEST:
+        raise DataError(
+            f"{str(folder)!r} has {len(recorded.queries)} train and val queries; "
+            f"a fit needs at least {FEWEST}: collect more"
+        )
+    tell("labelling prompts")
+    labels = tuple(classifier.classify(recorded.prompts))
+    plain = Features(encoder, classifier.labels)
+    features = routers.standardised(plain, plain.vectors(recorded.prompts, labels))
+    inputs = routers.Inputs(
+        vectors=features.vectors(recorded.prompts, labels), labels=labels, scores=recorded.scores
+    )
+    tell("fitting routers")
+    chosen, qualities = routers.choose(features, inputs, seed)
+    before = _before(features, inputs, chosen, recorded=recorded, seed=seed)
+    tell("fitting the panel of judges")
+    told = judging.forecasts(recorded, qualities)
+    judged = judging.panel(recorded, told, seed)
+    signals = judging.signals(recorded, judged, qualities)
+    tell("setting the dial")
+    dial = spending.dial(told, signals)
+    arrays = {
+        **{f"understand/{name}": array for name, array in classifier.to_arrays().items()},
+        **{f"predict/{name}": array for name, array in before.items()},
+        **{f"judge/{name}": array for name, array in _panel(judged).items()},
+        **{f"plan/{name}": array for name, array in signals.to_arrays(recorded.models).items()},
+        "plan/dial": dial,
+    }
+    manifest = Manifest(
+        version=VERSION,
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        encoder=encoder.name,
+        pool=recorded.models,
+        data_digest=recorded.digest,
+        queries=len(recorded.queries),
+        metrics=metrics.measure(recorded, qualities, judged),
+        settings={"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)},
+    )
+    return write(out, Artefact(manifest=manifest, arrays=arrays))
+
+
+def _before(
+    features: Features,
+    inputs: routers.Inputs,
+    chosen: routers.Settings,
+    *,
+    recorded: Recorded,
+    seed: int,
+) -> Mapping[str, Array]:
+    """The arrays of stage 3, fitted on every row with the chosen settings."""
+    import numpy as np
+
+    trials, successes = routers.counts(features, inputs)
+    weights, biases = routers.learned(
+        inputs, chosen.penalty, seed=seed, bootstraps=routers.BOOTSTRAPS
+    ).parameters
+    lengths = routers.lengths(
+        inputs, recorded.tokens, recorded.seconds, prompt_tokens=recorded.prompt_tokens
+    )
+    return {
+        "mean": np.asarray(features.mean),
+        "scale": np.asarray(features.scale),
+        "trials": trials,
+        "successes": successes,
+        "strength": np.array([chosen.strength]),
+        "weights": weights,
+        "biases": biases,
+        "gate": np.array(chosen.gate),
+        **{f"length_{name}": array for name, array in lengths.items()},
+    }
+
+
+def _panel(judged: judging.Judged) -> Mapping[str, Array]:
+    import numpy as np
+
+    return {"weights": judged.weights, "bias": np.array([judged.bias])}
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+__all__ = ["FEWEST", "fit"]

@@ -1,0 +1,182 @@
+"""A folder of recorded outcomes as arrays and drafts. Knows DESIGN §5's format, learns nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from emafusion.errors import DataError, MissingExtraError
+from emafusion.types import Completion, Draft, Usage
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+Row = Mapping[str, object]
+LONGEST_LOGPROBS = 64
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """n queries × m models: every array has that shape; a missing outcome is NaN.
+
+    ``seconds`` are latencies, ``drafts`` what each model said, in the order of ``queries`` and
+    ``models``; ``None`` where it was not asked.
+    """
+
+    queries: tuple[str, ...]
+    prompts: tuple[str, ...]
+    splits: tuple[str, ...]
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    scores: NDArray[np.float64]
+    costs: NDArray[np.float64]
+    prompt_tokens: NDArray[np.float64]
+    tokens: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    drafts: tuple[tuple[Draft | None, ...], ...]
+    digest: str
+
+    def where(self, splits: Sequence[str]) -> Recorded:
+        """The queries of `splits` alone."""
+        import numpy as np
+
+        keep = [place for place, split in enumerate(self.splits) if split in splits]
+        rows = np.array(keep, dtype=int)
+        return Recorded(
+            queries=tuple(self.queries[i] for i in keep),
+            prompts=tuple(self.prompts[i] for i in keep),
+            splits=tuple(self.splits[i] for i in keep),
+            tasks=tuple(self.tasks[i] for i in keep),
+            models=self.models,
+            scores=self.scores[rows],
+            costs=self.costs[rows],
+            prompt_tokens=self.prompt_tokens[rows],
+            tokens=self.tokens[rows],
+            seconds=self.seconds[rows],
+            drafts=tuple(self.drafts[i] for i in keep),
+            digest=self.digest,
+        )
+
+
+def read(folder: Path) -> Recorded:
+    """The outcomes in `folder`.
+
+    Raises
+    ------
+    DataError
+        A file or a column is missing, or an outcome's query is unknown.
+    MissingExtraError
+        pyarrow is not installed.
+    """
+    import numpy as np
+
+    queries = _table(folder, "queries", ("query_id", "prompt", "split"))
+    outcomes = _table(folder, "outcomes", ("query_id", "model", "score", "cost_usd"))
+    texts = _responses(folder)
+    places = {str(row["query_id"]): place for place, row in enumerate(queries)}
+    models = tuple(sorted({str(row["model"]) for row in outcomes}))
+    shape = (len(queries), len(models))
+    names = ("score", "cost_usd", "prompt_tokens", "completion_tokens", "latency_s")
+    arrays = {name: np.full(shape, np.nan) for name in names}
+    drafts: list[list[Draft | None]] = [[None] * len(models) for _ in queries]
+    for row in outcomes:
+        if row.get("sample"):
+            continue
+        query, model = str(row["query_id"]), str(row["model"])
+        if query not in places:
+            raise DataError(f"outcomes.parquet in {str(folder)!r} names unknown query {query!r}")
+        at = places[query], models.index(model)
+        for name, array in arrays.items():
+            value = row.get(name)
+            array[at] = np.nan if value is None else float(str(value))
+        drafts[at[0]][at[1]] = draft(row, texts.get((query, model)))
+    return Recorded(
+        queries=tuple(places),
+        prompts=tuple(str(row["prompt"]) for row in queries),
+        splits=tuple(str(row["split"]) for row in queries),
+        tasks=tuple(str(row.get("task", "")) for row in queries),
+        models=models,
+        scores=arrays["score"],
+        costs=arrays["cost_usd"],
+        prompt_tokens=arrays["prompt_tokens"],
+        tokens=arrays["completion_tokens"],
+        seconds=arrays["latency_s"],
+        drafts=tuple(tuple(row) for row in drafts),
+        digest=_digest(folder),
+    )
+
+
+def draft(row: Row, text: str | None) -> Draft:
+    """The draft that an outcome's row records; without its text, the extracted answer stands in."""
+    tokens = int(_number(row, "completion_tokens", 0.0))
+    answer = row.get("answer")
+    return Draft(
+        model=str(row["model"]),
+        completion=Completion(
+            text=text if text is not None else str(answer or ""),
+            usage=Usage(
+                prompt_tokens=int(_number(row, "prompt_tokens", 0.0)), completion_tokens=tokens
+            ),
+            finish_reason=str(row.get("finish_reason") or "stop"),
+            logprobs=_logprobs(row, tokens),
+        ),
+        cost_usd=_number(row, "cost_usd", 0.0),
+        latency_s=_number(row, "latency_s", 0.0),
+    )
+
+
+def _logprobs(row: Row, tokens: int) -> tuple[float, ...] | None:
+    """Log-probabilities with the recorded mean and minimum: all that the judges read of them."""
+    if row.get("mean_logprob") is None:
+        return None
+    mean, low = _number(row, "mean_logprob", 0.0), _number(row, "min_logprob", 0.0)
+    count = max(min(tokens, LONGEST_LOGPROBS), 1)
+    if count == 1:
+        return (mean,)
+    return (low, *([(mean * count - low) / (count - 1)] * (count - 1)))
+
+
+def _number(row: Row, name: str, default: float) -> float:
+    value = row.get(name)
+    return default if value is None else float(str(value))
+
+
+def _responses(folder: Path) -> dict[tuple[str, str], str]:
+    if not (folder / "responses.parquet").exists():
+        return {}
+    rows = _table(folder, "responses", ("query_id", "model", "response"))
+    return {
+        (str(row["query_id"]), str(row["model"])): str(row["response"] or "")
+        for row in rows
+        if not row.get("sample")
+    }
+
+
+def _table(folder: Path, name: str, columns: Sequence[str]) -> list[dict[str, object]]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as missing:
+        raise MissingExtraError("pyarrow", "learn") from missing
+    path = folder / f"{name}.parquet"
+    try:
+        table: pa.Table = parquet.read_table(path)
+    except (OSError, pa.ArrowInvalid) as wrong:
+        raise DataError(f"cannot read {str(path)!r}: {wrong}") from wrong
+    absent = [column for column in columns if column not in table.column_names]
+    if absent:
+        raise DataError(f"{str(path)!r} has no column {absent[0]!r}")
+    rows: list[dict[str, object]] = table.to_pylist()
+    return rows
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for name in ("queries", "outcomes"):
+        digest.update((folder / f"{name}.parquet").read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,130 @@
+"""Synthesises questions with known answers, and writes them in the interchange format.
+
+Knows the shares of the splits, the columns of ``queries.parquet``, and how to say which taxonomy
+labels the questions cover. The families know what is asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from emafusion.errors import DataError, MissingExtraError, StoreError
+from emafusion.evaluate.questions import AXES, Question
+from emafusion.learn.families import Split, generate
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHARES: Final[Mapping[Split, float]] = MappingProxyType({"train": 0.65, "val": 0.15, "test": 0.2})
+"""How much of the questions each split gets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synthesis:
+    """Questions by split.
+
+    Attributes
+    ----------
+    questions
+        For each split its questions. No two splits share a prompt, a fact or other content; the
+        held-out wordings are in ``test`` alone.
+    """
+
+    questions: Mapping[Split, Sequence[Question]]
+
+    def coverage(self) -> dict[str, dict[str, int]]:
+        """For each taxonomy axis, how many questions carry each label, the commonest first."""
+        everything = [question for part in self.questions.values() for question in part]
+        return {
+            axis: dict(Counter(question.labels[axis] for question in everything).most_common())
+            for axis in AXES
+        }
+
+    def missing(self, labels: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """The given labels of each axis that no question carries: where the outcomes stay blind."""
+        covered = self.coverage()
+        return {
+            axis: [label for label in names if label not in covered.get(axis, {})]
+            for axis, names in labels.items()
+        }
+
+    def write(self, folder: Path) -> Path:
+        """Write ``queries.parquet`` into a folder, which is made when it is not there.
+
+        Raises
+        ------
+        MissingExtraError
+            ``pyarrow`` is not installed.
+        StoreError
+            The file could not be written; an older one is then as it was.
+        """
+        table = _table(self.questions)
+        path = folder / "queries.parquet"
+        draft = folder / ".queries.parquet.draft"
+        from pyarrow import parquet
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            parquet.write_table(table, draft)
+            draft.replace(path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise StoreError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+        return path
+
+
+def synthesise(n: int, *, seed: int, shares: Mapping[Split, float] = SHARES) -> Synthesis:
+    """Draws about ``n`` balanced questions, the same ones for the same arguments.
+
+    Parameters
+    ----------
+    n
+        How many questions in all splits together, at least one for each.
+    seed
+        What they are drawn from. Another seed draws others, never across splits.
+    shares
+        The part of ``n`` each split gets; the parts must add up to 1.
+
+    Raises
+    ------
+    DataError
+        The shares do not add up to 1, or ``n`` is too small or too large.
+    """
+    if abs(sum(shares.values()) - 1.0) > 1e-9 or min(shares.values()) < 0:
+        raise DataError(f"the shares of the splits must add up to 1, not {dict(shares)}")
+    if n < len(shares):
+        raise DataError(f"{n} questions cannot fill {len(shares)} splits; ask for more")
+    return Synthesis(
+        questions={
+            split: generate(round(n * share), seed, split) for split, share in shares.items()
+        }
+    )
+
+
+def _table(questions: Mapping[Split, Sequence[Question]]) -> pa.Table:
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "learn") from error
+    rows = [(split, question) for split, part in questions.items() for question in part]
+    text, count = pa.string(), pa.int64()
+    return pa.table(
+        {
+            "query_id": pa.array([q.id for _, q in rows], text),
+            "task": pa.array([q.labels["task"] for _, q in rows], text),
+            "subtask": pa.array([q.family for _, q in rows], text),
+            "prompt": pa.array([q.prompt for _, q in rows], text),
+            "reference": pa.array([q.reference for _, q in rows], text),
+            "split": pa.array([split for split, _ in rows], text),
+            "grader": pa.array([q.grader.to_json() for _, q in rows], text),
+            "labels": pa.array([json.dumps(dict(q.labels)) for _, q in rows], text),
+            "phrasing": pa.array([q.phrasing for _, q in rows], count),
+            "difficulty": pa.array([q.difficulty for _, q in rows], count),
+        }
+    )

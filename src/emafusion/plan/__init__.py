@@ -1,0 +1,9 @@
+"""Stage 4: which models, in which arrangement, under which limits."""
+
+from __future__ import annotations
+
+from emafusion.plan.dial import Dial
+from emafusion.plan.outlook import Signals
+from emafusion.plan.planner import UtilityPlanner
+
+__all__ = ["Dial", "Signals", "UtilityPlanner"]

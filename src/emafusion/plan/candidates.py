@@ -1,0 +1,142 @@
+"""The arrangements worth comparing for one forecast, each with what it is expected to bring."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from emafusion.plan.outlook import Signals, chain
+from emafusion.types import Arranged, Arrangement, Cascade, Estimate, Fusion, Single, Tier
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+WIDEST_POOL = 5
+"""Models a cascade or a panel is drawn from, the most useful of the forecast."""
+DEEPEST = 3
+BARS = (0.3, 0.45, 0.55, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95, 0.98)
+"""The accept thresholds that are compared."""
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """An arrangement, what it is expected to bring, and what it costs at worst."""
+
+    arrangement: Arranged
+    quality: float
+    cost_usd: float
+    latency_s: float
+    worst_usd: float
+    worst_s: float
+
+
+def candidates(
+    estimates: Sequence[Estimate],
+    signals: Signals,
+    *,
+    usd_per_quality: float,
+    arrangement: Arrangement = "auto",
+) -> Iterator[Candidate]:
+    """Every arrangement of the kinds that `arrangement` admits.
+
+    Of a cascade's threshold settings only the best at `usd_per_quality` is offered.
+    """
+    if arrangement in ("auto", "single"):
+        yield from map(alone, estimates)
+    pool = shortlist(estimates)
+    if arrangement in ("auto", "cascade"):
+        for depth in range(2, DEEPEST + 1):
+            for tiers in itertools.permutations(pool, depth):
+                if rising(tiers):
+                    yield cascade(tiers, signals, usd_per_quality)
+    if arrangement in ("auto", "fusion"):
+        for size in (2, 3):
+            for panel in itertools.combinations(pool, size):
+                yield fusion(panel, signals)
+    if arrangement == "fusion":
+        for estimate in pool:
+            yield fusion((estimate,) * DEEPEST, signals)
+
+
+def shortlist(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """The models no other beats in both quality and cost, then the best of the rest."""
+    by_cost = sorted(estimates, key=lambda e: (e.cost_usd, -e.quality))
+    best = 0.0
+    front: list[Estimate] = []
+    rest: list[Estimate] = []
+    for estimate in by_cost:
+        (front if estimate.quality > best else rest).append(estimate)
+        best = max(best, estimate.quality)
+    rest.sort(key=lambda e: -e.quality)
+    chosen = (front[-WIDEST_POOL:] + rest)[:WIDEST_POOL]
+    return sorted(chosen, key=lambda e: e.cost_usd)
+
+
+def rising(tiers: Sequence[Estimate]) -> bool:
+    """Whether each tier costs more than the one before: the order of a cascade."""
+    return all(a.cost_usd < b.cost_usd for a, b in itertools.pairwise(tiers))
+
+
+def alone(estimate: Estimate) -> Candidate:
+    """One model, asked once."""
+    return Candidate(
+        arrangement=Single(model=estimate.model),
+        quality=estimate.quality,
+        cost_usd=estimate.cost_usd,
+        latency_s=estimate.latency_s,
+        worst_usd=estimate.cost_usd,
+        worst_s=estimate.latency_s,
+    )
+
+
+def cascade(tiers: Sequence[Estimate], signals: Signals, usd_per_quality: float) -> Candidate:
+    """`tiers` in order, with the accept thresholds that serve the objective best."""
+    bars = _settings(len(tiers) - 1)
+    outlook = chain(tiers, bars, signals)
+    if usd_per_quality == float("inf"):
+        value = outlook.quality - 1e-9 * outlook.cost
+    else:
+        value = usd_per_quality * outlook.quality - outlook.cost
+    best = int(value.argmax())
+    accepts = (*bars[best].tolist(), 0.0)
+    return Candidate(
+        arrangement=Cascade(
+            tiers=tuple(
+                Tier(models=(tier.model,), accept=accept)
+                for tier, accept in zip(tiers, accepts, strict=True)
+            )
+        ),
+        quality=float(outlook.quality[best]),
+        cost_usd=float(outlook.cost[best]),
+        latency_s=float(outlook.latency[best]),
+        worst_usd=sum(tier.cost_usd for tier in tiers),
+        worst_s=sum(tier.latency_s for tier in tiers),
+    )
+
+
+def fusion(panel: Sequence[Estimate], signals: Signals) -> Candidate:
+    """A voting panel: its best member's log-odds, raised by what voting was seen to add."""
+    best = max(estimate.quality for estimate in panel)
+    best = min(max(best, 0.005), 0.995)
+    names = tuple(estimate.model for estimate in panel)
+    log_odds = math.log(best / (1.0 - best)) + signals.gain(names)
+    cost = sum(estimate.cost_usd for estimate in panel)
+    slowest = max(estimate.latency_s for estimate in panel)
+    return Candidate(
+        arrangement=Fusion(panel=names),
+        quality=1.0 / (1.0 + math.exp(-log_odds)),
+        cost_usd=cost,
+        latency_s=slowest,
+        worst_usd=cost,
+        worst_s=slowest,
+    )
+
+
+def _settings(depth: int) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.array(list(itertools.product(BARS, repeat=depth)))

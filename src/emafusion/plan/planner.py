@@ -1,0 +1,133 @@
+"""One objective over all candidates: w·E[quality] − E[cost] − s·E[latency], under hard limits.
+
+w is the price of quality that the dial sets; dividing by it gives DESIGN §2.3's form with λ = 1/w.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emafusion.errors import BudgetError
+from emafusion.plan.candidates import Candidate, candidates
+from emafusion.plan.dial import Dial
+from emafusion.plan.eligible import eligible, one_voice
+from emafusion.plan.judging import with_judge
+from emafusion.plan.outlook import Signals
+from emafusion.types import Estimate, Forecast, Model, Plan, Request
+
+DEFAULT_PREFER = 0.6
+
+
+class UtilityPlanner:
+    """Chooses the plan of highest expected utility among those the limits allow.
+
+    Parameters
+    ----------
+    signals : Signals
+        What is known of the pool's judging.
+    dial : Dial
+        From ``prefer`` to dollars per quality.
+    usd_per_second : float
+        What a second of waiting is worth to the caller.
+    """
+
+    def __init__(
+        self,
+        signals: Signals | None = None,
+        dial: Dial | None = None,
+        *,
+        usd_per_second: float = 0.0,
+    ) -> None:
+        self._signals = signals or Signals()
+        self._dial = dial or Dial()
+        self._usd_per_second = usd_per_second
+
+    def plan(self, request: Request, forecast: Forecast, models: Sequence[Model]) -> Plan:
+        """The best plan for `request` among `models`.
+
+        Raises
+        ------
+        RequestError
+            No model has the capabilities or the room; or a named model does not exist.
+        BudgetError
+            Every single model is expected to cost more than the limit.
+        """
+        served = eligible(request, models)
+        estimates = [forecast[model.name] for model in served]
+        dearest = max(estimate.cost_usd for estimate in estimates)
+        prefer = DEFAULT_PREFER if request.knobs.prefer is None else request.knobs.prefer
+        price = self._dial.usd_per_quality(prefer, dearest)
+        arrangement = "single" if one_voice(request) else request.knobs.arrangement
+        plain = tuple(
+            candidates(estimates, self._signals, usd_per_quality=price, arrangement=arrangement)
+        )
+        judged = with_judge(plain, served, self._signals, request=request, price=price)
+        offered = (*plain, *judged)
+        within = _within(offered, request)
+        if not within:
+            raise _too_dear(estimates, request)
+        best = max(within, key=lambda candidate: self._utility(candidate, price))
+        return self._plan(best, within, estimates=estimates, request=request, price=price)
+
+    def _utility(self, candidate: Candidate, price: float) -> float:
+        if price == float("inf"):
+            return candidate.quality - 1e-6 * candidate.cost_usd
+        waiting = self._usd_per_second * candidate.latency_s
+        return price * candidate.quality - candidate.cost_usd - waiting
+
+    def _plan(
+        self,
+        best: Candidate,
+        within: Sequence[Candidate],
+        *,
+        estimates: Sequence[Estimate],
+        request: Request,
+        price: float,
+    ) -> Plan:
+        spare = [e for e in estimates if e.model not in best.arrangement.models]
+        spare.sort(key=lambda estimate: -estimate.quality)
+        return Plan(
+            arrangement=best.arrangement,
+            quality=best.quality,
+            cost_usd=best.cost_usd,
+            latency_s=best.latency_s,
+            fallbacks=_fallbacks(best, spare),
+            max_cost_usd=request.knobs.max_cost_usd,
+            max_latency_s=request.knobs.max_latency_s,
+            usd_per_quality=price,
+            reason=_reason(best, len(within)),
+        )
+
+
+def _within(offered: Sequence[Candidate], request: Request) -> list[Candidate]:
+    """The candidates whose worst case keeps the limits; failing that, the fastest single ones."""
+    cost, latency = request.knobs.max_cost_usd, request.knobs.max_latency_s
+    affordable = [c for c in offered if cost is None or c.worst_usd <= cost]
+    timely = [c for c in affordable if latency is None or c.worst_s <= latency]
+    if timely or not affordable:
+        return timely
+    return [min(affordable, key=lambda candidate: candidate.worst_s)]
+
+
+def _fallbacks(best: Candidate, spare: Sequence[Estimate]) -> tuple[str, ...]:
+    """Who answers when the plan's last model fails.
+
+    Models outside the plan, best first, then those of the plan again, which may have recovered.
+    """
+    again = reversed(best.arrangement.models)
+    return (*(estimate.model for estimate in spare), *again)
+
+
+def _too_dear(estimates: Sequence[Estimate], request: Request) -> BudgetError:
+    cheapest = min(estimates, key=lambda estimate: estimate.cost_usd)
+    return BudgetError(
+        f"max_cost_usd={request.knobs.max_cost_usd:g} is below what the cheapest plan, asking "
+        f"{cheapest.model!r}, is expected to cost (${cheapest.cost_usd:.6f}); raise the limit"
+    )
+
+
+def _reason(best: Candidate, compared: int) -> str:
+    return (
+        f"expected quality {best.quality:.2f} for ${best.cost_usd:.6f}, "
+        f"the best of {compared} arrangements at this setting"
+    )

@@ -1,0 +1,48 @@
+"""How long each model's answer will be, and so what it will cost and how long it will take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Lengths:
+    """E[completion tokens] = exp(w_m · h(x) + b_m + s_m²/2): a log-normal regression per model.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (d, models)
+    biases, spreads : ndarray, shape (models,)
+        Intercepts, and standard deviations of the log length.
+    paces : ndarray, shape (3, models)
+        Seconds of a call: intercept, per prompt token, per completion token.
+    """
+
+    def __init__(
+        self,
+        weights: NDArray[np.float64],
+        biases: NDArray[np.float64],
+        *,
+        spreads: NDArray[np.float64],
+        paces: NDArray[np.float64],
+    ) -> None:
+        self._weights = weights
+        self._biases = biases
+        self._spreads = spreads
+        self._paces = paces
+
+    def tokens(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected completion tokens per model, shape (models,)."""
+        import numpy as np
+
+        log = vector @ self._weights + self._biases + self._spreads**2 / 2
+        return np.exp(np.clip(log, 0.0, 9.0))
+
+    def seconds(self, prompt_tokens: float, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected seconds of a call per model, shape (models,)."""
+        fixed, per_prompt, per_token = self._paces
+        seconds: NDArray[np.float64] = fixed + per_prompt * prompt_tokens + per_token * tokens
+        return seconds

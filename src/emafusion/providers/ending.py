@@ -1,0 +1,32 @@
+"""How a stream ends: its last piece says why it ended and what it used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from emafusion.errors import UnavailableError
+from emafusion.providers import wire
+from emafusion.types import Call, Chunk, replace
+
+
+async def ended(chunks: AsyncGenerator[Chunk], call: Call) -> AsyncGenerator[Chunk]:
+    """The `chunks` of `call`'s answer, the last with its finish reason and its usage.
+
+    Usage is estimated where the upstream reports none. A stream that stops without having said why
+    broke off: :class:`~emafusion.errors.UnavailableError`.
+    """
+    texts: list[str] = []
+    usage = reason = None
+    chunk = Chunk()
+    async for chunk in chunks:
+        texts.append(chunk.text)
+        usage = chunk.usage or usage
+        reason = chunk.finish_reason or reason
+        yield chunk if chunk.usage is None else replace(chunk, finish_reason=reason)
+    if reason is None:
+        raise UnavailableError(
+            f"{call.model.name!r} closed the stream before its answer was complete", call.model.name
+        )
+    if chunk.usage is None:
+        usage = usage or wire.estimated_usage(call, "".join(texts))
+        yield Chunk(finish_reason=reason, usage=usage)

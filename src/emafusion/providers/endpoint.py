@@ -1,0 +1,195 @@
+"""One HTTP address: pooled connections, its key, and what can go wrong on the way.
+
+It knows aiohttp; it does not know what is said over the connections. The key appears in no message
+and in no representation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from emafusion.errors import BadResponseError, ConfigError, UnavailableError
+from emafusion.providers.redact import redacted
+from emafusion.providers.refusals import refusal
+from emafusion.types import Call
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession
+
+CONNECTIONS = 512
+LARGEST_BODY = 32 << 20
+LARGEST_ERROR = 64 << 10
+
+
+class Endpoint:
+    """An address to post calls to.
+
+    Parameters
+    ----------
+    base_url : str
+        The address up to and including its version, such as ``http://127.0.0.1:8000/v1``.
+    api_key : str, optional
+        Sent as a bearer token.
+    headers : mapping of str to str, optional
+        Sent with every request.
+    connect_timeout_s : float
+        Seconds to wait for a connection.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None,
+        headers: Mapping[str, str] | None,
+        connect_timeout_s: float,
+    ) -> None:
+        self.base_url = _checked_url(base_url)
+        self.connect_timeout_s = connect_timeout_s
+        self._headers = {"User-Agent": "emafusion", "Content-Type": "application/json"}
+        self._headers |= headers or {}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        for name, value in self._headers.items():
+            if not value.isprintable():
+                raise ConfigError(f"the header {name!r} or the api_key has a line break in it")
+        self.secrets = (api_key, *(headers or {}).values())
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, ClientSession] = (
+            WeakKeyDictionary()
+        )
+
+    def __repr__(self) -> str:
+        return f"Endpoint({redacted(self.base_url)!r})"
+
+    async def post(self, path: str, data: bytes, call: Call) -> ClientResponse:
+        """The response to `data`, its status 200 and its body unread; any other status raises."""
+        with connection_errors(call):
+            response = await self._session().post(
+                f"{self.base_url}/{path}", data=data, allow_redirects=False
+            )
+        if response.status == 200:
+            return response
+        try:
+            body = await self._complaint(response, call)
+        finally:
+            response.release()
+        raise refusal(
+            response.status,
+            body,
+            model=call.model,
+            headers=response.headers,
+            secrets=self.secrets,
+        )
+
+    async def status(self, path: str) -> int | None:
+        """The status of a ``GET``, ``None`` where there is no answer."""
+        import aiohttp
+
+        try:
+            async with self._session().get(
+                f"{self.base_url}/{path}", allow_redirects=False
+            ) as response:
+                return response.status
+        except (aiohttp.ClientError, OSError):
+            return None
+
+    async def aclose(self) -> None:
+        """Close every pooled connection."""
+        here = asyncio.get_running_loop()
+        sessions = dict(self._sessions)
+        self._sessions.clear()
+        for loop, session in sessions.items():
+            if loop is here:
+                await session.close()
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(session.close(), loop))
+            else:
+                # Its loop is gone, and its sockets with it.
+                session.detach()
+
+    def _session(self) -> ClientSession:
+        """The running loop's pool of connections."""
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None:
+            session = self._sessions[loop] = self._opened()
+        return session
+
+    def _opened(self) -> ClientSession:
+        from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+        return ClientSession(
+            connector=TCPConnector(limit=CONNECTIONS),
+            timeout=ClientTimeout(total=None, sock_connect=self.connect_timeout_s),
+            headers=self._headers,
+            trust_env=True,
+        )
+
+    async def _complaint(self, response: ClientResponse, call: Call) -> bytes:
+        """As much of an error's body as a message needs."""
+        body = b""
+        async for block in blocks(response, call):
+            body += block
+            if len(body) > LARGEST_ERROR:
+                break
+        return body[:LARGEST_ERROR]
+
+
+async def blocks(
+    response: ClientResponse, call: Call, *, deadline: float | None = None
+) -> AsyncGenerator[bytes]:
+    """The bytes of `response` as they come, 32 MiB at most.
+
+    `deadline`, in the loop's time, bounds the waits for the upstream (``TimeoutError``): never the
+    time that the consumer takes, which is not the upstream's fault.
+    """
+    size = 0
+    while True:
+        async with asyncio.timeout_at(deadline):
+            with connection_errors(call):
+                block = await response.content.readany()
+        if not block:
+            return
+        size += len(block)
+        if size > LARGEST_BODY:
+            raise BadResponseError(
+                f"the upstream of {call.model.name!r} sent more than {LARGEST_BODY >> 20} MiB; "
+                f"the rest was not read",
+                call.model.name,
+            )
+        yield block
+
+
+@contextmanager
+def connection_errors(call: Call) -> Iterator[None]:
+    """What may happen to a connection, as our errors."""
+    import aiohttp
+
+    name = call.model.name
+    try:
+        yield
+    except aiohttp.ClientResponseError as error:
+        raise BadResponseError(
+            f"the upstream of {name!r} does not speak HTTP as it should ({error.message[:80]!r})",
+            name,
+        ) from None
+    except (aiohttp.ClientError, OSError) as error:
+        reason = redacted(str(error)) or type(error).__name__
+        raise UnavailableError(
+            f"no connection to the upstream of {name!r}: {reason}", name
+        ) from None
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(
+            f"the base_url {redacted(url)!r} is no address; write one such as "
+            f"'http://127.0.0.1:8000/v1'"
+        )
+    return url.rstrip("/").removesuffix("/chat/completions")

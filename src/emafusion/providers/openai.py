@@ -1,0 +1,203 @@
+"""Any OpenAI-compatible endpoint, over HTTP.
+
+It knows deadlines, retries and what a lying upstream can say; it does not know prices, or which
+vendor is behind the address. Cancelling a call closes its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from emafusion.errors import BadResponseError, DeadlineError, UnavailableError
+from emafusion.providers import wire
+from emafusion.providers.ending import ended
+from emafusion.providers.endpoint import Endpoint, blocks
+from emafusion.providers.refusals import refusal_in
+from emafusion.providers.retry import retried
+from emafusion.providers.sse import Events, EventTooLarge
+from emafusion.types import Call, Chunk, Completion, Model
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
+HEALTH_TIMEOUT_S = 3.0
+DRAIN_S = 0.05
+
+
+class OpenAIProvider:
+    """Asks models at one OpenAI-compatible address.
+
+    Parameters
+    ----------
+    base_url : str
+        The address up to and including its version, such as ``http://127.0.0.1:8000/v1``.
+    api_key : str, optional
+        Sent as a bearer token; never shown.
+    headers : mapping of str to str, optional
+        Sent with every request.
+    connect_timeout_s : float, default 5
+        Seconds to wait for a connection.
+    attempts : int, default 3
+        How often a call is tried in all where the failure may pass.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        connect_timeout_s: float = 5.0,
+        attempts: int = 3,
+    ) -> None:
+        self._endpoint = Endpoint(
+            base_url, api_key=api_key, headers=headers, connect_timeout_s=connect_timeout_s
+        )
+        self.attempts = attempts
+
+    def __repr__(self) -> str:
+        return f"OpenAIProvider({self._endpoint!r})"
+
+    async def complete(self, call: Call) -> Completion:
+        """The whole answer to `call`; raises a :class:`~emafusion.errors.ProviderError`."""
+        data = wire.encoded(wire.request_body(call, stream=False), call)
+        with _deadline_errors(call):
+            async with asyncio.timeout(call.timeout_s):
+                return await retried(
+                    partial(self._completion, call, data),
+                    attempts=self.attempts,
+                    within_s=call.timeout_s,
+                )
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
+        """The answer piece by piece; raises as :meth:`complete`.
+
+        Nothing is retried once the upstream has begun to answer. Leaving the iteration closes the
+        connection.
+        """
+        data = wire.encoded(wire.request_body(call, stream=True), call)
+        deadline = asyncio.get_running_loop().time() + call.timeout_s
+        with _deadline_errors(call):
+            async with asyncio.timeout_at(deadline):
+                response = await retried(
+                    partial(self._endpoint.post, "chat/completions", data, call),
+                    attempts=self.attempts,
+                    within_s=call.timeout_s,
+                )
+            try:
+                async with aclosing(ended(self._chunks(response, call, deadline), call)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                await _drain(response)
+            finally:
+                response.release()
+
+    async def healthy(self, model: Model) -> bool:
+        """Whether the address answers and takes our key: one ``GET /models``, 3 s at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                # Some servers have no such page; that they say so is answer enough.
+                return await self._endpoint.status("models") in {200, 404, 405}
+        return False
+
+    async def aclose(self) -> None:
+        """Close every pooled connection."""
+        await self._endpoint.aclose()
+
+    async def _completion(self, call: Call, data: bytes) -> Completion:
+        response = await self._endpoint.post("chat/completions", data, call)
+        try:
+            body = b"".join([block async for block in blocks(response, call)])
+        finally:
+            response.release()
+        return self._read_completion(body, call)
+
+    async def _chunks(
+        self, response: ClientResponse, call: Call, deadline: float
+    ) -> AsyncGenerator[Chunk]:
+        """The pieces in `response`; a whole answer, for upstreams that do not stream, is one."""
+        if response.content_type == "application/json":
+            body = b"".join([block async for block in blocks(response, call, deadline=deadline)])
+            whole = self._read_completion(body, call)
+            yield Chunk(text=whole.text, finish_reason=whole.finish_reason, usage=whole.usage)
+            return
+        finished = False
+        async with aclosing(_events(response, call, deadline)) as events:
+            async for data in events:
+                if data == b"[DONE]":
+                    break
+                chunk = self._read_chunk(data, call)
+                finished = finished or chunk.finish_reason is not None
+                yield chunk
+            else:
+                return
+        if not finished:
+            yield Chunk(finish_reason="stop")
+
+    def _read_completion(self, body: bytes, call: Call) -> Completion:
+        content = self._read(body, call)
+        try:
+            return wire.completion_of(content, call)
+        except wire.Malformed as malformed:
+            raise _bad(call, str(malformed)) from None
+
+    def _read_chunk(self, data: bytes, call: Call) -> Chunk:
+        content = self._read(data, call)
+        try:
+            return wire.chunk_of(content)
+        except wire.Malformed as malformed:
+            raise _bad(call, str(malformed)) from None
+
+    def _read(self, body: bytes, call: Call) -> dict[str, object]:
+        """The JSON object in `body`; raises where it is none, or where it is an error."""
+        try:
+            content = msgspec.json.decode(body, type=dict[str, object])
+        except ValueError as error:
+            raise _bad(call, f"no JSON object: {error}") from None
+        if content.get("error") is not None and not content.get("choices"):
+            raise refusal_in(content, call.model, self._endpoint.secrets)
+        return content
+
+
+async def _events(response: ClientResponse, call: Call, deadline: float) -> AsyncGenerator[bytes]:
+    """The data of the events in `response`."""
+    events = Events()
+    async with aclosing(blocks(response, call, deadline=deadline)) as pieces:
+        async for block in pieces:
+            try:
+                for data in events.feed(block):
+                    yield data
+            except EventTooLarge:
+                raise _bad(call, "an event of the stream has no end") from None
+
+
+async def _drain(response: ClientResponse) -> None:
+    """Read the end that follows the last event, so that the connection can be used again."""
+    with suppress(TimeoutError, UnavailableError):
+        async with asyncio.timeout(DRAIN_S):
+            await response.content.readany()
+
+
+@contextmanager
+def _deadline_errors(call: Call) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise DeadlineError(
+            f"{call.model.name!r} gave no complete answer in {call.timeout_s:g} s; allow more time "
+            f"or ask for fewer tokens",
+            call.model.name,
+        ) from None
+
+
+def _bad(call: Call, problem: str) -> BadResponseError:
+    return BadResponseError(
+        f"the upstream of {call.model.name!r} does not speak the OpenAI format: {problem}",
+        call.model.name,
+    )

@@ -1,0 +1,48 @@
+"""Asking again after a failure that may pass: limits, outages, broken connections."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from emafusion.errors import RateLimitedError, UnavailableError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+T = TypeVar("T")
+
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 8.0
+
+
+async def retried(attempt: Callable[[], Awaitable[T]], *, attempts: int, within_s: float) -> T:
+    """What `attempt` returns, after at most `attempts` tries.
+
+    Waits as long as the upstream asked (``Retry-After``), else exponentially longer with full
+    jitter; a wait that would not end within `within_s` seconds of the first try is not begun, and
+    the last error is raised.
+    """
+    from tenacity import (
+        AsyncRetrying,
+        retry_if_exception_type,
+        stop_after_attempt,
+        stop_before_delay,
+    )
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type((RateLimitedError, UnavailableError)),
+        wait=_wait_s,
+        stop=stop_after_attempt(attempts) | stop_before_delay(within_s),
+        reraise=True,
+    )
+    return await retrying(attempt)
+
+
+def _wait_s(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, RateLimitedError) and error.retry_after_s is not None:
+        return error.retry_after_s
+    ceiling = min(FIRST_WAIT_S * 2 ** (state.attempt_number - 1), LONGEST_WAIT_S)
+    return random.uniform(ceiling / 2, ceiling)

@@ -1,0 +1,67 @@
+"""The fake upstream's right answers in Anthropic's messages format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from emafusion.testing import chat
+from emafusion.testing.chat import Body, Reply
+
+
+async def answer(request: web.Request, body: Body, reply: Reply) -> web.StreamResponse:
+    """The response to `body`, streamed where it asks for that."""
+    messages = body.get("messages")
+    text = reply(messages if isinstance(messages, list) else [])
+    if body.get("stream"):
+        return await _streamed(request, body, text)
+    return web.json_response(_message(body, text, content=[{"type": "text", "text": text}]))
+
+
+def failure(status: int, kind: str, message: str) -> web.Response:
+    """An error in Anthropic's shape."""
+    error = {"type": kind, "message": message}
+    return web.json_response({"type": "error", "error": error}, status=status)
+
+
+def _message(body: Body, text: str, *, content: list[dict[str, object]]) -> dict[str, object]:
+    return {
+        "id": "msg_fake",
+        "type": "message",
+        "role": "assistant",
+        "model": body.get("model"),
+        "content": content,
+        "stop_reason": "end_turn" if content else None,
+        "stop_sequence": None,
+        "usage": _usage(body, text),
+    }
+
+
+async def _streamed(request: web.Request, body: Body, text: str) -> web.StreamResponse:
+    response = await chat.event_stream(request)
+    block = {"type": "text", "text": ""}
+    events: list[dict[str, object]] = [
+        {"type": "message_start", "message": _message(body, "", content=[])},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "ping"},
+    ]
+    for token in chat.tokens(text):
+        delta = {"type": "text_delta", "text": token}
+        events.append({"type": "content_block_delta", "index": 0, "delta": delta})
+    end: Mapping[str, object] = {"stop_reason": "end_turn", "stop_sequence": None}
+    events += [
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": end, "usage": _usage(body, text)},
+        {"type": "message_stop"},
+    ]
+    for event in events:
+        data = json.dumps(event)
+        await response.write(f"event: {event['type']}\ndata: {data}\n\n".encode())
+    return response
+
+
+def _usage(body: Body, text: str) -> dict[str, object]:
+    counted = chat.usage(body, text)
+    return {"input_tokens": counted["prompt_tokens"], "output_tokens": counted["completion_tokens"]}

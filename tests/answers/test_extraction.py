@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emafusion.answers import KINDS, Kind, canonical, equivalent, extract
+
+kinds = st.sampled_from(KINDS)
+# Replies as models write them, cut and joined at random: far likelier to hit a reader's branches
+# than text of arbitrary letters.
+_PIECES = [
+    "The answer is ", "Answer: ", "**", "```python\n", "```", "\\boxed{", "}", "\\frac{1}{2}", "$",
+    "-", "3", "1,234.5", "1/2", "e9", " 10^", "(B)", "C.", " or ", "[1, 2", "]", '{"answer": ',
+    '"x"', "'a\\d'", "\n", "2024-02-30", "3 March 2024", "Paris", " is ", "def f(x):", "####",
+    "True", "%", "½", "É", "İ", "twenty-", "one", "\\text{cm}", "^{", "\\sqrt2", "=", ",", "(", ")",
+]  # fmt: skip
+replies = st.one_of(
+    st.text(max_size=80), st.lists(st.sampled_from(_PIECES), max_size=14).map("".join)
+)
+
+
+@given(replies, kinds)
+@settings(max_examples=600, deadline=None)
+def test_any_string_can_be_read_and_the_key_is_settled(text: str, kind: Kind) -> None:
+    found = extract(text, kind)
+    if found is None:
+        assert canonical(text, kind) is None
+        assert not equivalent(text, text, kind)
+        return
+    assert found.kind == kind
+    assert found.key
+    assert canonical(found.key, kind) == found.key
+    assert equivalent(text, found.key, kind)
+
+
+@given(replies, replies, kinds)
+@settings(max_examples=300, deadline=None)
+def test_agreement_is_symmetric_and_is_equality_of_keys(a: str, b: str, kind: Kind) -> None:
+    assert equivalent(a, b, kind) == equivalent(b, a, kind)
+    key = canonical(a, kind)
+    assert equivalent(a, b, kind) == (key is not None and key == canonical(b, kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 50_000, "[" * 50_000, "-" * 50_000, "{" * 20_000 + "}" * 20_000, "9" * 100_000,
+        "1e" + "9" * 500, "1e999999999", "1/" + "9" * 5000, "\\boxed{" * 9_000,
+        "answer is " * 9_000, "**a** " * 9_000, "```\n" * 9_000, " " * 99_000, "= 1 " * 9_000,
+        '"' * 50_000, "'\\" * 20_000, "one hundred " * 5_000, "\\frac{1}{" * 9_000, "A) " * 9_000, "A is B is " * 5_000,
+    ],
+)  # fmt: skip
+def test_hostile_text_is_read_in_time(text: str, kind: Kind) -> None:
+    started = time.process_time()
+    extract(text, kind)
+    assert time.process_time() - started < 2.0
+
+
+def test_no_answer_never_agrees_with_no_answer() -> None:
+    for kind in KINDS:
+        assert canonical("", kind) is None
+        assert not equivalent("", "", kind)
+    assert not equivalent("I do not know.", "I do not know.", "number")
+
+
+def test_a_key_is_shared_by_different_ways_to_say_it() -> None:
+    assert canonical("1/2", "number") == canonical("The result is 0.50.", "number") == "0.5"
+    assert equivalent("Sure! The capital is **Oslo**.", "oslo", "text")
+    assert equivalent("{'a': 1, 'b': {2, 3}}", "```\n{'b': {3, 2}, 'a': 1}\n```", "literal")
+    assert equivalent('{"a": 1.0, "b": [2]}', 'Here: {"b": [2], "a": 1}', "json")
+
+
+def test_the_span_is_what_was_written() -> None:
+    found = extract("That makes $1,250.00 in total.", "number")
+    assert found is not None
+    assert (found.span, found.key) == ("$1,250.00", "1250")

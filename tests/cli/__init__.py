@@ -1,0 +1,1 @@
+"""What the command line promises, in this process and in real ones."""

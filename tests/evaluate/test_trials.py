@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from emafusion.answers.structured import Json
+from emafusion.errors import DataError
+from emafusion.evaluate import Grader
+from emafusion.evaluate.trials import passed
+
+_CASES: list[Json] = [["(2, 3)", "5"], ["('a', 'b')", "'ab'"], ["([1], [2])", "[1, 2]"]]
+
+
+def test_counts_the_cases_that_hold() -> None:
+    assert passed("def add(a, b):\n    return a + b", "add", _CASES) == 3
+    assert passed("def add(a, b):\n    return sum([a, b])", "add", _CASES) == 1
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def add(a, b): return 0",
+        "def plus(a, b): return a + b",
+        "def add(a, b): raise SystemExit",
+        "def add(a, b) return a + b",
+        "import os; os._exit(0)",
+        "print('3'); raise ValueError",
+        "",
+    ],
+)
+def test_what_does_not_work_passes_nothing(program: str) -> None:
+    assert passed(program, "add", _CASES) == 0
+
+
+def test_output_of_the_program_is_not_taken_for_a_result() -> None:
+    assert (
+        passed("print('x 3')\ndef add(a, b):\n    print('9 9')\n    return 1", "add", _CASES) == 0
+    )
+
+
+def test_an_endless_loop_ends() -> None:
+    started = time.monotonic()
+    assert passed("def add(a, b):\n    while True: pass", "add", _CASES, timeout_s=0.7) == 0
+    assert time.monotonic() - started < 5
+
+
+def test_memory_and_files_are_limited(tmp_path: Path) -> None:
+    target = tmp_path / "written"
+    program = f"""
+def add(a, b):
+    kept = 0
+    try:
+        bytearray(2**31)
+    except MemoryError:
+        kept += 1
+    try:
+        with open({str(target)!r}, "w") as file:
+            file.write("x" * 10)
+    except OSError:
+        kept += 1
+    return kept
+"""
+    assert passed(program, "add", [["(0, 0)", "2"]]) == 1
+    assert not target.exists() or target.read_text() == ""
+
+
+def test_the_environment_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMAFUSION_SECRET", "s")
+    program = "import os\ndef add(a, b):\n    return os.environ.get('EMAFUSION_SECRET')"
+    assert passed(program, "add", [["(0, 0)", "None"]]) == 1
+
+
+def test_the_code_grader_takes_the_program_out_of_the_reply() -> None:
+    reply = "Sure!\n```python\ndef add(a, b):\n    return a + b\n```\nIt adds."
+    grader = Grader(type="code", params={"entry": "add", "cases": _CASES})
+    assert grader.grade(reply, "") == 1.0
+    half = Grader(type="code", params={"entry": "add", "cases": _CASES, "partial": True})
+    assert half.grade("def add(a, b): return 5", "") == pytest.approx(1 / 3)
+
+
+def test_a_malformed_trial_is_an_error() -> None:
+    with pytest.raises(DataError, match="name"):
+        passed("x = 1", "not a name", _CASES)
+    with pytest.raises(DataError, match="pair"):
+        passed("x = 1", "add", [["(1,)"]])
+    with pytest.raises(DataError, match="cases"):
+        Grader(type="code", params={"entry": "add", "cases": []}).grade("", "")

@@ -1,0 +1,165 @@
+"""The purse never overspends and the diary never forgets."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emafusion.errors import BudgetError, DeadlineError, UnavailableError
+from emafusion.execute import Ledger, Limits
+from emafusion.testing import ScriptedProvider
+from emafusion.types import Call, Chunk, Completion, Draft, Model, Usage
+
+QUESTION = ({"role": "user", "content": "What is 2 + 2?"},)
+
+
+class Clock:
+    """A clock that moves only when told."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def tick(self) -> float:
+        return self.time
+
+
+def model(name: str = "a", price: float = 1.0) -> Model:
+    return Model(
+        name=name,
+        provider="scripted",
+        upstream=name,
+        usd_per_mtok_in=price,
+        usd_per_mtok_out=price,
+        max_output=100,
+    )
+
+
+def ledger(provider: ScriptedProvider, limits: Limits | None = None, *, price: float = 1.0) -> Ledger:
+    return Ledger(
+        {"a": model("a", price)},
+        {"scripted": provider},
+        clock=Clock(),
+        limits=limits or Limits(),
+    )
+
+
+def said(text: str, tokens: int) -> Completion:
+    return Completion(text=text, usage=Usage(prompt_tokens=10, completion_tokens=tokens))
+
+
+async def test_a_call_is_priced_from_the_upstreams_own_count() -> None:
+    purse = ledger(ScriptedProvider(said("4", 5)), price=2.0)
+    draft = await purse.complete("a", QUESTION)
+    assert draft.cost_usd == pytest.approx(15 * 2.0 / 1e6)
+    assert purse.spent == draft.cost_usd
+    assert [step.error for step in purse.steps] == [None]
+
+
+async def test_a_failed_call_is_a_step_with_its_error() -> None:
+    purse = ledger(ScriptedProvider(UnavailableError("gone", "a")))
+    with pytest.raises(UnavailableError):
+        await purse.complete("a", QUESTION)
+    assert purse.steps[0].error == "UnavailableError: gone"
+    assert purse.spent == 0.0
+
+
+async def test_a_providers_bug_becomes_a_provider_error() -> None:
+    def broken(call: Call) -> str:
+        raise ZeroDivisionError("secret inside")
+
+    purse = ledger(ScriptedProvider(broken))
+    with pytest.raises(UnavailableError, match="ZeroDivisionError in provider 'scripted'"):
+        await purse.complete("a", QUESTION)
+    assert "secret" not in str(purse.steps[0].error)
+
+
+async def test_a_slow_call_ends_at_its_deadline() -> None:
+    limits = Limits(call_timeout_s=0.02)
+    purse = ledger(ScriptedProvider("late", delay_s=5.0), limits)
+    with pytest.raises(DeadlineError):
+        await purse.complete("a", QUESTION)
+    assert "DeadlineError" in str(purse.steps[0].error) or "no answer" in str(purse.steps[0].error)
+
+
+async def test_no_time_left_means_no_call() -> None:
+    provider = ScriptedProvider("x")
+    clock = Clock()
+    purse = Ledger(
+        {"a": model()}, {"scripted": provider}, clock=clock, limits=Limits(max_latency_s=1.0)
+    )
+    clock.time = 2.0
+    with pytest.raises(DeadlineError):
+        await purse.complete("a", QUESTION)
+    assert provider.calls == []
+
+
+async def test_a_call_that_could_overspend_is_not_made() -> None:
+    provider = ScriptedProvider("x")
+    with pytest.raises(BudgetError, match="max_cost_usd"):
+        await ledger(provider, Limits(max_cost_usd=1e-6)).complete("a", QUESTION)
+    assert provider.calls == []
+
+
+async def test_a_limit_shortens_the_answer_rather_than_refuse_it() -> None:
+    provider = ScriptedProvider(said("4", 5))
+    await ledger(provider, Limits(max_cost_usd=60e-6)).complete("a", QUESTION)
+    allowed = provider.calls[0].params["max_tokens"]
+    assert isinstance(allowed, int)
+    assert 16 <= allowed < 100
+
+
+async def test_without_a_limit_the_callers_parameters_pass_untouched() -> None:
+    provider = ScriptedProvider("x")
+    await ledger(provider).complete("a", QUESTION, params={"temperature": 0.3, "seed": 7})
+    assert provider.calls[0].params == {"temperature": 0.3, "seed": 7}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    limit=st.floats(1e-6, 2e-3),
+    answers=st.lists(st.integers(1, 100), min_size=1, max_size=6),
+)
+def test_spend_never_exceeds_the_limit_under_any_interleaving(
+    limit: float, answers: list[int]
+) -> None:
+    """Calls made together reserve before they spend, so they cannot overspend together."""
+
+    def reply(call: Call) -> Completion:
+        bound = call.params["max_tokens"] if "max_tokens" in call.params else 100
+        assert isinstance(bound, int)
+        return said("x", min(answers[0], bound))
+
+    async def run() -> float:
+        purse = ledger(ScriptedProvider(reply, delay_s=0.0), Limits(max_cost_usd=limit), price=5.0)
+        calls = (purse.complete("a", QUESTION) for _ in answers)
+        await asyncio.gather(*calls, return_exceptions=True)
+        return purse.spent
+
+    assert asyncio.run(run()) <= limit
+
+
+async def test_a_stream_ends_with_its_draft() -> None:
+    purse = ledger(ScriptedProvider(said("four is the answer", 4)))
+    pieces = [piece async for piece in purse.stream("a", QUESTION)]
+    *chunks, draft = pieces
+    assert isinstance(draft, Draft)
+    assert "".join(c.text for c in chunks if isinstance(c, Chunk)) == "four is the answer"
+    assert draft.cost_usd == purse.spent > 0
+
+
+async def test_a_stream_left_early_is_paid_for_what_was_heard() -> None:
+    provider = ScriptedProvider(said("a long answer that goes on and on", 40), piece=2)
+    purse = ledger(provider)
+    stream = purse.stream("a", QUESTION)
+    heard = [await anext(stream), await anext(stream)]
+    await stream.aclose()  # type: ignore[attr-defined]  # an async generator
+    assert len(heard) == 2
+    assert provider.cancelled == 1
+    assert purse.steps[0].error == "cancelled"
+    assert 0 < purse.spent

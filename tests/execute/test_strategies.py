@@ -1,0 +1,186 @@
+"""The laws of the arrangements."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emafusion.errors import UnavailableError
+from emafusion.execute import Ask, Trial, carry_out, settle
+from emafusion.execute.vote import vote
+from emafusion.protocols import Port
+from emafusion.types import (
+    Arranged,
+    Assessment,
+    Cascade,
+    Completion,
+    Draft,
+    Estimate,
+    Forecast,
+    Fusion,
+    Message,
+    Plan,
+    Request,
+    Single,
+    Tier,
+    Usage,
+)
+
+
+class Desk:
+    """A port whose models answer their own name, or what they are told to."""
+
+    def __init__(self, answers: dict[str, str] | None = None, broken: Sequence[str] = ()) -> None:
+        self.answers = answers or {}
+        self.broken = broken
+        self.asked: list[str] = []
+
+    async def complete(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        purpose: object = "draft",
+        params: object = None,
+    ) -> Draft:
+        self.asked.append(model)
+        await asyncio.sleep(0)
+        if model in self.broken:
+            raise UnavailableError("broken", model)
+        text = self.answers.get(model, model)
+        done = Completion(text=text, usage=Usage())
+        return Draft(model=model, completion=done, cost_usd=1.0, latency_s=1.0)
+
+
+class Sure:
+    """A panel that is as sure of each model's draft as it is told to be."""
+
+    def __init__(self, confidence: dict[str, float]) -> None:
+        self.confidence = confidence
+
+    async def assess(
+        self,
+        request: Request,
+        forecast: Forecast,
+        drafts: Sequence[Draft],
+        *,
+        port: Port,
+        judge: str | None = None,
+    ) -> Assessment:
+        bonus = 0.3 if judge else 0.0
+        return Assessment(
+            confidences=tuple(min(self.confidence[d.model] + bonus, 1.0) for d in drafts)
+        )
+
+
+def trial(plan: Arranged, desk: Desk, panel: Sure, *, question: str = "hm") -> Trial:
+    request = Request(id="x", messages=({"role": "user", "content": question},))
+    models = sorted({*plan.models, *panel.confidence})
+    forecast = Forecast(
+        estimates=tuple(
+            Estimate(model=m, quality=0.6, quality_std=0, cost_usd=1, latency_s=1) for m in models
+        )
+    )
+    full = Plan(arrangement=plan, quality=0.6, cost_usd=1, latency_s=1)
+    return Trial(Ask(request=request, forecast=forecast, plan=full), port=desk, panel=panel)
+
+
+def tiers(*names: str, accept: float = 0.7) -> Cascade:
+    return Cascade(tiers=tuple(Tier(models=(name,), accept=accept) for name in names))
+
+
+async def test_a_single_plan_names_its_model_and_asks_nobody() -> None:
+    desk = Desk()
+    assert await carry_out(trial(Single(model="a"), desk, Sure({"a": 1.0}))) == "a"
+    assert desk.asked == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(confidences=st.lists(st.floats(0, 1), min_size=2, max_size=5), accept=st.floats(0, 1))
+def test_a_cascade_never_asks_a_tier_after_an_accepted_one(
+    confidences: list[float], accept: float
+) -> None:
+    names = [f"m{i}" for i in range(len(confidences))]
+    told = dict(zip(names, confidences, strict=True))
+    desk = Desk()
+    last = asyncio.run(carry_out(trial(tiers(*names, accept=accept), desk, Sure(told))))
+    best = [max(confidences[: i + 1]) for i in range(len(names) - 1)]
+    accepted = next((i for i, c in enumerate(best) if c >= accept), None)
+    if accepted is None:
+        assert desk.asked == names[:-1]
+        assert last == names[-1]
+    else:
+        assert desk.asked == names[: accepted + 1]
+        assert last is None
+
+
+async def test_a_broken_tier_is_passed_over() -> None:
+    desk = Desk(broken=["a"])
+    work = trial(tiers("a", "b", "c"), desk, Sure({"b": 0.9, "c": 0.9}))
+    assert await carry_out(work) is None
+    assert [draft.model for draft in work.drafts] == ["b"]
+    assert isinstance(work.failures[0], UnavailableError)
+
+
+async def test_a_model_judge_is_asked_only_within_the_band() -> None:
+    near = Cascade(
+        tiers=(
+            Tier(models=("a",), accept=0.7, judge="j", band=0.2),
+            Tier(models=("b",), accept=0.0),
+        )
+    )
+    assert await carry_out(trial(near, Desk(), Sure({"a": 0.6, "b": 0.5}))) is None
+    assert await carry_out(trial(near, Desk(), Sure({"a": 0.3, "b": 0.5}))) == "b"
+
+
+async def test_a_fusion_asks_its_whole_panel_and_votes() -> None:
+    desk = Desk({"a": "The answer is 7", "b": "7", "c": "9"})
+    work = trial(
+        Fusion(panel=("a", "b", "c")), desk, Sure({"a": 0.5, "b": 0.4, "c": 0.8}),
+        question="How many are there?",
+    )
+    assert await carry_out(work) is None
+    settled = await settle(work)
+    assert work.drafts[settled.chosen].model == "a"
+
+
+async def test_a_model_named_twice_is_sampled_twice() -> None:
+    desk = Desk()
+    work = trial(Fusion(panel=("a", "a", "a")), desk, Sure({"a": 0.5}))
+    await carry_out(work)
+    assert desk.asked == ["a", "a", "a"]
+
+
+async def test_what_was_streamed_is_the_answer_whatever_the_panel_prefers() -> None:
+    work = trial(tiers("a", "b"), Desk(), Sure({"a": 0.6, "b": 0.1}))
+    assert await carry_out(work) == "b"
+    await work.question(["b"])
+    assert (await settle(work, last=True)).chosen == 1
+    assert (await settle(work)).chosen == 0
+
+
+async def test_fallbacks_skip_models_that_have_answered() -> None:
+    desk = Desk(broken=["b"])
+    work = trial(tiers("a", "b"), desk, Sure({"a": 0.1, "b": 0.1, "c": 0.5}))
+    await carry_out(work)
+    assert await work.question_until_answered(["b", "a", "c"])
+    assert desk.asked == ["a", "b", "c"]
+
+
+def test_drafts_without_an_answer_never_vote() -> None:
+    assert vote([None, None, "4"], [5.0, 5.0, 0.1]) == [2]
+    assert vote([None, None], [1.0, 1.0]) == [0, 1]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 5)), min_size=1, max_size=8))
+def test_the_winner_carries_at_least_as_much_weight_as_any_other(
+    ballots: list[tuple[str, float]],
+) -> None:
+    keys, weights = [k for k, _ in ballots], [w for _, w in ballots]
+    won = keys[vote(keys, weights)[0]]
+    totals = {k: sum(w for other, w in ballots if other == k) for k in keys}
+    assert totals[won] == pytest.approx(max(totals.values()))

@@ -1,0 +1,1 @@
+"""The gateway, over real sockets and with the official client."""

@@ -1,0 +1,95 @@
+"""What an upstream, a disk or our own mistake looks like from outside."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import openai as official
+import pytest
+
+from emafusion.errors import StoreError
+from emafusion.protocols import Port
+from emafusion.types import Labels, Request
+
+from .parts import Refusing, Script, Served, Unlabelled, client_of, served
+
+ASK: list[Any] = [{"role": "user", "content": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "code", "again"),
+    [
+        ("limited", 429, "rate_limit_exceeded", True),
+        ("late", 504, "deadline_exceeded", False),
+        ("down", 502, "upstream_unavailable", True),
+        ("lying", 502, "upstream_bad_response", True),
+        ("refusing", 400, "upstream_rejected", True),
+        ("keyless", 502, "upstream_authentication", False),
+        ("buggy", 502, "upstream_unavailable", True),
+    ],
+)
+def test_a_failing_upstream_has_the_status_its_clients_expect(
+    house: Served, model: str, status: int, code: str, again: bool
+) -> None:
+    reply = house.ask({"model": model, "messages": ASK})
+    assert reply.status == status
+    assert reply.error["code"] == code
+    assert (reply.headers.get("x-should-retry") == "false") == (not again)
+    assert "sk-verysecret" not in reply.content.decode()
+    assert reply.headers.get("retry-after") == ("2" if model == "limited" else None)
+
+
+def test_the_official_client_knows_them(openai: official.OpenAI) -> None:
+    expected = {
+        "limited": official.RateLimitError,
+        "refusing": official.BadRequestError,
+        "down": official.InternalServerError,
+        "late": official.InternalServerError,
+    }
+    for model, kind in expected.items():
+        with pytest.raises(kind):
+            openai.chat.completions.create(model=model, messages=ASK)
+
+
+def test_a_failed_model_does_not_lose_the_request(house: Served) -> None:
+    knobs = {"models": ["down", "small"], "arrangement": "fusion"}
+    body = house.ask({"model": "emafusion", "messages": ASK, "emafusion": knobs}).json
+    assert body["model"] == "small"
+    assert set(body["emafusion"]["models"]) == {"down", "small"}
+
+
+def test_a_record_that_cannot_be_written_keeps_its_answer_back() -> None:
+    full = Refusing(StoreError("cannot use the record 'x': the disk is full: free some space"))
+    with served(client_of({"small": Script()}, recorder=full)) as house:
+        whole = house.ask({"model": "small", "messages": ASK})
+        streamed = house.ask({"model": "small", "messages": ASK, "stream": True})
+        looked_up = house.get("/v1/decisions/dec_1")
+    for reply in (whole, looked_up):
+        assert reply.status == 503
+        assert "free some space" in reply.error["message"]
+    assert whole.headers["x-should-retry"] == "false"
+    assert "free some space" in streamed.events[-1]["error"]["message"]
+    finished = [e for e in streamed.events if e.get("choices", [{}])[0].get("finish_reason")]
+    assert not finished
+
+
+class Mistaken(Unlabelled):
+    """A stage with a defect that would tell a secret."""
+
+    async def understand(self, request: Request, port: Port) -> Labels:
+        raise ZeroDivisionError("sk-verysecret")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_our_own_mistake_is_logged_and_not_told(
+    stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of({"small": Script()}, classifier=Mistaken())
+    with caplog.at_level(logging.ERROR), served(client) as house:
+        reply = house.ask({"model": "small", "messages": ASK, "stream": stream})
+        assert house.get("/healthz").status == 200
+    assert reply.status == 500
+    assert reply.error["code"] == "internal_error"
+    assert "sk-verysecret" not in reply.content.decode()
+    assert "ZeroDivisionError" in caplog.text

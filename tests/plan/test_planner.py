@@ -1,0 +1,178 @@
+"""The objective, its limits, and the laws of the dial."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emafusion.errors import BudgetError, ContextTooLongError, NoModelError
+from emafusion.plan import Dial, Signals, UtilityPlanner
+from emafusion.types import (
+    Cascade,
+    Estimate,
+    Forecast,
+    Fusion,
+    Knobs,
+    Model,
+    Plan,
+    Request,
+    Single,
+    replace,
+)
+
+
+def model(name: str, price: float, **more: object) -> Model:
+    base = Model(
+        name=name,
+        provider="p",
+        upstream=name,
+        usd_per_mtok_in=price,
+        usd_per_mtok_out=price,
+        context_window=4096,
+        max_output=512,
+    )
+    return replace(base, **more)
+
+
+def estimate(name: str, quality: float, cost: float, latency: float = 1.0) -> Estimate:
+    return Estimate(model=name, quality=quality, quality_std=0.1, cost_usd=cost, latency_s=latency)
+
+
+POOL = (model("small", 0.1), model("middle", 0.5), model("large", 2.0))
+FORECAST = Forecast(
+    estimates=(
+        estimate("small", 0.5, 1e-6, 1.0),
+        estimate("middle", 0.7, 5e-6, 2.0),
+        estimate("large", 0.85, 20e-6, 4.0),
+    )
+)
+
+
+def request(text: str = "What is 2 + 2?", params: dict[str, object] | None = None, **knobs: object) -> Request:
+    return Request(
+        id="x",
+        messages=({"role": "user", "content": text},),
+        params=params or {},
+        knobs=Knobs(**knobs),  # type: ignore[arg-type]  # the tests' knobs are right
+    )
+
+
+def plan(asked: Request, forecast: Forecast = FORECAST, models: tuple[Model, ...] = POOL) -> Plan:
+    return UtilityPlanner().plan(asked, forecast, models)
+
+
+def test_cost_alone_asks_the_cheapest_model() -> None:
+    assert plan(request(prefer=0.0)).arrangement == Single(model="small")
+
+
+def test_quality_alone_beats_the_best_single_model() -> None:
+    best = plan(request(prefer=1.0))
+    assert best.quality >= 0.85
+    assert "large" in best.arrangement.models
+
+
+def test_in_between_a_cascade_is_cheaper_than_the_best_model_and_better_than_the_cheapest() -> None:
+    chosen = plan(request(prefer=0.6))
+    assert isinstance(chosen.arrangement, Cascade)
+    assert chosen.cost_usd < 20e-6
+    assert chosen.quality > 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    qualities=st.lists(st.floats(0.05, 0.95), min_size=3, max_size=3),
+    prefers=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_more_preference_for_quality_never_expects_less_of_it(
+    qualities: list[float], prefers: tuple[float, float]
+) -> None:
+    costs = (1e-6, 5e-6, 20e-6)
+    told = Forecast(
+        estimates=tuple(
+            estimate(m.name, q, c) for m, q, c in zip(POOL, qualities, costs, strict=True)
+        )
+    )
+    low, high = sorted(prefers)
+    assert (
+        plan(request(prefer=high), told).quality >= plan(request(prefer=low), told).quality - 1e-9
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(limits=st.tuples(st.floats(1.1e-6, 1e-4), st.floats(1.1e-6, 1e-4)))
+def test_a_larger_budget_never_predicts_worse(limits: tuple[float, float]) -> None:
+    low, high = sorted(limits)
+    poor, rich = (plan(request(prefer=1.0, max_cost_usd=limit)) for limit in (low, high))
+    assert rich.quality >= poor.quality - 1e-9
+    assert poor.cost_usd <= low
+
+
+def test_a_limit_below_the_cheapest_model_is_refused_with_its_price() -> None:
+    with pytest.raises(BudgetError, match=r"'small'.*0\.000001"):
+        plan(request(max_cost_usd=1e-7))
+
+
+def test_a_latency_limit_rules_out_slow_plans() -> None:
+    assert plan(request(prefer=1.0, max_latency_s=2.5)).arrangement.models[-1] != "large"
+
+
+def test_a_prompt_that_fits_nowhere_is_refused_by_name_and_size() -> None:
+    with pytest.raises(ContextTooLongError, match="4096"):
+        plan(request("word " * 20_000))
+
+
+def test_only_models_with_room_are_planned() -> None:
+    wide = (*POOL[:2], model("large", 2.0, context_window=100_000))
+    assert plan(request("word " * 8_000, prefer=0.0), models=wide).arrangement.models == ("large",)
+
+
+def test_tools_go_to_one_model_that_has_them() -> None:
+    pool = (*POOL[:2], model("large", 2.0, capabilities=frozenset({"tools"})))
+    asked = request(params={"tools": [{"type": "function"}]}, prefer=0.0)
+    assert plan(asked, models=pool).arrangement == Single(model="large")
+
+
+def test_a_capability_nobody_has_is_named() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:,"}}
+    asked = Request(id="x", messages=({"role": "user", "content": [picture]},))
+    with pytest.raises(NoModelError, match="vision"):
+        plan(asked)
+
+
+def test_a_named_arrangement_is_kept_to() -> None:
+    assert isinstance(plan(request(arrangement="cascade", prefer=0.0)).arrangement, Cascade)
+    assert isinstance(plan(request(arrangement="fusion", prefer=0.0)).arrangement, Fusion)
+
+
+def test_fusion_is_planned_where_voting_was_seen_to_pay() -> None:
+    signals = Signals(gains={"large+middle+small": 2.0}, recovery=0.0)
+    chosen = UtilityPlanner(signals).plan(request(prefer=1.0), FORECAST, POOL)
+    assert chosen.arrangement == Fusion(panel=("small", "middle", "large"))
+
+
+def test_a_judge_is_planned_only_where_its_opinion_is_known_to_help() -> None:
+    judge = model("judge", 0.01)
+    pool = (*POOL, judge)
+    told = Forecast(estimates=(*FORECAST.estimates, estimate("judge", 0.05, 9e-6)))
+    helpful = UtilityPlanner(Signals(judges={"judge": 3.0})).plan(
+        request(prefer=0.7, arrangement="cascade"), told, pool
+    )
+    silent = UtilityPlanner(Signals()).plan(
+        request(prefer=0.7, arrangement="cascade"), told, pool
+    )
+    assert isinstance(helpful.arrangement, Cascade)
+    assert helpful.arrangement.tiers[0].judge == "judge"
+    assert isinstance(silent.arrangement, Cascade)
+    assert silent.arrangement.tiers[0].judge is None
+
+
+def test_every_other_model_stands_by() -> None:
+    assert plan(request(prefer=0.0)).fallbacks == ("large", "middle", "small")
+
+
+@given(prefers=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_the_dial_rises(prefers: tuple[float, float]) -> None:
+    low, high = sorted(prefers)
+    for dial in (Dial(), Dial(prices=(1e-5, 1e-4, 1e-3, 1e-2))):
+        assert dial.usd_per_quality(high, 1e-5) >= dial.usd_per_quality(low, 1e-5)
