@@ -308,9 +308,7 @@ def test_only_the_command_line_prints() -> None:
 
 
 def test_every_module_has_a_docstring() -> None:
-    check(
-        [f"{s.path}: no docstring" for s in EVERYTHING if s.text and not ast.get_docstring(s.tree)]
-    )
+    check([f"{s.path}: no docstring" for s in OURS if not ast.get_docstring(s.tree)])
 
 
 def test_every_public_name_has_a_docstring() -> None:

@@ -37,7 +37,9 @@ def load(path: str | Path | None = None) -> Client:
     """A client for the settings file at `path`.
 
     Without a path: ``$EMAFUSION_CONFIG``, else ``./emafusion.toml``, else the embedded default,
-    three small open models that need no key.
+    three small open models that need no key. Local models whose files are not here yet are left
+    out (``emafusion models pull`` fetches them); where that leaves none, the smallest is fetched
+    at its first call.
 
     Raises
     ------
@@ -48,4 +50,5 @@ def load(path: str | Path | None = None) -> Client:
     """
     from emafusion import config
 
-    return config.build(config.load(path if path is not None else config.default_path()))
+    settings = config.load(path if path is not None else config.default_path())
+    return config.build(config.available(settings))

@@ -156,19 +156,17 @@ class Engine:
         """The first of `models` that speaks, chunk by chunk; its draft joins the trial's."""
         for model in models:
             spoke = False
+            stream = ledger.stream(model, trial.ask.request.messages, params=trial.params)
             try:
-                async for piece in ledger.stream(
-                    model, trial.ask.request.messages, params=trial.params
-                ):
-                    if isinstance(piece, Draft):
-                        trial.drafts.append(piece)
-                        return
+                async for chunk in heard(stream, trial):
                     spoke = True
-                    yield piece
+                    yield chunk
             except EmafusionError as failure:
                 trial.failures.append(failure)
                 if spoke:
                     raise
+            else:
+                return
 
     async def _close(self, case: Case, trial: Trial, *, streamed: bool = False) -> Answer:
         """Stages 6 and 7: judge what there is, choose, record, answer."""
@@ -226,6 +224,15 @@ class Engine:
         if names is None:
             return list(self.models.values())
         return [self.models[name] for name in names if name in self.models]
+
+
+async def heard(stream: AsyncIterator[Chunk | Draft], trial: Trial) -> AsyncIterator[Chunk]:
+    """The chunks of `stream`; the draft that ends it joins the trial's."""
+    async for piece in stream:
+        if isinstance(piece, Draft):
+            trial.drafts.append(piece)
+        else:
+            yield piece
 
 
 class Case:

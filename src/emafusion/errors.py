@@ -118,7 +118,7 @@ class RateLimitedError(ProviderError):
         Seconds the upstream asked us to wait.
     """
 
-    def __init__(self, message: str, model: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, model: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message, model)
         self.retry_after_s = retry_after_s
 

@@ -198,7 +198,7 @@ def test_permissions_and_links_stay(path: Path, tmp_path: Path) -> None:
     assert "third" in path.read_text()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=15)
 @given(name=st.text(min_size=1, max_size=20), system=st.text(max_size=40))
 def test_any_name_and_text_come_back_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, name: str, system: str

@@ -41,9 +41,10 @@ def test_a_lead_in_line_and_quotes_are_not_counted() -> None:
 
 
 def test_a_malformed_constraint_is_an_error() -> None:
-    for params in ({"max_words": "ten"}, {"include": "pen"}):
+    malformed: list[dict[str, Json]] = [{"max_words": "ten"}, {"include": "pen"}]
+    for params in malformed:
         with pytest.raises(DataError):
-            Grader(type="constraint", params=params).grade("text", "")  # type: ignore[arg-type]
+            Grader(type="constraint", params=params).grade("text", "")
 
 
 def test_words_count_marks_apart() -> None:

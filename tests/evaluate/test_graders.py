@@ -139,6 +139,9 @@ def test_json_parameters() -> None:
     assert mark("json", swapped, _ORDER, partial=True) == 0.25
     assert mark("json", f"Here: {_ORDER}", _ORDER, only=True) == 0.0
     assert mark("json", "[1, 2.0]", "[1, 2]") == 1.0
+    assert mark("json", '{"cost": "$1,250.50"}', '{"cost": 1250.5}') == 1.0
+    assert mark("json", '{"cost": "1250.50 EUR"}', '{"cost": 1250.5}') == 1.0
+    assert mark("json", '{"cost": "5 + 2"}', '{"cost": 7}') == 0.0
     assert mark("json", "{}", '{"a": null}') == 0.0
     assert mark("json", '{"a": null, "b": "true"}', '{"a": null, "b": true}') == 1.0
 

@@ -40,7 +40,9 @@ def model(name: str = "a", price: float = 1.0) -> Model:
     )
 
 
-def ledger(provider: ScriptedProvider, limits: Limits | None = None, *, price: float = 1.0) -> Ledger:
+def ledger(
+    provider: ScriptedProvider, limits: Limits | None = None, *, price: float = 1.0
+) -> Ledger:
     return Ledger(
         {"a": model("a", price)},
         {"scripted": provider},
@@ -131,7 +133,7 @@ def test_spend_never_exceeds_the_limit_under_any_interleaving(
     """Calls made together reserve before they spend, so they cannot overspend together."""
 
     def reply(call: Call) -> Completion:
-        bound = call.params["max_tokens"] if "max_tokens" in call.params else 100
+        bound = call.params.get("max_tokens", 100)
         assert isinstance(bound, int)
         return said("x", min(answers[0], bound))
 
@@ -162,4 +164,4 @@ async def test_a_stream_left_early_is_paid_for_what_was_heard() -> None:
     assert len(heard) == 2
     assert provider.cancelled == 1
     assert purse.steps[0].error == "cancelled"
-    assert 0 < purse.spent
+    assert purse.spent > 0

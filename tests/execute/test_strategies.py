@@ -140,7 +140,9 @@ async def test_a_model_judge_is_asked_only_within_the_band() -> None:
 async def test_a_fusion_asks_its_whole_panel_and_votes() -> None:
     desk = Desk({"a": "The answer is 7", "b": "7", "c": "9"})
     work = trial(
-        Fusion(panel=("a", "b", "c")), desk, Sure({"a": 0.5, "b": 0.4, "c": 0.8}),
+        Fusion(panel=("a", "b", "c")),
+        desk,
+        Sure({"a": 0.5, "b": 0.4, "c": 0.8}),
         question="How many are there?",
     )
     assert await carry_out(work) is None

@@ -46,8 +46,10 @@ def house(slow: Script, record: Known) -> Iterator[Served]:
         yield found
 
 
-def hang_up(house: Served, body: dict[str, Any], *, after: bytes | None) -> None:
-    """Send `body` and leave once `after` has been read; at once where it is ``None``."""
+def hang_up(
+    house: Served, body: dict[str, Any], *, after: bytes | None, linger_s: float = 0.0
+) -> None:
+    """Send `body`, read until `after` came (``None``: the model is asked), wait, and leave."""
     data = json.dumps({"messages": ASK, **body}).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
     head += b"content-length: %d\r\n\r\n" % len(data)
@@ -59,6 +61,7 @@ def hang_up(house: Served, body: dict[str, Any], *, after: bytes | None) -> None
         if after is None:
             script = house.script(body["model"])
             until(lambda: script.calls)
+        time.sleep(linger_s)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -90,7 +93,7 @@ def test_a_reader_too_slow_for_its_stream_that_leaves_is_noticed(
 ) -> None:
     slow.text = " ".join(["x" * 100_000] * 200)
     slow.pace_s = 0.0
-    hang_up(house, {"model": "slow", "stream": True}, after=b"xxx")
+    hang_up(house, {"model": "slow", "stream": True}, after=b"xxx", linger_s=0.5)
     until(lambda: slow.cancelled)
     until(lambda: record.outcomes)
     assert record.outcomes[0].cost_usd > 0

@@ -39,7 +39,7 @@ def test_the_outlook_is_the_mean_of_the_simulation(threshold: float) -> None:
 
 def test_a_perfect_judge_accepts_the_right_and_only_them() -> None:
     half = np.array([0.5])
-    kept_right, kept_wrong = accepted(half, half, np.array([0.5]), 40.0)
+    kept_right, kept_wrong = accepted(half, half, threshold=np.array([0.5]), signal=40.0)
     assert kept_right[0] == pytest.approx(1.0)
     assert kept_wrong[0] == pytest.approx(0.0)
 

@@ -49,7 +49,9 @@ FORECAST = Forecast(
 )
 
 
-def request(text: str = "What is 2 + 2?", params: dict[str, object] | None = None, **knobs: object) -> Request:
+def request(
+    text: str = "What is 2 + 2?", params: dict[str, object] | None = None, **knobs: object
+) -> Request:
     return Request(
         id="x",
         messages=({"role": "user", "content": text},),
@@ -158,9 +160,7 @@ def test_a_judge_is_planned_only_where_its_opinion_is_known_to_help() -> None:
     helpful = UtilityPlanner(Signals(judges={"judge": 3.0})).plan(
         request(prefer=0.7, arrangement="cascade"), told, pool
     )
-    silent = UtilityPlanner(Signals()).plan(
-        request(prefer=0.7, arrangement="cascade"), told, pool
-    )
+    silent = UtilityPlanner(Signals()).plan(request(prefer=0.7, arrangement="cascade"), told, pool)
     assert isinstance(helpful.arrangement, Cascade)
     assert helpful.arrangement.tiers[0].judge == "judge"
     assert isinstance(silent.arrangement, Cascade)

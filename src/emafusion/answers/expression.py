@@ -37,6 +37,7 @@ _ASSIGNED: Final = re.compile(
 _PRODUCT: Final = re.compile(r"(?<=[\d)])\*(?=[A-Za-z(])")
 _ATOM: Final = re.compile(r"\w+(?:\.\d+)?|sqrt\(\w+\)")
 _PROSE: Final = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}")
+_COUNTED: Final = re.compile(r"(-?[\d.,/]+)\s+[A-Za-z]{3,}(?:\s[a-z]+)?")
 _PASSES: Final = 6
 
 
@@ -81,6 +82,9 @@ def _normalised(span: str) -> str:
     value = number.whole(bare)
     if value is not None:
         return number.key(value) or ""
+    counted = _COUNTED.fullmatch(bare)
+    if counted:
+        bare = counted.group(1)
     bare = _TEXT.sub(r"\1", _UNIT.sub("", bare))
     bare = _ASSIGNED.sub("", _DROPPED.sub("", bare).strip())
     bare = _NAMES.sub(lambda name: _SPELT.get(name.group(1), name.group(1)), bare)

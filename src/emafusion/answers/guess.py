@@ -62,7 +62,9 @@ _PROSE: Final = re.compile(
     r"(?:sentence|paragraph|story|poem|essay|text)\b",
     re.I,
 )
-_ORDERED: Final = re.compile(r"\b(?:order|arrange|rank|schedule|sequence)\b", re.I)
+_ORDERED: Final = re.compile(
+    r"\bletters?\b.{0,40}\bcomma|\bcommas?\b.{0,40}\bletters\b|\b[A-Z], [A-Z], [A-Z]\b", re.I
+)
 _ENDING: Final = 250
 _FORMATS: Final[Mapping[str, Kind]] = {
     "choice": "choice",
@@ -91,7 +93,7 @@ def guess_kind(prompt_text: str, format_probs: Mapping[str, float] | None = None
     """
     tail = prompt_text[-4000:]
     if _OPTIONS.search(tail):
-        return "text" if _ORDERED.search(tail) and "," in tail else "choice"
+        return "text" if _ORDERED.search(tail) else "choice"
     probs = format_probs or {}
     for kind, wording in _RULES:
         if wording.search(tail):

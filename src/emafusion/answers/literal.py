@@ -45,7 +45,8 @@ def extract(text: str) -> Extracted | None:
         if parsed is not None:
             return Extracted(kind="literal", span=span.strip(), key=printed(parsed[0]))
     bare = stated if stated is not None else min(spans[1:3], key=len, default="")
-    return Extracted(kind="literal", span=bare, key=printed(bare[:_LONGEST])) if bare else None
+    bare = _unquoted(bare[:_LONGEST])
+    return Extracted(kind="literal", span=bare, key=printed(bare)) if bare else None
 
 
 def printed(value: object) -> str:
@@ -99,6 +100,11 @@ def _spans(text: str) -> list[str]:
     spans.extend(reversed(_CODE.findall(line)))
     strong = bold(text)
     return [*spans, *([strong] if strong else []), line]
+
+
+def _unquoted(text: str) -> str:
+    """The text without a pair of quotes around it that Python could not read as a string."""
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -55,9 +55,8 @@ _WORD: Final = {
     **{word: value for value, word in enumerate(_UNITS)},
     **{word: 20 + 10 * value for value, word in enumerate(_TENS)},
 }
-_WORDS: Final = re.compile(
-    rf"\b(?:{'|'.join([*_UNITS, *_TENS, 'hundred', 'thousand'])}|and|[\s-])+\b", re.I
-)
+_SPELT: Final = "|".join([*_UNITS, *_TENS, "hundred", "thousand"])
+_WORDS: Final = re.compile(rf"\b(?:{_SPELT})(?:[\s-]+(?:and\s+)?(?:{_SPELT}))*\b", re.I)
 _MOST_WORDS: Final = 12
 _TIMES_COUNTED: Final = {"once": "1", "twice": "2", "thrice": "3"}
 _TIMES: Final = re.compile(r"\b(?:once|twice|thrice)\b", re.I)
@@ -71,11 +70,6 @@ def value(token: re.Match[str]) -> Fraction | None:
     if size is None:
         return None
     return -size if negative else size
-
-
-def numbers(text: str) -> list[Fraction]:
-    """Every number written in a text with digits, in order."""
-    return [found for token in _TOKEN.finditer(text) if (found := value(token)) is not None]
 
 
 def key(number: Fraction) -> str | None:

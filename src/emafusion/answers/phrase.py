@@ -45,12 +45,15 @@ def fold(text: str) -> str:
 
     Folding twice changes nothing.
     """
-    plain = text.casefold() if text.isascii() else _unaccented(text)
-    plain = _APOSTROPHE.sub("", plain)
-    plain = _DROPPED.sub(" ", plain)
-    kept = " ".join(_ARTICLES.sub(" ", plain).split())
+    said = words(text)
     # A reply that is nothing but an article ("a") still says something.
-    return kept or " ".join(plain.split())
+    return " ".join(_ARTICLES.sub(" ", said).split()) or said
+
+
+def words(text: str) -> str:
+    """The same with its articles kept."""
+    plain = text.casefold() if text.isascii() else _unaccented(text)
+    return " ".join(_DROPPED.sub(" ", _APOSTROPHE.sub("", plain)).split())
 
 
 def _unaccented(text: str) -> str:

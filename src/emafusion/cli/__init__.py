@@ -85,12 +85,13 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _complain(str(error), 2 if isinstance(error, USAGE) else 1)
     except (KeyboardInterrupt, typer.Abort):
-        note("interrupted")
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has enough; the final flush must not complain of it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    if code == INTERRUPTED:
+        note("interrupted")
     return code if isinstance(code, int) else 0
 
 

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emafusion.cli.console import note, print_json, say
-from emafusion.cli.options import Config, Json, Models, Prefer, names, open_client, taking
+from emafusion.cli.options import (
+    Config,
+    Json,
+    Models,
+    Prefer,
+    names,
+    open_client,
+    open_settings,
+    taking,
+)
 from emafusion.errors import RequestError
 
 if TYPE_CHECKING:
@@ -70,6 +79,7 @@ def explain(
     decision_id: Annotated[
         str, typer.Argument(help="The decision's id, dec_…", show_default=False)
     ],
+    *,
     json: Json = False,
     config: Config = None,
 ) -> None:
@@ -86,12 +96,11 @@ def explain(
 
 async def _ask(prompt: str, options: Asking) -> Answer:
     from emafusion.cli.opening import open_ready
-    from emafusion.config import default_path, load
 
-    known = load(options.config or default_path()).models
-    named = names(options.models, known)
+    settings = open_settings(options.config)
+    named = names(options.models, settings.models)
     knobs = _knobs(options, named)
-    async with await open_ready(options.config, fetch="needed", named=named) as client:
+    async with await open_ready(settings, fetch="needed", named=named) as client:
         streaming = sys.stdout.isatty() if options.stream is None else options.stream
         if options.json or not streaming:
             answer = await client.answer(prompt, **knobs)

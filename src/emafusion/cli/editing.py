@@ -92,10 +92,12 @@ class SettingsFile:
         blocks = [] if provider is None else [_block(("providers", of), provider)]
         blocks.append(_block(("models", name), model))
         text = "\n".join([self.text.rstrip("\n") + "\n" if self.text.strip() else "", *blocks])
-        wanted = _with(before, "models", name, model)
+        wanted = _with(before, model, section="models", name=name)
         if provider is not None:
-            wanted = _with(wanted, "providers", of, provider)
-        self._write(text.lstrip("\n"), wanted)
+            wanted = _with(wanted, provider, section="providers", name=of)
+        if "\r\n" in self.text:
+            text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+        self._write(text.lstrip("\r\n"), wanted)
 
     def remove(self, name: str) -> None:
         """Cut out the table ``[models.NAME]`` and the tables below it; raises ConfigError."""
@@ -187,7 +189,7 @@ def _names(table: Mapping[str, object], section: str) -> tuple[str, ...]:
 
 
 def _with(
-    table: Mapping[str, object], section: str, name: str, added: Mapping[str, Value]
+    table: Mapping[str, object], added: Mapping[str, Value], *, section: str, name: str
 ) -> dict[str, object]:
     before = table.get(section)
     return {**table, section: {**(before if isinstance(before, dict) else {}), name: dict(added)}}
@@ -244,7 +246,7 @@ def _drop_blank(lines: list[str]) -> None:
 def _header(line: str) -> tuple[str, ...]:
     """The place that a table's header line names, empty where it is none."""
     try:
-        table = tomllib.loads(line)
+        table = tomllib.loads(line.strip())
     except tomllib.TOMLDecodeError:
         return ()
     place: list[str] = []

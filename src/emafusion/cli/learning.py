@@ -10,48 +10,33 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emafusion.cli.console import console, note, print_json, say
-from emafusion.cli.options import Config, Json, Models, names, taking
-from emafusion.errors import ConfigError, DataError
+from emafusion.cli.options import Config, Json, Models, names, open_settings, taking
 
 if TYPE_CHECKING:
     from emafusion.artefacts import Artefact
-    from emafusion.evaluate.questions import Question
     from emafusion.learn.collect import Bounds, Progress, Report
-    from emafusion.learn.journal import Split
     from emafusion.protocols import Provider
     from emafusion.types import Model
 
-    Questions = list[Question] | dict[Split, list[Question]]
 
-SHARES: dict[Split, float] = {"train": 0.6, "val": 0.15, "test": 0.25}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Synthesising:
-    """The options of ``synthesise``."""
-
+def synthesise(
+    *,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Where: one JSON question a line.")
-    ]
-    count: Annotated[int, typer.Option(min=1, help="How many questions.")] = 100
-    split: Annotated[str, typer.Option(help="train, val or test; they share no content.")] = "train"
-    seed: Annotated[int, typer.Option(help="Another seed, other questions.")] = 1
-
-
-@taking(Synthesising)
-def synthesise(options: Synthesising) -> None:
+        Path, typer.Option("--out", metavar="FOLDER", help="Gets their queries.parquet.")
+    ],
+    count: Annotated[int, typer.Option(min=1, help="How many, all splits together.")] = 400,
+    seed: Annotated[int, typer.Option(help="Another seed, other questions.")] = 1,
+    json: Json = False,
+) -> None:
     """Write questions with computed answers, drawn from the built-in families."""
-    from emafusion.learn.families import generate
+    from emafusion.learn.synthesise import synthesise as drawn
 
-    if options.split not in SHARES:
-        raise ConfigError(f"--split is {options.split!r}; it must be train, val or test")
-    questions = generate(options.count, options.seed, options.split)
-    text = "".join(f"{question.to_json()}\n" for question in questions)
-    try:
-        options.out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write {str(options.out)!r}: {error.strerror}") from error
-    note(f"wrote {len(questions)} questions to {options.out}")
+    found = drawn(count, seed=seed)
+    path = found.write(out)
+    sizes = {split: len(part) for split, part in found.questions.items()}
+    if json:
+        print_json({"questions": sizes, "coverage": found.coverage()})
+    note(f"wrote {path}: {', '.join(f'{n} {split}' for split, n in sizes.items())}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +48,10 @@ class Collecting:
     ]
     questions: Annotated[
         Path | None,
-        typer.Option("--questions", metavar="FILE", help="What `synthesise` wrote."),
+        typer.Option(
+            "--questions", metavar="FOLDER", help="What `synthesise` wrote; by default --out."
+        ),
     ] = None
-    count: Annotated[
-        int, typer.Option(min=1, help="How many questions to draw where no file is named.")
-    ] = 100
-    seed: Annotated[int, typer.Option(help="Another seed, other questions.")] = 1
     models: Models = None
     budget: Annotated[
         float | None,
@@ -98,7 +81,7 @@ def collect(options: Collecting) -> None:
     from emafusion.config.build import model
     from emafusion.learn.collect import Bounds
 
-    settings = configuration.load(options.config or configuration.default_path())
+    settings = open_settings(options.config)
     chosen = names(options.models, settings.models) or tuple(settings.models)
     providers = configuration.providers(settings)
     models = [model(name, settings.models[name], providers) for name in chosen]
@@ -123,6 +106,7 @@ def fit(
     folder: Annotated[
         Path, typer.Argument(help="The folder of recorded outcomes.", show_default=False)
     ],
+    *,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The fitted policy.")],
     seed: Annotated[int, typer.Option(help="Of whatever is drawn at random.")] = 0,
     json: Json = False,
@@ -146,9 +130,8 @@ def _policy(config: Path | None) -> Artefact:
     from importlib import resources
 
     from emafusion import artefacts
-    from emafusion import config as configuration
 
-    path = configuration.load(config or configuration.default_path()).artefact.path
+    path = open_settings(config).artefact.path
     if path is not None:
         return artefacts.read(Path(path).expanduser())
     with resources.as_file(resources.files("emafusion.config").joinpath("policy")) as folder:
@@ -165,8 +148,9 @@ async def _collect(
     from emafusion.cli.opening import pull
     from emafusion.demo.weights import local_models
     from emafusion.learn.collect import collect as record
+    from emafusion.learn.interchange import read_questions
 
-    questions = _questions(options)
+    questions = read_questions(options.questions or options.out)
     try:
         # A model that could not be fetched is told of in the report.
         await pull([one for one in local_models(models, providers) if not one.is_here()])
@@ -182,36 +166,6 @@ async def _collect(
     finally:
         for provider in providers.values():
             await provider.aclose()
-
-
-def _questions(options: Collecting) -> Questions:
-    if options.questions is not None:
-        return read_questions(options.questions)
-    from emafusion.learn.families import generate
-
-    counts = {split: round(share * options.count) for split, share in SHARES.items()}
-    counts["train"] += options.count - sum(counts.values())
-    return {split: generate(count, options.seed, split) for split, count in counts.items()}
-
-
-def read_questions(path: Path) -> list[Question]:
-    """The questions in a file of JSON lines; raises :class:`DataError` naming the line."""
-    from emafusion.evaluate.questions import Question
-
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the questions in {str(path)!r}: {error}") from error
-    found = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                found.append(Question.from_json(line))
-            except DataError as error:
-                raise DataError(f"{str(path)!r} line {number}: {error}") from error
-    if not found:
-        raise DataError(f"{str(path)!r} holds no question")
-    return found
 
 
 class _Bar:
@@ -271,7 +225,8 @@ def _show(report: Report, folder: Path) -> None:
             f"{tally.latency_s:.2f}",
         )
     out.print(table)
-    say(f"{report.answered} of {report.total} answers in {folder}, ${report.spent_usd:.6f} in all")
+    say(f"{report.answered} of {report.total} answers, ${report.spent_usd:.6f} in all")
+    note(f"they are in {folder}")
     for model, reason in report.stopped.items():
         note(f"{model} was stopped: {reason}")
     for failure in report.failed[:5]:

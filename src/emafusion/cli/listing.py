@@ -21,7 +21,7 @@ app = typer.Typer(help="List, add, remove and fetch models.")
 
 
 @app.callback(invoke_without_command=True)
-def models(context: typer.Context, json: Json = False, config: Config = None) -> None:
+def models(context: typer.Context, *, json: Json = False, config: Config = None) -> None:
     """List the configured models: prices in US dollars per million tokens, and health."""
     if context.invoked_subcommand is not None:
         return

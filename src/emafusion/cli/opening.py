@@ -7,7 +7,6 @@ its first call would be a download of minutes under a deadline of seconds.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from emafusion.cli.console import console, note
@@ -23,14 +22,14 @@ Fetch = Literal["all", "needed"]
 
 
 async def open_ready(
-    config: Path | None, *, fetch: Fetch, named: Collection[str] | None = None
+    settings: Settings, *, fetch: Fetch, named: Collection[str] | None = None
 ) -> Client:
     """A client whose local models are all here.
 
     Parameters
     ----------
-    config : Path, optional
-        The settings file, as in :func:`emafusion.load`.
+    settings : Settings
+        What was configured.
     fetch : {"all", "needed"}
         Which files to fetch.
     named : collection of str, optional
@@ -39,7 +38,7 @@ async def open_ready(
     Raises
     ------
     ConfigError, ArtefactError
-        As :func:`emafusion.load`.
+        As :func:`emafusion.config.build`.
     UnavailableError
         No model is left, or one that was named cannot be had.
     """
@@ -47,7 +46,6 @@ async def open_ready(
     from emafusion.config.build import model
     from emafusion.demo.weights import local_models
 
-    settings = configuration.load(config or configuration.default_path())
     made = configuration.providers(settings)
     models = [model(name, one, made) for name, one in settings.models.items()]
     local = local_models(models, made)

@@ -18,6 +18,7 @@ from emafusion.errors import RequestError, UnknownModelError
 
 if TYPE_CHECKING:
     from emafusion.client import Client
+    from emafusion.config import Settings
 
 T = TypeVar("T")
 
@@ -57,9 +58,16 @@ def taking(kind: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]
 
 def open_client(config: Path | None) -> Client:
     """A client of the configuration; raises :class:`~emafusion.errors.ConfigError`."""
-    import emafusion
+    from emafusion import config as configuration
 
-    return emafusion.load(config)
+    return configuration.build(open_settings(config))
+
+
+def open_settings(config: Path | None) -> Settings:
+    """The settings of ``--config``, else those that are read without it; raises as above."""
+    from emafusion import config as configuration
+
+    return configuration.load(config or configuration.default_path())
 
 
 def names(models: str | None, known: Container[str]) -> tuple[str, ...] | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from emafusion.cli.console import note
-from emafusion.cli.options import Config, taking
+from emafusion.cli.options import Config, open_settings, taking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def serve(options: Serving) -> None:
 
     named = options.api_key_env
     key = None if named is None else secret(f"env:{named}", "--api-key-env")
-    client = asyncio.run(open_ready(options.config, fetch="all"))
+    client = asyncio.run(open_ready(open_settings(options.config), fetch="all"))
     run(
         client,
         host=options.host,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from emafusion.config.available import available
 from emafusion.config.build import build, providers
 from emafusion.config.load import default_path, load
 from emafusion.config.settings import Settings
 
-__all__ = ["Settings", "build", "default_path", "load", "providers"]
+__all__ = ["Settings", "available", "build", "default_path", "load", "providers"]

@@ -10,8 +10,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from emafusion import artefacts, catalog
 from emafusion.client import Client
 from emafusion.config.clock import SystemClock
@@ -25,6 +23,7 @@ from emafusion.config.settings import (
     RecordSettings,
     ReplayProviderSettings,
     Settings,
+    written,
 )
 from emafusion.engine import Engine, Stages
 from emafusion.errors import ArtefactError, ConfigError
@@ -89,9 +88,7 @@ def model(name: str, one: ModelSettings, made: Mapping[str, Provider]) -> Model:
         raise ConfigError(
             f"models.{name}.provider is {one.provider!r}, but the configured providers are: {known}"
         )
-    given = {key: value for key, value in msgspec.structs.asdict(one).items() if value is not None}
-    given.pop("provider")
-    return catalog.resolve(name, one.provider, **given)
+    return catalog.resolve(name, one.provider, **written(one))
 
 
 def _provider(one: ProviderSettings, name: str) -> Provider:
@@ -166,8 +163,11 @@ def _classifier(settings: Settings, fast: FastClassifier) -> Blend:
 
 
 def _fitted(policy: artefacts.Artefact, encoder: Encoder, fast: FastClassifier) -> Fitted:
+    label_names: Mapping[str, Sequence[str]] = {
+        axis: head.labels for axis, head in fast.heads.items()
+    }
     return Fitted.from_arrays(
-        policy.under("predict"), policy.manifest.pool, encoder=encoder, labels=fast.labels
+        policy.under("predict"), policy.manifest.pool, encoder=encoder, labels=label_names
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from emafusion.types import Arrangement, Probability, Visibility
@@ -83,6 +84,12 @@ class ModelSettings(Table, frozen=True, kw_only=True):
     ability_weight: Positive | None = None
     tokens_per_s: Positive | None = None
     system: str | None = None
+
+
+def written(model: ModelSettings) -> dict[str, object]:
+    """What a model's table says, less its provider and what it leaves out."""
+    told = msgspec.structs.asdict(model)
+    return {k: value for k, value in told.items() if value is not None and k != "provider"}
 
 
 class UnderstandSettings(Table, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from emafusion.client import request as request_of
 from emafusion.config.clock import SystemClock
 from emafusion.demo.questions import Entry
 from emafusion.demo.recorded import Recorded
-from emafusion.demo.rows import Attempt, Row, call_of, row_of
+from emafusion.demo.rows import OURS, Attempt, Row, call_of, row_of
 from emafusion.demo.weights import local_models
 from emafusion.demo.weights import small as smaller
 from emafusion.errors import (
@@ -54,7 +54,7 @@ class Stage(Protocol):
         """A model cannot be loaded; the demo goes on without it."""
         ...
 
-    def asking(self, system: str, number: int, total: int, prompt: str) -> None:
+    def asking(self, system: str, prompt: str, *, number: int, total: int) -> None:
         """A question is put to `system`."""
         ...
 
@@ -104,7 +104,7 @@ class Play:
         """Ask emafusion every question, then, in a full run, each single model."""
         await self._load()
         for number, entry in enumerate(self._entries, start=1):
-            self._stage.asking("emafusion", number, len(self._entries), entry.question.prompt)
+            self._tell(OURS, number, entry)
             row = await self._ask(entry)
             if not self._options.full and self._recorded is not None:
                 row = replace(row, singles=self._recorded.attempts(entry, self._pool.values()))
@@ -114,6 +114,10 @@ class Play:
             # Model by model, so that no system finds its prompt in another's cache.
             for model in self._pool.values():
                 await self._measure(model)
+
+    def _tell(self, system: str, number: int, entry: Entry) -> None:
+        prompt, total = entry.question.prompt, len(self._entries)
+        self._stage.asking(system, prompt, number=number, total=total)
 
     async def _load(self) -> None:
         """Load the models now: no answer's latency should include it."""
@@ -139,12 +143,12 @@ class Play:
             answer = await self._client.engine.serve(request)
         except (ProviderError, BudgetError, RequestError) as failure:
             outcome = await self._client.find(request.id)
-            return row_of(entry, outcome or _nothing(request), str(failure))
+            return row_of(entry, outcome or _nothing(request), error=str(failure))
         return row_of(entry, answer.outcome)
 
     async def _measure(self, model: Model) -> None:
         for place, entry in enumerate(self._entries):
-            self._stage.asking(model.name, place + 1, len(self._entries), entry.question.prompt)
+            self._tell(model.name, place + 1, entry)
             attempt = await self._attempt(entry, model)
             row = self.rows[place]
             self.rows[place] = replace(row, singles={**row.singles, model.name: attempt})
@@ -180,9 +184,10 @@ async def pool_of(
     engine = client.engine
     local = local_models(list(engine.models.values()), engine.providers)
     large = {one.model.name for one in local} - {one.model.name for one in smaller(local)}
+    allowed = engine.knobs.models or tuple(engine.models)
     pool = []
     for model in engine.models.values():
-        if model.name in lacking or (small and model.name in large):
+        if model.name not in allowed or model.name in lacking or (small and model.name in large):
             continue
         if await engine.providers[model.provider].healthy(model):
             pool.append(model)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from emafusion.demo.rows import Row
-from emafusion.demo.summary import Figures, Verdict, figures, verdict
+from emafusion.demo.summary import Figures, Verdict, figures
 from emafusion.errors import ConfigError
 
 
@@ -26,12 +26,14 @@ class Report(Struct, frozen=True, kw_only=True):
     run: Mapping[str, object]
 
 
-def report(rows: Sequence[Row], *, asked: int, about: Mapping[str, object]) -> Report:
-    """The report of `rows`, of `asked` questions that were to be answered."""
+def report(
+    rows: Sequence[Row], said: Verdict, *, asked: int, about: Mapping[str, object]
+) -> Report:
+    """The report of `rows`, of `asked` questions that were to be answered, and what was `said`."""
     return Report(
         rows=tuple(rows),
         summary=figures(rows),
-        verdict=verdict(rows),
+        verdict=said,
         complete=len(rows) == asked,
         run=about,
     )

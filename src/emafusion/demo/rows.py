@@ -72,7 +72,7 @@ class Row(Attempt, frozen=True, kw_only=True):
     singles: dict[str, Attempt] = field(default_factory=dict)
 
 
-def row_of(entry: Entry, outcome: Outcome, error: str | None = None) -> Row:
+def row_of(entry: Entry, outcome: Outcome, *, error: str | None = None) -> Row:
     """The row that `outcome` amounts to; its answer is marked here."""
     arranged = outcome.plan.arrangement if outcome.plan is not None else None
     tags = arranged.__struct_config__.tag if arranged is not None else ""

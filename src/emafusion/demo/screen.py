@@ -69,7 +69,7 @@ class Screen:
         """A model cannot be loaded."""
         self.notice(f"going on without {model}: {reason}")
 
-    def asking(self, system: str, number: int, total: int, prompt: str) -> None:
+    def asking(self, system: str, prompt: str, *, number: int, total: int) -> None:
         """A question is put to `system`."""
         if system != OURS and number == 1:
             self._line(Text(f"asking {system} alone the same {total} questions"))

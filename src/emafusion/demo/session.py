@@ -16,7 +16,7 @@ from emafusion.demo.questions import Entry
 from emafusion.demo.recorded import Recorded
 from emafusion.demo.rows import Row
 from emafusion.demo.screen import Downloads, Screen
-from emafusion.demo.summary import figures, verdict
+from emafusion.demo.summary import Verdict, figures, verdict
 from emafusion.types import Model
 
 
@@ -99,7 +99,7 @@ class Session:
             )
         if len(rows) < len(self._entries):
             self._screen.notice(f"stopped after {len(rows)} of {len(self._entries)} questions")
-        self._screen.summary(figures(rows), verdict(rows), source)
+        self._screen.summary(figures(rows), self._verdict(), source)
 
     def report(self, version: str) -> report.Report:
         """The run as its JSON file holds it."""
@@ -117,7 +117,10 @@ class Session:
                 for model in self._pool
             },
         }
-        return report.report(self.rows, asked=len(self._entries), about=about)
+        return report.report(self.rows, self._verdict(), asked=len(self._entries), about=about)
+
+    def _verdict(self) -> Verdict:
+        return verdict(self.rows, [model.name for model in self._pool])
 
     async def _fetch(self) -> dict[str, str]:
         """What local models cannot be used, and why; the others' files are here then."""

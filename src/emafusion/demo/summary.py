@@ -75,17 +75,20 @@ def figures(rows: Sequence[Row]) -> dict[str, Figures]:
     return {OURS: ours, **dict(cheapest_first)}
 
 
-def verdict(rows: Sequence[Row]) -> Verdict:
-    """What the rows say about emafusion against the best single model, in one sentence or two.
+def verdict(rows: Sequence[Row], pool: Sequence[str]) -> Verdict:
+    """What the rows say about emafusion against the best single model of `pool`.
 
-    The best one has the highest accuracy; of equals, the cheapest. It must have been measured on
-    every question.
+    The best one has the highest accuracy; of equals, the cheapest. Nothing is said unless every
+    model that emafusion could use was measured on every question by itself.
     """
     found = figures(rows)
-    rivals = {name: of for name, of in found.items() if name != OURS and of.n == len(rows)}
-    if not rivals:
-        return Verdict(text="No verdict: no single model was measured on all these questions.")
-    best = max(rivals, key=lambda name: (rivals[name].accuracy, -rivals[name].cost_usd))
+    unknown = [name for name in pool if name not in found or found[name].n < len(rows)]
+    if unknown or not rows:
+        return Verdict(
+            text=f"No verdict: {', '.join(unknown) or 'nothing'} was not measured alone on all "
+            "these questions; a whole run with --full measures every model."
+        )
+    best = max(pool, key=lambda name: (found[name].accuracy, -found[name].cost_usd))
     compared = _compare(rows, best, found)
     return Verdict(text=_sentence(compared, found), comparison=compared)
 

@@ -147,12 +147,16 @@ def load(path: str | Path | None = None) -> Table:
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{str(source)!r} is not a table of word vectors: {error}") from error
     if not len(listed) == len(vectors) == len(scales):
-        raise ConfigError(f"{str(source)!r} is damaged: its words, vectors and scales differ in number")
+        raise ConfigError(
+            f"{str(source)!r} is damaged: its words, vectors and scales differ in number"
+        )
     rows = {word: row for row, word in enumerate(listed)}
     return Table(name=name, rows=rows, vectors=vectors, scales=scales)
 
 
-def save(path: str | Path, words: Sequence[str], vectors: NDArray[np.float32], *, name: str) -> None:
+def save(
+    path: str | Path, words: Sequence[str], vectors: NDArray[np.float32], *, name: str
+) -> None:
     """Write `vectors` ``(len(words), dim)`` as a table of int8 rows with a scale each."""
     peaks = np.maximum(np.abs(vectors).max(axis=1), 1e-9)
     scales = (peaks / 127.0).astype(np.float16)

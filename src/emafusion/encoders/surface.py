@@ -80,7 +80,15 @@ _CUES = {
     "letter": "dear|regards|subject|email|mail|letter|reply|inbox",
 }
 
-_SCALARS = ("log_chars", "log_words", "word_length", "long", "ends_question", "starts_code", "not_ascii")
+_SCALARS = (
+    "log_chars",
+    "log_words",
+    "word_length",
+    "long",
+    "ends_question",
+    "starts_code",
+    "not_ascii",
+)
 _COUNT_NAMES = ("numbers", "code_words", *_LINES, *_COUNTED)
 NAMES: tuple[str, ...] = (
     *_SCALARS,

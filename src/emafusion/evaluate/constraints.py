@@ -53,12 +53,12 @@ def _kept(body: str, params: Mapping[str, Json]) -> bool:
 
 def _contains(body: str, word: str) -> bool:
     """Whether a word, or one of several parted by ``|``, occurs, plural or other ending allowed."""
-    said = f" {phrase.fold(body)}"
-    return any(f" {phrase.fold(form)}" in said for form in word.split("|"))
+    said = f" {phrase.words(body)}"
+    return any(f" {phrase.words(form)}" in said for form in word.split("|"))
 
 
 def _contains_whole(body: str, word: str) -> bool:
-    return f" {phrase.fold(word)} " in f" {phrase.fold(body)} "
+    return f" {phrase.words(word)} " in f" {phrase.words(body)} "
 
 
 def _texts(value: Json) -> Sequence[str]:

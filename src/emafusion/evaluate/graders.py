@@ -38,6 +38,7 @@ _PARAMS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     }
 )  # fmt: skip
 _WORDS_IN_SENTENCE: Final = 40
+_UNIT: Final = re.compile(r"(?<=\d)\s*(?:[A-Za-z]{1,4}|[€$£%])\s*\Z")
 # Two answers joined by "or" are none; an "or" elsewhere in the sentence says nothing of it.
 _ALTERNATIVE: Final = r" {0} (?:\w+ )?or | or (?:\w+ ){{0,2}}{0} "
 _NUMBERS_OR: Final = re.compile(r"\d[^\s\d]*(?:\s+[A-Za-z%]+){0,2}\s+or\s+(?:\w+\s+){0,2}\W{0,2}\d")
@@ -227,7 +228,7 @@ def _same(found: Json, expected: Json, slack: float, *, unordered: bool) -> bool
     if isinstance(expected, bool) or expected is None:
         return found is expected or phrase.fold(str(found)) == phrase.fold(str(expected))
     if isinstance(expected, int | float):
-        value = number.whole(str(found))
+        value = number.whole(_UNIT.sub("", str(found)))
         return value is not None and abs(value - Fraction(str(expected))) <= slack
     return _same_text(str(found), expected)
 

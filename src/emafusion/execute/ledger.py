@@ -102,7 +102,7 @@ class Ledger:
         ProviderError
             The model could not answer in time or at all; the failure is a step in the diary.
         """
-        call, reserved = self._open(model, messages, params or {}, purpose)
+        call, reserved = self._open(model, messages, params=params or {}, purpose=purpose)
         async with self._entry(call, reserved) as entry:
             completion = await self._provider(call).complete(call)
             entry.completion = completion
@@ -124,7 +124,7 @@ class Ledger:
 
         Raises as :meth:`complete`; what was streamed before a failure or a cancellation is paid.
         """
-        call, reserved = self._open(model, messages, params or {}, "draft")
+        call, reserved = self._open(model, messages, params=params or {}, purpose="draft")
         heard = _Heard(tokens.count_messages(messages))
         async with self._entry(call, reserved) as entry:
             entry.heard = heard
@@ -153,6 +153,7 @@ class Ledger:
         self,
         name: str,
         messages: Sequence[Message],
+        *,
         params: Mapping[str, object],
         purpose: Purpose,
     ) -> tuple[Call, float]:

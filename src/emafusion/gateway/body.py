@@ -14,7 +14,9 @@ from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
+from starlette.types import Receive
 
 from emafusion.client import checked, identifier
 from emafusion.errors import RequestError, UnknownModelError
@@ -64,23 +66,32 @@ class _Fields(Struct, frozen=True, kw_only=True):
 
 async def read(http: HttpRequest, *, max_bytes: int, timeout_s: float) -> bytes:
     """The whole body; raises :class:`Refused` where it is too long, too slow or compressed."""
-    if http.headers.get("content-encoding", "identity") != "identity":
-        raise Refused(Fault(status=415, message="send the body without a content-encoding"))
-    told = http.headers.get("content-length", "")
-    if told.isdecimal() and int(told) > max_bytes:
-        raise _too_long(max_bytes)
-    parts, size = [], 0
+    for name, value in http.scope["headers"]:
+        if name == b"content-encoding" and value != b"identity":
+            raise Refused(Fault(status=415, message="send the body without a content-encoding"))
+        if name == b"content-length" and value.isdigit() and int(value) > max_bytes:
+            raise _too_long(max_bytes)
     try:
         async with asyncio.timeout(timeout_s):
-            async for part in http.stream():
-                size += len(part)
-                if size > max_bytes:
-                    raise _too_long(max_bytes)
-                parts.append(part)
+            return await _gathered(http.receive, max_bytes)
     except TimeoutError:
         message = f"the request's body did not come within {timeout_s:g} s"
         raise Refused(Fault(status=408, message=message, code="body_timeout")) from None
-    return b"".join(parts)
+
+
+async def _gathered(receive: Receive, max_bytes: int) -> bytes:
+    size = 0
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > max_bytes:
+            raise _too_long(max_bytes)
+        if not message.get("more_body", False):
+            return b"".join(parts)
 
 
 def parse(data: bytes, models: Collection[str]) -> Asked:

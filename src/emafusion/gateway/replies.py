@@ -112,6 +112,8 @@ def headers_of(answer: Answer) -> dict[str, str]:
 def header_value(text: str) -> str:
     """`text` as a header can carry it: one line of Latin-1, at most 1,000 characters of it."""
     plain = text.replace("→", "->")[:1000]
+    if plain.isascii() and plain.isprintable():
+        return plain
     return "".join(c if c.isprintable() and c <= "\xff" else "?" for c in plain)
 
 

@@ -56,18 +56,8 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the whole stream; raises what failed before anything was sent."""
         line = _Line(send, self)
-        last = b""
         try:
-            async with (
-                contextlib.aclosing(self._items) as items,
-                Presence(receive),
-                line.beating(self._heartbeat_s),
-            ):
-                async for item in items:
-                    if isinstance(item, Answer):
-                        last = self._events.last(item)
-                    else:
-                        await line.write(self._events.of(item))
+            last = await self._speak(line, receive)
         except Gone:
             return
         except EmafusionError as failure:
@@ -79,6 +69,21 @@ class EventStream(Response):
                 raise
             last = self._events.failed(STOPPING)
         await line.end(last)
+
+    async def _speak(self, line: _Line, receive: Receive) -> bytes:
+        """Send all events but the last, which are returned."""
+        last = b""
+        async with (
+            contextlib.aclosing(self._items) as items,
+            Presence(receive),
+            line.beating(self._heartbeat_s),
+        ):
+            async for item in items:
+                if isinstance(item, Answer):
+                    last = self._events.last(item)
+                else:
+                    await line.write(self._events.of(item))
+        return last
 
 
 class _Line:

@@ -21,6 +21,7 @@ COMMON: tuple[str, ...] = (
     "faulty",
     "logprob",
     "lowest",
+    "sequence",
     "no_logprob",
     "support",
     "opposition",
@@ -30,9 +31,11 @@ COMMON: tuple[str, ...] = (
     "off_length",
     "judge",
 )
-OWN: tuple[str, ...] = ("own_bias", "own_prior", "own_logprob", "own_opposition")
+OWN: tuple[str, ...] = ("own_bias", "own_prior", "own_logprob", "own_sequence")
 """Columns repeated for each model of the fitted pool, zero for other models' drafts."""
 TYPICAL_LOGPROB = -0.15
+LEAST_LIKELY = -20.0
+"""Log-probability of a whole answer below which one is as unlikely as another."""
 
 
 def names(pool: Sequence[str]) -> tuple[str, ...]:
@@ -43,6 +46,7 @@ def names(pool: Sequence[str]) -> tuple[str, ...]:
 def rows(
     drafts: Sequence[Draft],
     forecast: Forecast,
+    *,
     scores: Mapping[str, Sequence[float | None]],
     keys: Sequence[str | None],
     pool: Sequence[str],
@@ -63,20 +67,20 @@ def rows(
 
     Returns
     -------
-    ndarray, shape (n, 13 + 4 k)
+    ndarray, shape (n, 14 + 4 k)
     """
     import numpy as np
 
     logits = [prior(draft, forecast) for draft in drafts]
     table = np.zeros((len(drafts), len(COMMON) + len(OWN) * len(pool)))
     for place, draft in enumerate(drafts):
-        common = _common(place, drafts, logits, scores, keys)
+        common = _common(place, drafts, logits=logits, scores=scores, keys=keys)
         length = _length(draft, forecast)
         common["longer"], common["off_length"] = length, abs(length)
         table[place, : len(COMMON)] = [common[name] for name in COMMON]
         if draft.model in pool:
             start = len(COMMON) + len(OWN) * list(pool).index(draft.model)
-            own = (1.0, common["prior"], common["logprob"], common["opposition"])
+            own = (1.0, common["prior"], common["logprob"], common["sequence"])
             table[place, start : start + len(OWN)] = own
     return table
 
@@ -96,6 +100,7 @@ def logit(probability: float) -> float:
 def _common(
     place: int,
     drafts: Sequence[Draft],
+    *,
     logits: Sequence[float],
     scores: Mapping[str, Sequence[float | None]],
     keys: Sequence[str | None],
@@ -111,6 +116,7 @@ def _common(
         "faulty": float(rules is not None and rules < 1.0),
         "logprob": max(mean, -2.0) - TYPICAL_LOGPROB,
         "lowest": max(min(logprobs), -6.0) / 6.0 if logprobs else 0.0,
+        "sequence": max(math.fsum(logprobs), LEAST_LIKELY) / 5.0 if logprobs else 0.0,
         "no_logprob": float(not logprobs),
         "support": support,
         "opposition": sum(rivals.values()),

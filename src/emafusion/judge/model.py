@@ -38,11 +38,13 @@ class ModelJudge:
     ) -> list[float | None]:
         """P(right) of each draft in the opinion of the model `judge`; ``None`` for no opinion."""
         return [
-            None if draft.model == judge else await self._ask(request, draft, judge, port)
+            None
+            if draft.model == judge
+            else await self._ask(request, draft, judge=judge, port=port)
             for draft in drafts
         ]
 
-    async def _ask(self, request: Request, draft: Draft, judge: str, port: Port) -> float | None:
+    async def _ask(self, request: Request, draft: Draft, *, judge: str, port: Port) -> float | None:
         params = {"temperature": 0.0, "max_tokens": 4, "logprobs": True}
         try:
             reply = await port.complete(

@@ -41,7 +41,7 @@ class CalibratedPanel:
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        ``weights`` of shape (13 + 4 k,), ``bias`` of shape (1,); empty for an unfitted panel.
+        ``weights`` of shape (14 + 4 k,), ``bias`` of shape (1,); empty for an unfitted panel.
     pool : sequence of k model names
         The models that have weights of their own, in the arrays' order.
     without : sequence of str
@@ -77,13 +77,14 @@ class CalibratedPanel:
         if judge is not None:
             scores["model"] = await self._model_judge.score(request, drafts, judge=judge, port=port)
         found = keys(request, drafts)
-        confidences = self.weigh(drafts, forecast, scores, found)
+        confidences = self.weigh(drafts, forecast, scores=scores, found=found)
         return Assessment(confidences=confidences, verdicts=_verdicts(scores, found))
 
     def weigh(
         self,
         drafts: Sequence[Draft],
         forecast: Forecast,
+        *,
         scores: Mapping[str, Sequence[float | None]],
         found: Sequence[str | None],
     ) -> tuple[float, ...]:
@@ -93,9 +94,9 @@ class CalibratedPanel:
         silent: list[float | None] = [None] * len(drafts)
         heard = {"rules": silent, **scores}
         voices = found if "agreement" in scores else silent_keys(len(drafts))
-        evidence = rows(drafts, forecast, heard, voices, self._pool)
+        evidence = rows(drafts, forecast, scores=heard, keys=voices, pool=self._pool)
         if "logprob" not in scores:
-            evidence[:, [COMMON.index("logprob"), COMMON.index("lowest")]] = 0.0
+            evidence[:, [COMMON.index(name) for name in ("logprob", "lowest", "sequence")]] = 0.0
         log_odds = evidence @ self._vector() + self._bias
         return tuple((1.0 / (1.0 + np.exp(-log_odds))).tolist())
 

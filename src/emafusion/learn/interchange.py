@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,9 +20,9 @@ from msgspec import Struct
 
 from emafusion.answers.extraction import canonical
 from emafusion.answers.kinds import Kind
-from emafusion.errors import MissingExtraError, StoreError
+from emafusion.errors import DataError, MissingExtraError, StoreError
 from emafusion.evaluate.questions import Question
-from emafusion.learn.journal import Answered, Cell, Posed, Priced, Row, Split
+from emafusion.learn.journal import FILE, Answered, Cell, Journal, Posed, Priced, Row, Split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -118,6 +119,74 @@ def write(folder: Path, recorded: Recorded) -> Sequence[Marked]:
     return marked
 
 
+def read_questions(folder: Path) -> dict[Split, list[Question]]:
+    """The questions in `folder`'s ``queries.parquet``, by split, those its journal has included.
+
+    Raises
+    ------
+    DataError
+        There are none, or one is malformed or has no grader; the message names it.
+    MissingExtraError
+        pyarrow is not installed.
+    """
+    require_pyarrow()
+    path = folder / "queries.parquet"
+    found: dict[str, tuple[Question, Split]] = {}
+    for row in _rows(path) if path.exists() else ():
+        question, split = _question(row, path)
+        found[question.id] = (question, split)
+    if (folder / FILE).exists():
+        with Journal(folder) as journal:
+            posed = Recorded(journal.rows())
+        for name, question in posed.questions.items():
+            found.setdefault(name, (question, posed.splits[name]))
+    if not found:
+        raise DataError(f"{str(folder)!r} has no questions; `emafusion synthesise` writes some")
+    by_split: dict[Split, list[Question]] = {}
+    for question, split in found.values():
+        by_split.setdefault(split, []).append(question)
+    return by_split
+
+
+def _rows(path: Path) -> list[dict[str, object]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        rows: list[dict[str, object]] = parquet.read_table(path).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"cannot read {str(path)!r}: {error}") from error
+    return rows
+
+
+def _question(row: Mapping[str, object], path: Path) -> tuple[Question, Split]:
+    split = row.get("split")
+    where = f"{str(path)!r}, query {row.get('query_id')!r}"
+    if split not in ("train", "val", "test"):
+        raise DataError(f"{where}: its split is {split!r}; it must be train, val or test")
+    fields = {
+        "prompt": row.get("prompt"),
+        "reference": row.get("reference"),
+        "grader": _json(row.get("grader"), f"{where}: its grader"),
+        "labels": _json(row.get("labels"), f"{where}: its labels"),
+        "family": row.get("subtask") or "",
+        "phrasing": row.get("phrasing") or 0,
+        "held_out": split == "test",
+        "difficulty": row.get("difficulty") or 2,
+    }
+    try:
+        return Question.from_json(json.dumps(fields)), split
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _json(text: object, what: str) -> object:
+    try:
+        return json.loads(str(text))
+    except ValueError as error:
+        raise DataError(f"{what} is {text!r}, which is not JSON") from error
+
+
 def _queries(questions: Sequence[Question], splits: Mapping[str, Split]) -> pa.Table:
     import pyarrow as pa
 
@@ -129,10 +198,8 @@ def _queries(questions: Sequence[Question], splits: Mapping[str, Split]) -> pa.T
             "prompt": pa.array([q.prompt for q in questions], pa.string()),
             "reference": pa.array([q.reference for q in questions], pa.string()),
             "split": pa.array([splits[q.id] for q in questions], pa.string()),
-            "complexity": pa.array([q.labels["complexity"] for q in questions], pa.string()),
-            "domain": pa.array([q.labels["domain"] for q in questions], pa.string()),
-            "format": pa.array([q.labels["format"] for q in questions], pa.string()),
             "grader": pa.array([q.grader.to_json() for q in questions], pa.string()),
+            "labels": pa.array([json.dumps(dict(q.labels)) for q in questions], pa.string()),
             "phrasing": pa.array([q.phrasing for q in questions], pa.int64()),
             "difficulty": pa.array([q.difficulty for q in questions], pa.int64()),
         }

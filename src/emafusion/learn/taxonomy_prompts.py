@@ -44,13 +44,14 @@ def generate(
     """
     rng = random.Random(f"{seed}:{split}")
     groups = _groups([s for s in taxonomy.seeds if split in {"all", split_of(s)}])
+    weights = [len(group) ** 0.5 for group in groups]
     if not groups:
         raise DataError(f"the taxonomy has no templates in the split {split!r}")
     prompts: dict[str, LabelledPrompt] = {}
     for _ in range(20 * n):
         if len(prompts) == n:
             break
-        prompt = _prompt(taxonomy, rng.choice(rng.choice(groups)), rng)
+        prompt = _prompt(taxonomy, rng.choice(rng.choices(groups, weights)[0]), rng)
         prompts.setdefault(prompt.text, prompt)
     if len(prompts) < n:
         raise DataError(f"the templates give only {len(prompts)} distinct prompts, {n} were asked")
@@ -63,7 +64,7 @@ def split_of(seed: Seed) -> Literal["train", "test"]:
 
 
 def _groups(seeds: list[Seed]) -> list[list[Seed]]:
-    """Seeds by (task, format, domains): drawing a group first keeps rare kinds from drowning."""
+    """Seeds that share all labels: drawing a group first keeps rare kinds from drowning."""
     groups: dict[tuple[str, ...], list[Seed]] = {}
     for seed in seeds:
         groups.setdefault((seed.task, seed.format, seed.complexity, *seed.domains), []).append(seed)

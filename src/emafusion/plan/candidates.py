@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 WIDEST_POOL = 5
 """Models a cascade or a panel is drawn from, the most useful of the forecast."""
-DEEPEST = 3
+DEPTHS = (2, 3)
+"""Tiers of a cascade, and members of a panel."""
 BARS = (0.3, 0.45, 0.55, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95, 0.98)
 """The accept thresholds that are compared."""
 
@@ -49,17 +50,13 @@ def candidates(
         yield from map(alone, estimates)
     pool = shortlist(estimates)
     if arrangement in ("auto", "cascade"):
-        for depth in range(2, DEEPEST + 1):
-            for tiers in itertools.permutations(pool, depth):
-                if rising(tiers):
-                    yield cascade(tiers, signals, usd_per_quality)
+        chains = (c for depth in DEPTHS for c in itertools.permutations(pool, depth))
+        yield from (cascade(c, signals, usd_per_quality) for c in chains if rising(c))
     if arrangement in ("auto", "fusion"):
-        for size in (2, 3):
-            for panel in itertools.combinations(pool, size):
-                yield fusion(panel, signals)
+        panels = (p for size in DEPTHS for p in itertools.combinations(pool, size))
+        yield from (fusion(panel, signals) for panel in panels)
     if arrangement == "fusion":
-        for estimate in pool:
-            yield fusion((estimate,) * DEEPEST, signals)
+        yield from (fusion((estimate,) * max(DEPTHS), signals) for estimate in pool)
 
 
 def shortlist(estimates: Sequence[Estimate]) -> list[Estimate]:

@@ -129,7 +129,7 @@ def chain(
     earlier = first
     for place, later in enumerate(rest):
         d = signals.signal(earlier.model, first=place == 0)
-        kept_right, kept_wrong = accepted(right, wrong, thresholds[:, place], d)
+        kept_right, kept_wrong = accepted(right, wrong, threshold=thresholds[:, place], signal=d)
         settled = settled + right * kept_right
         right, wrong = right * (1.0 - kept_right), wrong * (1.0 - kept_wrong)
         going_on = right + wrong
@@ -143,6 +143,7 @@ def chain(
 def accepted(
     right: NDArray[np.float64],
     wrong: NDArray[np.float64],
+    *,
     threshold: NDArray[np.float64],
     signal: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -51,7 +51,7 @@ class Suitability:
         self._axes = [(axis, tuple(labels[axis])) for axis in LEVELS[-1]]
         self.strength = strength
         self.rates, self._support = _shrunken(
-            [len(names) for _, names in self._axes], trials, successes, strength
+            [len(names) for _, names in self._axes], trials, successes, strength=strength
         )
 
     def rate(self, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -83,6 +83,7 @@ def _shrunken(
     sizes: Sequence[int],
     trials: NDArray[np.float64],
     successes: NDArray[np.float64],
+    *,
     strength: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rates and trials at the finest level, each level shrunk towards the one above."""

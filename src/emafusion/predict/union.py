@@ -90,7 +90,12 @@ class Union:
         read = self._read(fitted, request, labels) if fitted is not None else {}
         expected = tokens.expected(request.messages)
         estimates = [
-            _bounded(_with_opinion(read[model.name], model, labels), model, request, expected)
+            _bounded(
+                _with_opinion(read[model.name], model, labels),
+                model,
+                request=request,
+                prompt=expected,
+            )
             if model.name in pool
             else prior.estimate(model, labels, expected)
             for model in models
@@ -128,7 +133,7 @@ class Union:
         }
 
 
-def _bounded(estimate: Estimate, model: Model, request: Request, prompt: float) -> Estimate:
+def _bounded(estimate: Estimate, model: Model, *, request: Request, prompt: float) -> Estimate:
     """`estimate` with its length under the caller's limit, priced."""
     limit = min(request.max_tokens or model.max_output, model.max_output)
     length = min(estimate.tokens, float(limit))

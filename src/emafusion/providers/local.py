@@ -23,13 +23,13 @@ import msgspec
 
 from emafusion.errors import (
     BadResponseError,
-    DeadlineError,
     MissingExtraError,
     ProviderError,
     RejectedError,
     UnavailableError,
 )
 from emafusion.providers import wire
+from emafusion.providers.deadline import deadline_errors
 from emafusion.providers.ending import ended
 from emafusion.providers.weights import Weights
 from emafusion.types import Call, Chunk, Completion, Model
@@ -85,16 +85,10 @@ class LocalProvider:
         """The answer piece by piece; leaving the iteration stops the generation."""
         engine = self._engine(call.model)
         deadline = asyncio.get_running_loop().time() + call.timeout_s
-        try:
+        with deadline_errors(call):
             async with aclosing(ended(_chunks(engine, call, deadline), call)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        except TimeoutError:
-            raise DeadlineError(
-                f"{call.model.name!r} gave no complete answer in {call.timeout_s:g} s; "
-                f"allow more time or ask for fewer tokens",
-                call.model.name,
-            ) from None
 
     async def prepare(self, model: Model) -> None:
         """Fetch and load `model` now, with no deadline; what the first call would do."""

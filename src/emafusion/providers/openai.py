@@ -7,15 +7,16 @@ vendor is behind the address. Cancelling a call closes its connection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from emafusion.errors import BadResponseError, DeadlineError, UnavailableError
+from emafusion.errors import BadResponseError, UnavailableError
 from emafusion.providers import wire
+from emafusion.providers.deadline import deadline_errors
 from emafusion.providers.ending import ended
 from emafusion.providers.endpoint import Endpoint, blocks
 from emafusion.providers.refusals import refusal_in
@@ -67,7 +68,7 @@ class OpenAIProvider:
     async def complete(self, call: Call) -> Completion:
         """The whole answer to `call`; raises a :class:`~emafusion.errors.ProviderError`."""
         data = wire.encoded(wire.request_body(call, stream=False), call)
-        with _deadline_errors(call):
+        with deadline_errors(call):
             async with asyncio.timeout(call.timeout_s):
                 return await retried(
                     partial(self._completion, call, data),
@@ -83,7 +84,7 @@ class OpenAIProvider:
         """
         data = wire.encoded(wire.request_body(call, stream=True), call)
         deadline = asyncio.get_running_loop().time() + call.timeout_s
-        with _deadline_errors(call):
+        with deadline_errors(call):
             async with asyncio.timeout_at(deadline):
                 response = await retried(
                     partial(self._endpoint.post, "chat/completions", data, call),
@@ -182,18 +183,6 @@ async def _drain(response: ClientResponse) -> None:
     with suppress(TimeoutError, UnavailableError):
         async with asyncio.timeout(DRAIN_S):
             await response.content.readany()
-
-
-@contextmanager
-def _deadline_errors(call: Call) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError:
-        raise DeadlineError(
-            f"{call.model.name!r} gave no complete answer in {call.timeout_s:g} s; allow more time "
-            f"or ask for fewer tokens",
-            call.model.name,
-        ) from None
 
 
 def _bad(call: Call, problem: str) -> BadResponseError:

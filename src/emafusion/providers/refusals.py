@@ -43,7 +43,9 @@ def refusal(
         )
     if status == 429:
         wait = retry_after_s(headers)
-        return RateLimitedError(f"the upstream of {name!r} limits us ({detail})", name, wait)
+        return RateLimitedError(
+            f"the upstream of {name!r} limits us ({detail})", name, retry_after_s=wait
+        )
     if status >= 500 or status == 408:
         return UnavailableError(f"the upstream of {name!r} failed ({detail})", name)
     if status >= 400:

@@ -64,9 +64,11 @@ class ReplayProvider:
         DataError
             The folder is not one of recorded outcomes.
         """
-        recorded = self._recorded or await asyncio.to_thread(self._read)
         if self._closed:
             raise UnavailableError("this replay is closed; make a new one", call.model.name)
+        recorded = self._recorded
+        if recorded is None:
+            recorded = await asyncio.to_thread(self._read)
         return recorded.completion(call, self.folder)
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
@@ -77,11 +79,13 @@ class ReplayProvider:
 
     async def healthy(self, model: Model) -> bool:
         """Whether any outcome of `model` is recorded."""
+        if self._closed:
+            return False
         try:
-            recorded = self._recorded or await asyncio.to_thread(self._read)
+            recorded = await asyncio.to_thread(self._read)
         except DataError:
             return False
-        return not self._closed and model.upstream in recorded.models
+        return model.upstream in recorded.models
 
     async def aclose(self) -> None:
         """Forget the outcomes; later calls fail."""
@@ -90,9 +94,9 @@ class ReplayProvider:
 
     def _read(self) -> _Recorded:
         with self._lock:
-            recorded = self._recorded or _Recorded(self.folder)
-            self._recorded = recorded
-            return recorded
+            if self._recorded is None:
+                self._recorded = _Recorded(self.folder)
+            return self._recorded
 
 
 class _Recorded:

@@ -10,9 +10,14 @@ from aiohttp import web
 from emafusion.testing import chat
 from emafusion.testing.chat import Body, Reply
 
+OVERLOADED = "overloaded"
+"""The model that is refused in Anthropic's own error shape: at once, or amid a stream."""
+
 
 async def answer(request: web.Request, body: Body, reply: Reply) -> web.StreamResponse:
     """The response to `body`, streamed where it asks for that."""
+    if body.get("model") == OVERLOADED and not body.get("stream"):
+        return failure(529, "overloaded_error", "Overloaded")
     messages = body.get("messages")
     text = reply(messages if isinstance(messages, list) else [])
     if body.get("stream"):
@@ -56,6 +61,9 @@ async def _streamed(request: web.Request, body: Body, text: str) -> web.StreamRe
         {"type": "message_delta", "delta": end, "usage": _usage(body, text)},
         {"type": "message_stop"},
     ]
+    if body.get("model") == OVERLOADED:
+        error = {"type": "overloaded_error", "message": "Overloaded"}
+        events[4:] = [{"type": "error", "error": error}]
     for event in events:
         data = json.dumps(event)
         await response.write(f"event: {event['type']}\ndata: {data}\n\n".encode())

@@ -189,12 +189,13 @@ def _decimal(value: Fraction) -> str:
 def _family(
     name: str,
     draw: Draw,
+    *,
     wordings: tuple[str, ...] = _WORDINGS,
     held_out: tuple[str, ...] = _HELD_OUT,
 ) -> Family:
     return Family(
         name=name,
-        labels=labelled("mathematical_reasoning", "mathematics", "number", None),
+        labels=labelled("mathematical_reasoning", "mathematics", "number"),
         wordings=wordings,
         held_out=held_out,
         draw=draw,
@@ -207,13 +208,13 @@ FAMILIES: Final = (
     _family(
         "sequences",
         _sequence,
-        (
+        wordings=(
             "What number comes next: {terms}, ...? Reply with only the number.",
             "Continue the sequence {terms}. Next number:",
             "{terms}, ?\nFind the missing last number. Number only.",
             "A pattern starts {terms}. Which number follows? Just the number.",
         ),
-        (
+        held_out=(
             "Give the sixth term of this sequence: {terms}. Only the number, please.",
             "The numbers {terms} follow a rule. State the next one, nothing else.",
         ),
@@ -221,13 +222,13 @@ FAMILIES: Final = (
     _family(
         "equations",
         _equation,
-        (
+        wordings=(
             "Solve for x: {equation}. Reply with only the number.",
             "If {equation}, what is x? Number only.",
             "{equation}\nx =",
             "Find the value of x such that {equation}. Give just the value.",
         ),
-        (
+        held_out=(
             "Which x satisfies {equation}? Answer with a single number.",
             "Determine x given that {equation}. Only the value of x.",
         ),
@@ -235,13 +236,13 @@ FAMILIES: Final = (
     _family(
         "comparisons",
         _comparison,
-        (
+        wordings=(
             "Which is the {way}: {values}? Reply with only that number.",
             "Pick the {way} of {values}. Number only.",
             "Of the numbers {values}, the {way} one is:",
             "Look at {values}. Write down the {way} number and nothing else.",
         ),
-        (
+        held_out=(
             "Between {values}, which number is {way}?",
             "Name the {way} among {values}. Just the number.",
         ),

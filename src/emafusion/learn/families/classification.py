@@ -36,7 +36,7 @@ def texts(family: str) -> Mapping[int, Mapping[str, Sequence[str]]]:
     return {int(level): labels for level, labels in levels.items()}
 
 
-def _draw(family: str, what: str, rng: random.Random, level: Difficulty) -> Item:
+def _draw(rng: random.Random, level: Difficulty, *, family: str, what: str) -> Item:
     names = sorted(texts(family)[level])
     label = rng.choice(names)
     text = rng.choice(texts(family)[level][label])
@@ -65,7 +65,7 @@ def _family(name: str, what: str, domain: str) -> Family:
             "Message: {text}\nLabel:",
             'Read: "{text}" Which {what} fits best, {classes}?',
         ),
-        draw=functools.partial(_draw, name, what),
+        draw=functools.partial(_draw, family=name, what=what),
     )
 
 

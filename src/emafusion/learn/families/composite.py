@@ -24,7 +24,7 @@ def _chain(rng: random.Random, level: Difficulty) -> Item:
     n, day = rng.randint(2, 9), rng.randrange(7)
     chains = {
         1: _short_chains(first, numbers, n),
-        2: _middling_chains(first, numbers, n, day),
+        2: _middling_chains(first, numbers, n=n, day=day),
         3: _long_chains((first, second), numbers, n),
     }
     steps, answer, kind = rng.choice(chains[level])
@@ -53,7 +53,7 @@ def _short_chains(word: str, numbers: Sequence[int], n: int) -> tuple[Chain, ...
     )
 
 
-def _middling_chains(word: str, numbers: Sequence[int], n: int, day: int) -> tuple[Chain, ...]:
+def _middling_chains(word: str, numbers: Sequence[int], *, n: int, day: int) -> tuple[Chain, ...]:
     later = WEEKDAYS[(day + n) % 7]
     return (
         (f'count the letters of "{word}", then multiply by {n}', str(len(word) * n), "number"),
@@ -245,7 +245,7 @@ def _conversation(rng: random.Random, level: Difficulty) -> Item:
 FAMILIES: Final = (
     Family(
         name="step_chains",
-        labels=labelled("logical_reasoning", "general", "free_text", "composite"),
+        labels=labelled("logical_reasoning", "general", "free_text", complexity="composite"),
         wordings=(
             "{Steps}. Reply with only the final result.",
             "Do this step by step in your head: {steps}. Give the end result alone.",
@@ -260,7 +260,7 @@ FAMILIES: Final = (
     ),
     Family(
         name="computed_records",
-        labels=labelled("extraction", "business", "json", "composite"),
+        labels=labelled("extraction", "business", "json", complexity="composite"),
         wordings=(
             "{text}\nReply with JSON only, keys {keys}.",
             "Turn this into a JSON object with {keys}: {text}",

@@ -11,11 +11,10 @@ from typing import Final
 
 from emafusion.evaluate.graders import Grader
 from emafusion.evaluate.questions import Difficulty
-from emafusion.learn.families.family import Draw, Family, Item, labelled
+from emafusion.learn.families.family import Draw, Family, Item, exact, labelled
 from emafusion.learn.families.people import CITIES, COMPANIES, FIRST, GOODS, LAST, MONTHS
 
 _JSON: Final = Grader(type="json")
-_EXACT: Final = Grader(type="exact")
 
 _WORDINGS: Final = (
     "Extract {keys} from the text below. Reply with a JSON object only.\n\n{text}",
@@ -192,8 +191,10 @@ def _field(rng: random.Random, level: Difficulty) -> Item:
         ),
     }
     what, answer = rng.choice(asked[level])
+    # A reply that repeats the text names the right value, and the wrong ones too.
+    others = [value for value in (name, city, company, code) if value != answer]
     slots = {"text": texts[level], "what": what}
-    return Item(slots=slots, reference=answer, grader=_EXACT)
+    return Item(slots=slots, reference=answer, grader=exact(others=others))
 
 
 def _tool(rng: random.Random, level: Difficulty) -> Item:

@@ -116,17 +116,18 @@ def _spellings(fact: Fact) -> frozenset[str]:
     return frozenset(spelling.casefold() for spelling in (fact.answer, *fact.aliases))
 
 
-def _fact(topics: tuple[str, ...], rng: random.Random, level: Difficulty) -> Item:
-    fact = rng.choice(_rows(topics, level))
-    question, stem, domain = _TOPICS[fact.topic]
-    counted = fact.topic in _COUNTED
-    grader = Grader(type="number") if counted else exact(aliases=fact.aliases)
+def fact(topics: tuple[str, ...], rng: random.Random, level: Difficulty) -> Item:
+    """Draws a fact of one of ``topics``, as a question and as a sentence to finish."""
+    row = rng.choice(_rows(topics, level))
+    question, stem, domain = _TOPICS[row.topic]
+    counted = row.topic in _COUNTED
+    grader = Grader(type="number") if counted else exact(aliases=row.aliases)
     return Item(
-        slots={"question": question.format(fact.subject), "stem": stem.format(fact.subject)},
-        reference=fact.answer,
+        slots={"question": question.format(row.subject), "stem": stem.format(row.subject)},
+        reference=row.answer,
         grader=grader,
         labels={"domain": domain, "format": "number" if counted else "free_text"},
-        identity=f"{fact.topic}/{fact.subject}",
+        identity=f"{row.topic}/{row.subject}",
     )
 
 
@@ -172,10 +173,10 @@ _OFFERED_HELD_OUT: Final = (
 def _asked(area: str) -> Family:
     return Family(
         name=area,
-        labels=labelled("question_answering", "general", "free_text", "recall"),
+        labels=labelled("question_answering", "general", "free_text", complexity="recall"),
         wordings=_ASKED,
         held_out=_ASKED_HELD_OUT,
-        draw=functools.partial(_fact, _AREAS[area]),
+        draw=functools.partial(fact, _AREAS[area]),
         levels=(1, 1, 2, 3),
         weight=2,
     )
@@ -184,7 +185,7 @@ def _asked(area: str) -> Family:
 def _offered(name: str, areas: Sequence[str]) -> Family:
     return Family(
         name=name,
-        labels=labelled("question_answering", "general", "choice", "recall"),
+        labels=labelled("question_answering", "general", "choice", complexity="recall"),
         wordings=_OFFERED,
         held_out=_OFFERED_HELD_OUT,
         draw=functools.partial(_choice, tuple(topic for area in areas for topic in _AREAS[area])),

@@ -107,7 +107,9 @@ class Family:
         )
 
 
-def labelled(task: str, domain: str, format: str, complexity: str | None = None) -> dict[str, str]:
+def labelled(
+    task: str, domain: str, format: str, *, complexity: str | None = None
+) -> dict[str, str]:
     """A family's labels; without ``complexity`` the difficulty decides it."""
     labels = {"task": task, "domain": domain, "format": format}
     return labels if complexity is None else {**labels, "complexity": complexity}

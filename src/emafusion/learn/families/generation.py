@@ -19,6 +19,7 @@ from emafusion.learn.families import (
     extraction,
     facts,
     logic,
+    plain,
     programs,
     tables,
     translation,
@@ -44,6 +45,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     *translation.FAMILIES,
     *tables.FAMILIES,
     *composite.FAMILIES,
+    *plain.FAMILIES,
 )
 """Every family, in a fixed order."""
 
@@ -91,7 +93,7 @@ def _questions(family: Family, seed: int, split: Split) -> Iterator[Question]:
     kept: list[frozenset[str]] = []
     turn = rng.randrange(60)
     while True:
-        question = _fresh(family, turn, rng, split, seen)
+        question = _fresh(family, turn, rng, split=split, seen=seen)
         if question is None:
             return
         turn += 1
@@ -103,7 +105,7 @@ def _questions(family: Family, seed: int, split: Split) -> Iterator[Question]:
 
 
 def _fresh(
-    family: Family, turn: int, rng: random.Random, split: Split, seen: set[str]
+    family: Family, turn: int, rng: random.Random, *, split: Split, seen: set[str]
 ) -> Question | None:
     level = family.levels[turn % len(family.levels)]
     for attempt in range(_DRAWS_TRIED):

@@ -123,7 +123,7 @@ _HELD_OUT: Final = (
 )
 
 
-def _family(name: str, task: str, domain: str, draw: Draw) -> Family:
+def _family(name: str, draw: Draw, *, task: str, domain: str) -> Family:
     return Family(
         name=name,
         labels=labelled(task, domain, "table"),
@@ -134,7 +134,7 @@ def _family(name: str, task: str, domain: str, draw: Draw) -> Family:
 
 
 FAMILIES: Final = (
-    _family("table_lookup", "extraction", "social_science", _lookup),
-    _family("table_totals", "mathematical_reasoning", "social_science", _aggregate),
-    _family("stock_lists", "mathematical_reasoning", "business", _stock),
+    _family("table_lookup", _lookup, task="extraction", domain="social_science"),
+    _family("table_totals", _aggregate, task="mathematical_reasoning", domain="social_science"),
+    _family("stock_lists", _stock, task="mathematical_reasoning", domain="business"),
 )

@@ -111,7 +111,7 @@ def _hand(
         query=query,
         models=models,
         drafts=drafts,
-        evidence=rows(drafts, forecast, scores, found, recorded.models),
+        evidence=rows(drafts, forecast, scores=scores, keys=found, pool=recorded.models),
         right=tuple(float(recorded.scores[query, m]) for m in models),
         keys=tuple(found),
     )

@@ -60,14 +60,14 @@ def auroc(values: Array, right: Array) -> float:
     return float((ranks[hit].sum() - hits * (hits + 1) / 2) / (hits * misses))
 
 
-def expected_calibration_error(confidences: Array, right: Array, bins: int = BINS) -> float:
+def expected_calibration_error(confidences: Array, right: Array) -> float:
     """Mean |confidence − accuracy| over equally filled bins, weighted by their sizes (ECE)."""
     import numpy as np
 
     order = np.argsort(confidences)
     gaps = [
         abs(float(confidences[part].mean() - right[part].mean())) * len(part)
-        for part in np.array_split(order, bins)
+        for part in np.array_split(order, BINS)
         if len(part)
     ]
     return float(sum(gaps) / max(len(order), 1))

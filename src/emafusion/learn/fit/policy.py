@@ -67,28 +67,14 @@ def fit(
             f"a fit needs at least {FEWEST}: collect more"
         )
     tell("labelling prompts")
-    labels = tuple(classifier.classify(recorded.prompts))
-    plain = Features(encoder, classifier.labels)
+    labels = tuple(classifier.read(prompt) for prompt in recorded.prompts)
+    plain = Features(encoder, label_names(classifier))
     features = routers.standardised(plain, plain.vectors(recorded.prompts, labels))
     inputs = routers.Inputs(
         vectors=features.vectors(recorded.prompts, labels), labels=labels, scores=recorded.scores
     )
-    tell("fitting routers")
-    chosen, qualities = routers.choose(features, inputs, seed)
-    before = _before(features, inputs, chosen, recorded=recorded, seed=seed)
-    tell("fitting the panel of judges")
-    told = judging.forecasts(recorded, qualities)
-    judged = judging.panel(recorded, told, seed)
-    signals = judging.signals(recorded, judged, qualities)
-    tell("setting the dial")
-    dial = spending.dial(told, signals)
-    arrays = {
-        **{f"understand/{name}": array for name, array in classifier.to_arrays().items()},
-        **{f"predict/{name}": array for name, array in before.items()},
-        **{f"judge/{name}": array for name, array in _panel(judged).items()},
-        **{f"plan/{name}": array for name, array in signals.to_arrays(recorded.models).items()},
-        "plan/dial": dial,
-    }
+    arrays, figures, settings = _learn(recorded, inputs, features=features, seed=seed, tell=tell)
+    arrays |= {f"understand/{name}": array for name, array in classifier.to_arrays().items()}
     manifest = Manifest(
         version=VERSION,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -96,17 +82,44 @@ def fit(
         pool=recorded.models,
         data_digest=recorded.digest,
         queries=len(recorded.queries),
-        metrics=metrics.measure(recorded, qualities, judged),
-        settings={"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)},
+        metrics=figures,
+        settings=settings,
     )
     return write(out, Artefact(manifest=manifest, arrays=arrays))
+
+
+def _learn(
+    recorded: Recorded,
+    inputs: routers.Inputs,
+    *,
+    features: Features,
+    seed: int,
+    tell: Progress,
+) -> tuple[dict[str, NDArray[np.generic]], dict[str, float], dict[str, float]]:
+    """Stages 3, 4 and 6: their arrays, held-out figures, and the settings that were chosen."""
+    tell("fitting routers")
+    chosen, qualities = routers.choose(features, inputs, seed)
+    before = _before(features, inputs, chosen=chosen, recorded=recorded, seed=seed)
+    tell("fitting the panel of judges")
+    told = judging.forecasts(recorded, qualities)
+    judged = judging.panel(recorded, told, seed)
+    signals = judging.signals(recorded, judged, qualities)
+    tell("setting the dial")
+    arrays: dict[str, NDArray[np.generic]] = {
+        **{f"predict/{name}": array for name, array in before.items()},
+        **{f"judge/{name}": array for name, array in _panel(judged).items()},
+        **{f"plan/{name}": array for name, array in signals.to_arrays(recorded.models).items()},
+        "plan/dial": spending.dial(told, signals),
+    }
+    settings = {"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)}
+    return arrays, metrics.measure(recorded, qualities, judged), settings
 
 
 def _before(
     features: Features,
     inputs: routers.Inputs,
-    chosen: routers.Settings,
     *,
+    chosen: routers.Settings,
     recorded: Recorded,
     seed: int,
 ) -> Mapping[str, Array]:
@@ -139,8 +152,13 @@ def _panel(judged: judging.Judged) -> Mapping[str, Array]:
     return {"weights": judged.weights, "bias": np.array([judged.bias])}
 
 
+def label_names(classifier: FastClassifier) -> dict[str, tuple[str, ...]]:
+    """The labels of each axis, in the classifier's order."""
+    return {axis: head.labels for axis, head in classifier.heads.items()}
+
+
 def _silent(_: str) -> None:
     pass
 
 
-__all__ = ["FEWEST", "fit"]
+__all__ = ["FEWEST", "fit", "label_names"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Row = Mapping[str, object]
-LONGEST_LOGPROBS = 64
+LONGEST_LOGPROBS = 4096
 
 
 class Recorded(Struct, frozen=True, kw_only=True):

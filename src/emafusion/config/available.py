@@ -1,0 +1,49 @@
+"""Which configured models could answer at once: a local model needs its file here.
+
+An engine plans with every model it has, so a model whose first call would be a download of minutes
+must not be one of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from emafusion import catalog
+from emafusion.config.settings import LocalProviderSettings, Settings, written
+
+
+def available(settings: Settings) -> Settings:
+    """`settings` less the local models whose files are not here.
+
+    Where that leaves none, the cheapest of them stays: its file is fetched at its first call.
+    """
+    absent = _absent(settings)
+    if len(absent) == len(settings.models) and absent:
+        absent = absent[1:]
+    if not absent:
+        return settings
+    pool = settings.policy.models
+    kept = None if pool is None else tuple(name for name in pool if name not in absent)
+    return replace(
+        settings,
+        models={name: one for name, one in settings.models.items() if name not in absent},
+        policy=replace(settings.policy, models=kept or None),
+    )
+
+
+def _absent(settings: Settings) -> list[str]:
+    """The local models whose files are not here, cheapest first."""
+    from emafusion.providers.weights import Weights
+
+    prices = {}
+    for name, one in settings.models.items():
+        provider = settings.providers.get(one.provider)
+        if not isinstance(provider, LocalProviderSettings):
+            continue
+        cache = None if provider.cache is None else Path(provider.cache).expanduser()
+        known = catalog.resolve(name, one.provider, **written(one))
+        if Weights(cache=cache).here(known.upstream) is None:
+            prices[name] = known.usd_per_mtok_out
+    return sorted(prices, key=prices.__getitem__)

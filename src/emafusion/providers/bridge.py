@@ -1,0 +1,269 @@
+"""Vendors with a wire format of their own, through one library that speaks them all: any-llm.
+
+It knows any-llm's clients and errors; it does not know any vendor. any-llm answers in the OpenAI
+format, so what comes back is read as any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager, suppress
+from difflib import get_close_matches
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
+
+from emafusion.errors import (
+    AuthenticationError,
+    BadResponseError,
+    ConfigError,
+    MissingExtraError,
+    ProviderError,
+    RateLimitedError,
+    RejectedError,
+    UnavailableError,
+)
+from emafusion.providers import wire
+from emafusion.providers.deadline import deadline_errors
+from emafusion.providers.ending import ended
+from emafusion.providers.redact import redacted
+from emafusion.providers.refusals import retry_after_s
+from emafusion.providers.retry import retried
+from emafusion.types import Call, Chunk, Completion, Model
+
+if TYPE_CHECKING:
+    from any_llm import AnyLLM
+    from any_llm.exceptions import AnyLLMError
+
+HEALTH_TIMEOUT_S = 3.0
+
+
+class BridgeProvider:
+    """Asks the models of one vendor in its own format.
+
+    Parameters
+    ----------
+    vendor : str
+        any-llm's name of the vendor, such as ``anthropic``, ``gemini`` or ``bedrock``. The vendor's
+        own package must be installed: ``pip install 'any-llm-sdk[VENDOR]'``.
+    api_key : str, optional
+        The vendor's key; without it, the vendor's package looks where it always does.
+    base_url : str, optional
+        Another address than the vendor's.
+    attempts : int, default 3
+        How often a call is tried in all where the failure may pass.
+    """
+
+    def __init__(
+        self,
+        vendor: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        attempts: int = 3,
+    ) -> None:
+        known = vendors()
+        if vendor not in known:
+            close = get_close_matches(vendor, known, n=3) or known
+            raise ConfigError(f"no vendor is named {vendor!r}; there are {', '.join(close)}")
+        self.vendor = vendor
+        self.attempts = attempts
+        self._api_key = api_key
+        self._base_url = base_url
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AnyLLM] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        return f"BridgeProvider({self.vendor!r})"
+
+    async def complete(self, call: Call) -> Completion:
+        """The whole answer to `call`; raises a :class:`~emafusion.errors.ProviderError`."""
+        with deadline_errors(call):
+            async with asyncio.timeout(call.timeout_s):
+                answer = await self._ask(call, stream=False)
+        with self._errors(call):
+            return wire.completion_of(_body(answer), call)
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
+        """The answer piece by piece; raises as :meth:`complete`."""
+        deadline = asyncio.get_running_loop().time() + call.timeout_s
+        with deadline_errors(call):
+            async with asyncio.timeout_at(deadline):
+                answer = await self._ask(call, stream=True)
+            async with aclosing(ended(self._chunks(answer, call, deadline), call)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def healthy(self, model: Model) -> bool:
+        """Whether the vendor lists its models to us within 3 s, where it has a list."""
+        call = Call(model=model, messages=())
+        with suppress(TimeoutError, ProviderError):
+            client = await self._client(call)
+            if client.SUPPORTS_LIST_MODELS:
+                async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                    with self._errors(call):
+                        await client.alist_models()
+            return True
+        return False
+
+    async def aclose(self) -> None:
+        """Close the vendor's connections, as far as its package has a way to."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        close = getattr(getattr(client, "client", None), "close", None)
+        if close is not None:
+            closing = close()
+            if asyncio.iscoroutine(closing):
+                await closing
+
+    async def _client(self, call: Call) -> AnyLLM:
+        """The running loop's client; its package's import takes seconds, so a thread does it."""
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = self._clients[loop] = await asyncio.to_thread(self._made, call)
+        return client
+
+    def _made(self, call: Call) -> AnyLLM:
+        from any_llm import AnyLLM
+        from any_llm.exceptions import AnyLLMError
+
+        options: dict[str, int] = {}
+        try:
+            if AnyLLM.get_provider_class(self.vendor).MAX_RETRIES_SUPPORT != "unsupported":
+                options["max_retries"] = 0
+            return AnyLLM.create(
+                self.vendor,
+                api_key=self._api_key,
+                api_base=self._base_url,
+                unified_exceptions=True,
+                **options,
+            )
+        except ImportError:
+            # Not a ConfigError: the other models can still answer.
+            raise UnavailableError(
+                f"the vendor {self.vendor!r} needs a package of its own; run: "
+                f"pip install 'any-llm-sdk[{self.vendor}]'",
+                call.model.name,
+            ) from None
+        except AnyLLMError as error:
+            raise self._error(error, call) from None
+
+    async def _ask(self, call: Call, *, stream: bool) -> Any:
+        client = await self._client(call)
+        options = {name: value for name, value in call.params.items() if name not in wire.OURS}
+        if client.TIMEOUT_SUPPORT != "unsupported":
+            options.setdefault("timeout", call.timeout_s)
+        asked = partial(
+            client.acompletion,
+            model=call.model.upstream,
+            messages=[dict(message) for message in wire.messages_of(call)],
+            stream=stream,
+            **options,
+        )
+
+        async def attempt() -> object:
+            with self._errors(call):
+                return await asked()
+
+        return await retried(attempt, attempts=self.attempts, within_s=call.timeout_s)
+
+    async def _chunks(self, answer: Any, call: Call, deadline: float) -> AsyncGenerator[Chunk]:
+        pieces = aiter(answer)
+        try:
+            while True:
+                async with asyncio.timeout_at(deadline):
+                    with self._errors(call):
+                        piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                with self._errors(call):
+                    chunk = wire.chunk_of(_body(piece))
+                yield chunk
+        finally:
+            await _close(pieces)
+
+    @contextmanager
+    def _errors(self, call: Call) -> Iterator[None]:
+        """Whatever the library and the vendor's package raise, as our errors."""
+        from any_llm.exceptions import AnyLLMError
+
+        name = call.model.name
+        try:
+            yield
+        except AnyLLMError as error:
+            raise self._error(error, call) from None
+        except wire.Malformed as malformed:
+            raise BadResponseError(
+                f"the bridge to {self.vendor} brought no answer for {name!r}: {malformed}", name
+            ) from None
+        except Exception as error:
+            raise BadResponseError(
+                f"the bridge to {self.vendor} failed for {name!r}: {type(error).__name__}: "
+                f"{self._text(error)}",
+                name,
+            ) from error
+
+    def _error(self, error: AnyLLMError, call: Call) -> ProviderError:
+        from any_llm import exceptions as theirs
+
+        name = call.model.name
+        text = f"{name!r} at {self.vendor}: {self._text(error)}"
+        if isinstance(error, theirs.RateLimitError):
+            headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+            return RateLimitedError(text, name, retry_after_s(headers))
+        if isinstance(error, (theirs.AuthenticationError, theirs.MissingApiKeyError)):
+            return AuthenticationError(f"{text}; check the provider's api_key", name)
+        if isinstance(error.original_exception, ValueError):
+            # The vendor's package could not read what came.
+            return BadResponseError(text, name)
+        if isinstance(error, _refusals()) or 400 <= (error.status_code or 0) < 500:
+            return RejectedError(text, name)
+        if isinstance(error.original_exception, (TypeError, LookupError, AttributeError)):
+            return BadResponseError(text, name)
+        return UnavailableError(text, name)
+
+    def _text(self, error: Exception) -> str:
+        return redacted(str(error), self._api_key)
+
+
+class _Dumps(Protocol):
+    def model_dump(self, *, mode: str, exclude_none: bool) -> dict[str, object]: ...
+
+
+def vendors() -> tuple[str, ...]:
+    """The vendors that the installed any-llm knows; raises :class:`MissingExtraError` without it.
+
+    Read from its folder: importing it takes a second.
+    """
+    spec = find_spec("any_llm")
+    if spec is None or spec.origin is None:
+        raise MissingExtraError("any_llm", "bridge")
+    folder = Path(spec.origin).parent / "providers"
+    return tuple(sorted(path.parent.name for path in folder.glob("*/__init__.py")))
+
+
+def _refusals() -> tuple[type[AnyLLMError], ...]:
+    """any-llm's errors that say that the request itself is at fault."""
+    from any_llm import exceptions as theirs
+
+    return (
+        theirs.InvalidRequestError,
+        theirs.ModelNotFoundError,
+        theirs.ContextLengthExceededError,
+        theirs.ContentFilterError,
+        theirs.UnsupportedParameterError,
+        theirs.InsufficientFundsError,
+    )
+
+
+def _body(answer: _Dumps) -> dict[str, object]:
+    return answer.model_dump(mode="json", exclude_none=True)
+
+
+async def _close(pieces: object) -> None:
+    """Close a stream that was left early."""
+    close = getattr(pieces, "aclose", None)
+    if close is not None:
+        await close()

@@ -1,0 +1,157 @@
+"""The bridge against a real server that speaks Anthropic's format."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from emafusion.errors import (
+    AuthenticationError,
+    BadResponseError,
+    ConfigError,
+    DeadlineError,
+    ProviderError,
+    RateLimitedError,
+    RejectedError,
+    UnavailableError,
+)
+from emafusion.providers.bridge import BridgeProvider, vendors
+from emafusion.testing import check_provider
+from emafusion.testing.upstream import Upstream
+from emafusion.types import Call, Usage, replace
+
+from .calls import call, model
+
+pytest.importorskip("any_llm")
+pytest.importorskip("anthropic")
+
+
+@pytest.fixture
+async def bridge(upstream: Upstream) -> AsyncIterator[BridgeProvider]:
+    provider = BridgeProvider("anthropic", api_key="the-key", base_url=upstream.root)
+    yield provider
+    await provider.aclose()
+
+
+async def ask(provider: BridgeProvider, question: Call, *, stream: bool) -> str:
+    if not stream:
+        return (await provider.complete(question)).text
+    return "".join([chunk.text async for chunk in provider.stream(question)])
+
+
+both_ways = pytest.mark.parametrize("stream", [False, True])
+
+
+async def test_it_keeps_the_contract(bridge: BridgeProvider) -> None:
+    await check_provider(bridge, model())
+
+
+async def test_the_vendors_own_format_is_spoken(bridge: BridgeProvider, upstream: Upstream) -> None:
+    question = replace(call(max_tokens=9, temperature=0.5), model=model(system="Be brief."))
+    completion = await bridge.complete(question)
+    assert completion.text == "echo: Hi there"
+    assert completion.finish_reason == "stop"
+    assert completion.usage == Usage(prompt_tokens=3, completion_tokens=3)
+    seen = upstream.seen[-1]
+    assert seen.path == "/v1/messages"
+    assert seen.headers["X-Api-Key"] == "the-key"
+    assert seen.body["system"] == "Be brief."
+    assert seen.body["messages"] == [{"role": "user", "content": "Hi there"}]
+    assert (seen.body["max_tokens"], seen.body["temperature"]) == (9, 0.5)
+
+
+async def test_a_stream(bridge: BridgeProvider) -> None:
+    chunks = [chunk async for chunk in bridge.stream(call())]
+    assert "".join(chunk.text for chunk in chunks) == "echo: Hi there"
+    assert chunks[-1].usage == Usage(prompt_tokens=3, completion_tokens=3)
+    assert chunks[-1].finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("500", UnavailableError),
+        ("overloaded", UnavailableError),
+        ("early-close", UnavailableError),
+        ("close-midway", UnavailableError),
+        ("429", RateLimitedError),
+        ("403", AuthenticationError),
+        ("404", RejectedError),
+        ("400", RejectedError),
+        ("bad-utf8", BadResponseError),
+    ],
+)
+@both_ways
+async def test_each_fault_has_its_error(
+    fault: str, error: type[ProviderError], stream: bool, upstream: Upstream
+) -> None:
+    provider = BridgeProvider("anthropic", api_key="k", base_url=upstream.root, attempts=1)
+    with pytest.raises(error) as raised:
+        await ask(provider, call(fault, timeout_s=20), stream=stream)
+    assert raised.value.model == f"the-{fault}"
+    assert "sk-proj" not in str(raised.value)
+    await provider.aclose()
+
+
+@pytest.mark.parametrize("fault", ["wrong-json", "wrong-shape"])
+async def test_what_is_no_answer_is_a_bad_response(fault: str, bridge: BridgeProvider) -> None:
+    with pytest.raises(BadResponseError):
+        await bridge.complete(call(fault))
+    with pytest.raises(UnavailableError, match="before its answer was complete"):
+        await ask(bridge, call(fault), stream=True)
+
+
+@both_ways
+async def test_what_may_pass_is_tried_again(
+    stream: bool, bridge: BridgeProvider, upstream: Upstream
+) -> None:
+    assert await ask(bridge, call("429-once"), stream=stream) == "echo: Hi there"
+    assert upstream.count("429-once") == 2
+
+
+@both_ways
+async def test_the_deadline_holds(stream: bool, bridge: BridgeProvider, upstream: Upstream) -> None:
+    await bridge.complete(call())  # the package's import is no part of what is tested
+    with pytest.raises(DeadlineError, match=r"no complete answer in 0\.3 s"):
+        await ask(bridge, call("silent", timeout_s=0.3), stream=stream)
+    assert await asyncio.wait_for(upstream.left.wait(), 2)
+
+
+async def test_health(bridge: BridgeProvider) -> None:
+    assert await bridge.healthy(model())
+    nobody = BridgeProvider("anthropic", api_key="k", base_url="http://127.0.0.1:1")
+    assert not await nobody.healthy(model())
+    await nobody.aclose()
+
+
+async def test_a_parameter_the_vendor_does_not_know_is_refused(bridge: BridgeProvider) -> None:
+    knob: dict[str, Any] = {"vendor_knob": 3}
+    with pytest.raises(RejectedError, match="vendor_knob"):
+        await bridge.complete(call(**knob))
+
+
+async def test_a_missing_key_is_an_authentication_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    provider = BridgeProvider("anthropic")
+    assert not await provider.healthy(model())
+    with pytest.raises(AuthenticationError, match="ANTHROPIC_API_KEY"):
+        await provider.complete(call())
+
+
+async def test_a_vendor_whose_package_is_missing() -> None:
+    pytest.importorskip("any_llm")
+    with pytest.raises(UnavailableError, match=r"pip install 'any-llm-sdk\[watsonx\]'"):
+        await BridgeProvider("watsonx", api_key="k").complete(call())
+
+
+def test_an_unknown_vendor_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="no vendor is named 'antropic'; there are anthropic"):
+        BridgeProvider("antropic")
+    assert {"anthropic", "gemini", "bedrock", "mistral"} <= set(vendors())
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "secret" not in repr(BridgeProvider("anthropic", api_key="secret"))
