@@ -1,8 +1,8 @@
 """What the gateway costs: CPU per request, latency and memory of one worker.
 
-A mock upstream, the gateway and the load are three processes on the loopback address. Each system is
-asked in a closed loop for its CPU time (of its process, all threads), then at a fixed rate for its
-latency, which includes the upstream's; ``upstream`` is the mock asked directly. LiteLLM's proxy
+A mock upstream, the gateway and the load are three processes on the loopback address. Each system
+is asked in a closed loop for its CPU time (of its process, all threads), then at a fixed rate for
+its latency, which includes the upstream's; ``upstream`` is the mock asked directly. LiteLLM's proxy
 joins in where it is installed. Linux only: CPU time is read from ``/proc``.
 
 Run ``python benchmarks/gateway.py``; figures go to ``benchmarks/out/gateway.json``.
@@ -81,12 +81,13 @@ def started(stack: ExitStack) -> list[System]:
     answering(f"{base}/models", mock)
     found = [System(name="upstream", url=base, pid=mock.pid, fields={"model": "small"})]
     ours, url = stack.enter_context(emafusion(folder, base))
-    for name, fields in {
+    asked: dict[str, dict[str, Any]] = {
         "emafusion pass-through": {"model": "small"},
+        "emafusion streamed": {"model": "small", "stream": True},
         "emafusion routed": {"model": "emafusion"},
         "emafusion routed single": {"model": "emafusion", "emafusion": {"arrangement": "single"}},
-        "emafusion streamed": {"model": "small", "stream": True},
-    }.items():
+    }
+    for name, fields in asked.items():
         found.append(System(name=name, url=url, pid=ours.pid, fields=fields))
     program = shutil.which("litellm")
     if program is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from typing import TypedDict, TypeVar, Unpack
 
 import msgspec
@@ -65,7 +65,7 @@ class Client:
 
     def stream(
         self, messages: str | Sequence[Message], **options: Unpack[Options]
-    ) -> AsyncIterator[Chunk | Answer]:
+    ) -> AsyncGenerator[Chunk | Answer]:
         """Chunks as they come, and last the whole :class:`~emafusion.types.Answer`."""
         return self.engine.stream(request(messages, **options))
 

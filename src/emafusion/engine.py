@@ -8,11 +8,12 @@ passes between them. It knows no stage from inside, no vendor, no file.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 
 from msgspec import Struct
 
+from emafusion.catalog import Catalog
 from emafusion.errors import BudgetError, EmafusionError, NoModelError
 from emafusion.execute import Ask, Ledger, Limits, Trial, carry_out, settle
 from emafusion.protocols import (
@@ -78,7 +79,7 @@ class Engine:
         knobs: Knobs | None = None,
     ) -> None:
         self.stages = stages
-        self.models = {model.name: model for model in models}
+        self.models = Catalog(models)
         self.providers = providers
         self.knobs = knobs or Knobs()
         self._clock = clock
@@ -106,7 +107,7 @@ class Engine:
                 await trial.question_until_answered(trial.ask.plan.fallbacks)
             return await self._close(case, trial)
 
-    async def stream(self, request: Request) -> AsyncIterator[Chunk | Answer]:
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Answer]:
         """Answer `request` piece by piece: chunks, and last the whole :class:`Answer`.
 
         Drafts that must be judged are not streamed: they come as one chunk once accepted. The last
@@ -119,9 +120,10 @@ class Engine:
             streamed = False
             if last is not None or not trial.drafts:
                 speakers = [*([last] if last else []), *trial.ask.plan.fallbacks]
-                async for chunk in self._speak(speakers, trial, case.ledger):
-                    streamed = True
-                    yield chunk
+                async with aclosing(self._speak(speakers, trial, case.ledger)) as spoken:
+                    async for chunk in spoken:
+                        streamed = True
+                        yield chunk
             answer = await self._close(case, trial, streamed=streamed)
             if not streamed:
                 yield Chunk(text=answer.text)
@@ -152,15 +154,16 @@ class Engine:
 
     async def _speak(
         self, models: Sequence[str], trial: Trial, ledger: Ledger
-    ) -> AsyncIterator[Chunk]:
+    ) -> AsyncGenerator[Chunk]:
         """The first of `models` that speaks, chunk by chunk; its draft joins the trial's."""
         for model in models:
             spoke = False
             stream = ledger.stream(model, trial.ask.request.messages, params=trial.params)
             try:
-                async for chunk in heard(stream, trial):
-                    spoke = True
-                    yield chunk
+                async with aclosing(heard(stream, trial)) as chunks:
+                    async for chunk in chunks:
+                        spoke = True
+                        yield chunk
             except EmafusionError as failure:
                 trial.failures.append(failure)
                 if spoke:
@@ -195,7 +198,7 @@ class Engine:
             outcome=outcome,
         )
 
-    @contextlib.asynccontextmanager
+    @asynccontextmanager
     async def _open(self, request: Request) -> AsyncIterator[Case]:
         """A case that is recorded however it ends, if anything was spent on it."""
         request = replace(request, knobs=request.knobs.over(self.knobs))
@@ -223,16 +226,17 @@ class Engine:
         names = request.knobs.models
         if names is None:
             return list(self.models.values())
-        return [self.models[name] for name in names if name in self.models]
+        return [self.models[name] for name in names]
 
 
-async def heard(stream: AsyncIterator[Chunk | Draft], trial: Trial) -> AsyncIterator[Chunk]:
+async def heard(stream: AsyncGenerator[Chunk | Draft], trial: Trial) -> AsyncGenerator[Chunk]:
     """The chunks of `stream`; the draft that ends it joins the trial's."""
-    async for piece in stream:
-        if isinstance(piece, Draft):
-            trial.drafts.append(piece)
-        else:
-            yield piece
+    async with aclosing(stream) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Draft):
+                trial.drafts.append(piece)
+            else:
+                yield piece
 
 
 class Case:

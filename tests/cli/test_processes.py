@@ -152,3 +152,18 @@ def test_colours_can_be_refused(settings: Path, variable: str) -> None:
     found = run("models", **{variable: "1", "FORCE_COLOR": "1"}, EMAFUSION_CONFIG=str(settings))
     assert found.returncode == 0
     assert "\x1b[3" not in found.stdout
+
+
+def test_a_defect_is_one_line_too() -> None:
+    code = "import emafusion.cli as c\nc.run = lambda given: 1 / 0\nc.main({arguments})"
+    for arguments, traceback in (([], False), (["--debug"], True)):
+        found = subprocess.run(
+            [sys.executable, "-c", code.format(arguments=arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        assert found.returncode == 1
+        assert ("Traceback" in found.stderr) is traceback
+        assert traceback or found.stderr.startswith("error: ZeroDivisionError: ")

@@ -160,7 +160,7 @@ async def test_a_stream_left_early_is_paid_for_what_was_heard() -> None:
     purse = ledger(provider)
     stream = purse.stream("a", QUESTION)
     heard = [await anext(stream), await anext(stream)]
-    await stream.aclose()  # type: ignore[attr-defined]  # an async generator
+    await stream.aclose()
     assert len(heard) == 2
     assert provider.cancelled == 1
     assert purse.steps[0].error == "cancelled"

@@ -52,7 +52,7 @@ class Deaf(ScriptedProvider):
 
 
 class Unclosable(ScriptedProvider):
-    def stream(self, call: Call) -> AsyncIterator[Chunk]:
+    def stream(self, call: Call) -> AsyncIterator[Chunk]:  # type: ignore[override]  # on purpose
         return Pieces(super().stream(call))
 
 
@@ -120,7 +120,7 @@ class Wide(Lengths):
 
 class Double(Lengths):
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return super().encode(texts).astype(np.float64)  # type: ignore[return-value]  # on purpose
+        return super().encode(texts).astype(np.float64)
 
 
 def test_an_encoder_that_keeps_its_promises() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -70,7 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if reconfigure is not None:
             # A terminal that cannot show a tick should show a question mark, not a traceback.
             reconfigure(errors="replace")
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    if not _without_debug(given)[0]:
+        sys.excepthook = _unexpected
+    sys.exit(run(given))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -100,6 +104,13 @@ def _without_debug(arguments: Sequence[str]) -> tuple[bool, list[str]]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     given = [place for place in range(end) if arguments[place] == "--debug"]
     return bool(given), [one for place, one in enumerate(arguments) if place not in given]
+
+
+def _unexpected(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """What a user sees of a defect: one line, and how to see more."""
+    _complain(f"{kind.__name__}: {error} (a defect; --debug shows where)", 1)
 
 
 def _complain(message: str, code: int) -> int:

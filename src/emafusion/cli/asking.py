@@ -19,7 +19,6 @@ from emafusion.cli.options import (
     Models,
     Prefer,
     names,
-    open_client,
     open_settings,
     taking,
 )
@@ -28,6 +27,7 @@ from emafusion.errors import RequestError
 if TYPE_CHECKING:
     from emafusion.client import Client
     from emafusion.client import Options as Knobs
+    from emafusion.config import Settings
     from emafusion.types import Answer, Outcome
 
 
@@ -84,7 +84,7 @@ def explain(
     config: Config = None,
 ) -> None:
     """Say why an earlier question was answered as it was."""
-    outcome = asyncio.run(_find(open_client(config), decision_id))
+    outcome = asyncio.run(_find(open_settings(config), decision_id))
     if outcome is None:
         note(f"error: no decision {decision_id!r} in the record")
         raise typer.Exit(1)
@@ -125,9 +125,14 @@ async def _stream(client: Client, prompt: str, knobs: Knobs) -> Answer:
     return answer
 
 
-async def _find(client: Client, decision_id: str) -> Outcome | None:
-    async with client:
-        return await client.find(decision_id)
+async def _find(settings: Settings, decision_id: str) -> Outcome | None:
+    from emafusion.config.build import recorder
+
+    record = recorder(settings.record)
+    try:
+        return await record.find(decision_id)
+    finally:
+        await record.aclose()
 
 
 def _knobs(options: Asking, named: tuple[str, ...] | None) -> Knobs:

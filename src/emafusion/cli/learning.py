@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emafusion.cli.console import console, note, print_json, say
-from emafusion.cli.options import Config, Json, Models, names, open_settings, taking
+from emafusion.cli.options import (
+    Config,
+    Json,
+    Models,
+    names,
+    open_models,
+    open_settings,
+    taking,
+)
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from emafusion.artefacts import Artefact
     from emafusion.learn.collect import Bounds, Progress, Report
     from emafusion.protocols import Provider
@@ -77,14 +89,12 @@ class Collecting:
 @taking(Collecting)
 def collect(options: Collecting) -> None:
     """Record what each model answers to each question; run it again to go on."""
-    from emafusion import config as configuration
-    from emafusion.config.build import model
     from emafusion.learn.collect import Bounds
 
     settings = open_settings(options.config)
     chosen = names(options.models, settings.models) or tuple(settings.models)
-    providers = configuration.providers(settings)
-    models = [model(name, settings.models[name], providers) for name in chosen]
+    known, providers = open_models(settings)
+    models = [model for model in known if model.name in chosen]
     bounds = Bounds(
         budget_usd=options.budget,
         per_model=options.concurrency,
@@ -109,16 +119,26 @@ def fit(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The fitted policy.")],
     seed: Annotated[int, typer.Option(help="Of whatever is drawn at random.")] = 0,
+    fresh_classifier: Annotated[
+        bool, typer.Option("--fresh-classifier", help="Fit the classifier anew too.")
+    ] = False,
     json: Json = False,
     config: Config = None,
 ) -> None:
-    """Fit a policy to recorded outcomes; the classifier is that of the policy in use."""
+    """Fit a policy to recorded outcomes; its classifier is that of the policy in use."""
     from emafusion.encoders import default
     from emafusion.learn.fit import fit as fitted
     from emafusion.understand import FastClassifier
 
     encoder = default()
-    classifier = FastClassifier.from_arrays(_policy(config).under("understand"), encoder)
+    if fresh_classifier:
+        from emafusion.learn.fit_understand import fit as taught
+
+        note("fitting the classifier")
+        arrays: Mapping[str, NDArray[np.generic]] = taught(seed=seed, encoder=encoder)
+    else:
+        arrays = _policy(config).under("understand")
+    classifier = FastClassifier.from_arrays(arrays, encoder)
     made = fitted(folder, out, classifier=classifier, encoder=encoder, seed=seed, progress=note)
     if json:
         print_json(made.manifest)

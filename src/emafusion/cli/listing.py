@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emafusion.cli.console import console, note, print_json, say
-from emafusion.cli.options import Config, Json, open_client, taking
+from emafusion.cli.options import Config, Json, open_models, open_settings, taking
 
 if TYPE_CHECKING:
-    from emafusion.client import Client
+    from emafusion.protocols import Provider
     from emafusion.types import Model
 
 HEALTH_TIMEOUT_S = 5.0
@@ -25,9 +26,8 @@ def models(context: typer.Context, *, json: Json = False, config: Config = None)
     """List the configured models: prices in US dollars per million tokens, and health."""
     if context.invoked_subcommand is not None:
         return
-    client = open_client(config)
-    health = asyncio.run(_health(client))
-    known = list(client.engine.models.values())
+    known, providers = open_models(open_settings(config))
+    health = asyncio.run(_health(known, providers))
     if json:
         print_json([_table(model, healthy=health[model.name]) for model in known])
     else:
@@ -121,8 +121,7 @@ def pull(
     from emafusion.cli.opening import pull as fetch
     from emafusion.demo import weights
 
-    engine = open_client(config).engine
-    local = weights.local_models(list(engine.models.values()), engine.providers)
+    local = weights.local_models(*open_models(open_settings(config)))
     wanted = weights.small(local) if small else local
     if not wanted:
         note("no configured model runs from a file")
@@ -135,20 +134,22 @@ def pull(
         raise typer.Exit(1)
 
 
-async def _health(client: Client) -> dict[str, bool]:
+async def _health(models: Sequence[Model], providers: Mapping[str, Provider]) -> dict[str, bool]:
     """Whether each model could be asked now; one that does not say so in time could not."""
-    engine = client.engine
 
     async def healthy(model: Model) -> bool:
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                return await engine.providers[model.provider].healthy(model)
+                return await providers[model.provider].healthy(model)
         except TimeoutError:
             return False
 
-    async with client:
-        found = await asyncio.gather(*(healthy(model) for model in engine.models.values()))
-    return dict(zip(engine.models, found, strict=True))
+    try:
+        found = await asyncio.gather(*(healthy(model) for model in models))
+    finally:
+        for provider in providers.values():
+            await provider.aclose()
+    return {model.name: well for model, well in zip(models, found, strict=True)}
 
 
 def _table(model: Model, *, healthy: bool) -> dict[str, object]:

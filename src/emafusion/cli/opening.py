@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from emafusion.cli.console import console, note
+from emafusion.cli.options import open_models
 from emafusion.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
@@ -42,12 +43,10 @@ async def open_ready(
     UnavailableError
         No model is left, or one that was named cannot be had.
     """
-    from emafusion import config as configuration
-    from emafusion.config.build import model
+    from emafusion.config import build
     from emafusion.demo.weights import local_models
 
-    made = configuration.providers(settings)
-    models = [model(name, one, made) for name, one in settings.models.items()]
+    models, made = open_models(settings)
     local = local_models(models, made)
     missing = [one for one in local if not one.is_here()]
     wanted = _wanted(missing, others=len(models) - len(missing), fetch=fetch, named=named)
@@ -56,7 +55,7 @@ async def open_ready(
     _check(absent, problems, named=named, left=len(models) - len(absent))
     if absent and named is None:
         note(f"going on without {', '.join(sorted(absent))}; `emafusion models pull` fetches files")
-    return configuration.build(without(settings, absent), parts=made)
+    return build(without(settings, absent), parts=made)
 
 
 async def pull(models: Sequence[LocalModel]) -> dict[str, str]:

@@ -19,6 +19,8 @@ from emafusion.errors import RequestError, UnknownModelError
 if TYPE_CHECKING:
     from emafusion.client import Client
     from emafusion.config import Settings
+    from emafusion.protocols import Provider
+    from emafusion.types import Model
 
 T = TypeVar("T")
 
@@ -68,6 +70,15 @@ def open_settings(config: Path | None) -> Settings:
     from emafusion import config as configuration
 
     return configuration.load(config or configuration.default_path())
+
+
+def open_models(settings: Settings) -> tuple[list[Model], dict[str, Provider]]:
+    """The models and their providers alone: no policy, no record; raises as above."""
+    from emafusion.config import providers
+    from emafusion.config.build import model
+
+    made = providers(settings)
+    return [model(name, one, made) for name, one in settings.models.items()], made
 
 
 def names(models: str | None, known: Container[str]) -> tuple[str, ...] | None:

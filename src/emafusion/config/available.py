@@ -43,7 +43,9 @@ def _absent(settings: Settings) -> list[str]:
         if not isinstance(provider, LocalProviderSettings):
             continue
         cache = None if provider.cache is None else Path(provider.cache).expanduser()
-        known = catalog.resolve(name, one.provider, **written(one))
+        known = catalog.resolve(
+            name, one.provider, upstream=one.upstream, base_url=None, **written(one)
+        )
         if Weights(cache=cache).here(known.upstream) is None:
             prices[name] = known.usd_per_mtok_out
     return sorted(prices, key=prices.__getitem__)

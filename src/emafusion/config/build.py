@@ -88,7 +88,10 @@ def model(name: str, one: ModelSettings, made: Mapping[str, Provider]) -> Model:
         raise ConfigError(
             f"models.{name}.provider is {one.provider!r}, but the configured providers are: {known}"
         )
-    return catalog.resolve(name, one.provider, **written(one))
+    address = getattr(made[one.provider], "base_url", None)
+    return catalog.resolve(
+        name, one.provider, upstream=one.upstream, base_url=address, **written(one)
+    )
 
 
 def _provider(one: ProviderSettings, name: str) -> Provider:

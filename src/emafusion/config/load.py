@@ -16,7 +16,7 @@ from typing import get_args
 import msgspec
 from msgspec import Struct
 
-from emafusion.config.settings import ProviderSettings, Settings
+from emafusion.config.settings import ModelSettings, ProviderSettings, Settings
 from emafusion.errors import ConfigError
 
 FILE = "emafusion.toml"
@@ -100,16 +100,11 @@ def _check_keys(table: Mapping[str, object], source: str) -> None:
     """Every key, against the keys there are; the first unknown one is an error."""
     _known(table, Settings.__struct_fields__, source, place="")
     for section, kind in _sections().items():
-        value = table.get(section)
-        if not isinstance(value, Mapping):
-            continue
-        if section == "models":
-            for name, model in value.items():
-                _fields(model, kind, source, place=f"models.{name}")
-        else:
-            _fields(value, kind, source, place=section)
-    providers = table.get("providers")
-    for name, provider in providers.items() if isinstance(providers, Mapping) else ():
+        if section in table:
+            _fields(table[section], kind, source, place=section)
+    for name, model in _tables(table, "models", source):
+        _fields(model, ModelSettings, source, place=f"models.{name}")
+    for name, provider in _tables(table, "providers", source):
         _check_provider(provider, source, place=f"providers.{name}")
 
 
@@ -118,11 +113,18 @@ def _sections() -> dict[str, type[Struct]]:
 
     return {
         "policy": settings.PolicySettings,
-        "models": settings.ModelSettings,
         "understand": settings.UnderstandSettings,
         "artefact": settings.ArtefactSettings,
         "record": settings.RecordSettings,
     }
+
+
+def _tables(table: Mapping[str, object], section: str, source: str) -> Iterable[tuple[str, object]]:
+    """The named tables of `section`."""
+    value = table.get(section, {})
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{source}: {section} must hold tables, one a name")
+    return value.items()
 
 
 def _check_provider(table: object, source: str, *, place: str) -> None:

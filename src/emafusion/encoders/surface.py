@@ -57,27 +57,40 @@ _CODE_WORDS = frozenset(
     "def return import class assert const var let void elif select from print func struct lambda".split()
 )
 
-# Cue words and pairs of words: whether any of the group occurs near the start or the end.
+# Cue words and pairs of words: whether any of the group occurs near the start or the end, and
+# whether one stands among the opening words.
 _CUES = {
-    "ask_count": "how many|how much|how far|how long|how old|what percentage|in total|altogether",
-    "ask_fact": "what is|what are|who|when|where|which|what was|what does",
-    "ask_reason": "why|how does|how do|explain|describe|how can",
-    "ask_choice": "which of|the following|choose|select|best answer|correct option|multiple choice|following is",
-    "compute": "calculate|compute|evaluate|solve|find the|determine|simplify|prove|let $",
-    "summarise": "summarize|summarise|summary|tldr|key points|takeaways|condense|recap|shorten|gist|main points",
-    "translate": "translate|translation|translated|into french|into english|into german|into spanish",
-    "rewrite": "rewrite|rephrase|paraphrase|proofread|edit|polish|improve|reword|rewritten|tone",
-    "extract": "extract|pull out|list all|identify all|find all|parse|mentioned in|every mention",
-    "classify": "classify|categorize|categorise|label|sentiment|category|categories|spam|tag|classification",
-    "write": "write|draft|compose|create|generate|come up|brainstorm|suggest|story|poem|slogan",
-    "program": "function|code|script|program|python|javascript|java|sql|regex|implement|api|method|bug",
-    "plan": "plan|schedule|roadmap|itinerary|steps|agenda|strategy|timeline|milestones|week by",
-    "tools": "tool|tools|call the|use the|search for|look up|book|send|fetch|function call|available functions",
-    "json": "json|schema|yaml|xml|keys",
-    "table": "table|csv|spreadsheet|column|columns|row|rows|markdown",
-    "chat": "hi|hello|hey|thanks|thank you|i feel|i am|you are|pretend|i ve|i m|how are",
-    "logic": "only if|all|every|some|none|therefore|implies|must be|taller|true|false|statement|liar|exactly one",
-    "letter": "dear|regards|subject|email|mail|letter|reply|inbox",
+    "ask_count": "how many|how much|how far|how long|how old|how tall|percentage|in total|altogether|left over|how fast",
+    "ask_fact": "what is|what are|who|when|where|which|what was|what does|whose|what s|name",
+    "ask_reason": "why|how does|how do|explain|describe|how can|reason|causes|cause|discuss|difference|compare|analyse|analyze",
+    "ask_choice": "which of|the following|choose|select|best answer|correct option|multiple choice|pick|option|options",
+    "compute": "calculate|compute|evaluate|solve|find the|determine|simplify|what value|remainder|sum of|minimum|maximum|average",
+    "prove": "prove|show that|proof|derive|theorem|let x|let f|integrate|differentiate|factor",
+    "summarise": "summarize|summarise|summary|tldr|tl|takeaways|condense|recap|shorten|gist|key points|main points|digest|abstract|overview|sum up|in short|boil|outline|briefly",
+    "translate": "translate|translation|translated|localise|localize|in english|into english|english to|say in",
+    "tongue": "french|spanish|german|italian|japanese|portuguese|chinese|mandarin|arabic|hindi|korean|dutch|polish|turkish|swedish|russian|greek|latin|english",
+    "rewrite": "rewrite|rephrase|paraphrase|edit|polish|improve|reword|rewritten|revise|make this|make it|make the|simplify this|sound more|say this|say the|reformat|convert|turn this|expand",
+    "proofread": "proofread|grammar|spelling|typos|punctuation|correct the|correct this|fix the|fix typos|mistakes|clumsy|wording",
+    "extract": "extract|pull|find all|parse|mentioned|retrieve|copy|quote|highlight|scan|grab|collect|identify|pick out|list all|list every|list the|named entity",
+    "classify": "classify|categorize|categorise|label|labels|sentiment|category|categories|spam|tag|classification|positive|negative|neutral|priority|class|folder|route|sort",
+    "write": "write|draft|compose|create|generate|come up|brainstorm|suggest|invent|prepare|give me|think of|produce|make up",
+    "genre": "story|poem|haiku|essay|slogan|song|lyrics|article|blog|post|speech|joke|novel|letter|advertisement|headline|title|titles|names|ideas|script|biography|recipe|tweets|questions",
+    "program": "function|code|program|python|javascript|typescript|java|sql|regex|implement|api|method|bug|class|query|script|bash|dockerfile|html|css|repository|loop|algorithm|compile|makefile|workflow|rust|kotlin",
+    "change_code": "implement|refactor|port|debug|fix|optimise|optimize|convert|complete|add|build|unit tests|tests|write a|write code",
+    "read_code": "output|outputs|prints|printed|returns|return value|does this|does it|trace|predict|complexity of|explain|review|what does|assert|assertion|evaluates|result of|walk me",
+    "plan": "plan|schedule|roadmap|itinerary|agenda|strategy|timeline|milestones|organise|organize|phase|checklist|routine|programme|timetable|action plan|step by",
+    "span": "day|days|week|weeks|month|months|budget|deadline|deadlines|goals|goal|sprints",
+    "tools": "tool|tools|call the|use the|search for|look up|book me|send an|fetch|function call|available functions|functions|api|agent|reminder|calendar|timer|alarm|set a|turn off|google",
+    "json": "json|schema|yaml|xml|keys|key value|object with",
+    "table": "table|csv|spreadsheet|column|columns|row|rows|markdown|tabulate|tabular",
+    "only_number": "number only|only the|just the|digits only|a number|single number|reply with|final number|whole number|whole|boxed",
+    "greet": "hi|hello|hey|thanks|thank you|good morning|good night|bye|nice to|lol|haha|ok|sorry|how are|what s",
+    "feel": "i feel|i m|i am|feeling|sad|anxious|lonely|stressed|happy|bored|tired|excited|my friend|favourite|favorite|do you|are you|you re|advice",
+    "role": "pretend|act as|role|imagine|you are|you play|in character|conversation|chat|debate|talk|interviewer|let s",
+    "logic": "only if|every|some|none|therefore|implies|must be|taller|true|false|statement|liar|lying|exactly one|knights|knave|premise|premises|conclusion|valid|puzzle|if all|sequence|next",
+    "letter": "dear|regards|subject|email|mail|letter|reply|inbox|sincerely|best",
+    "source_text": "following text|text|passage|paragraph|article|document|transcript|below|above|context|report|notes|message|review",
+    "steps": "first|then|finally|second|and then|afterwards|also|as well|step 2",
 }
 
 _SCALARS = (
@@ -95,24 +108,26 @@ NAMES: tuple[str, ...] = (
     *(f"share_{name}" for name in _CLASSES),
     *_COUNT_NAMES,
     *(f"cue_{name}" for name in _CUES),
+    *(f"opens_{name}" for name in _CUES),
 )
 """The features' names, in the order of their columns."""
 
-_EDGE = 80
+_OPENING = 6
+_EDGE = 60
 """Words at either end of a prompt in which cues are looked for: instructions stand there."""
 
 
 @cache
-def _cues() -> tuple[dict[str, int], dict[tuple[str, str], int]]:
-    single: dict[str, int] = {}
-    pairs: dict[tuple[str, str], int] = {}
+def _cues() -> tuple[dict[str, list[int]], dict[tuple[str, str], list[int]]]:
+    single: dict[str, list[int]] = {}
+    pairs: dict[tuple[str, str], list[int]] = {}
     for index, group in enumerate(_CUES.values()):
         for phrase in group.split("|"):
             first, _, second = phrase.partition(" ")
             if second:
-                pairs[first, second] = index
+                pairs.setdefault((first, second), []).append(index)
             else:
-                single[first] = index
+                single.setdefault(first, []).append(index)
     return single, pairs
 
 
@@ -183,10 +198,16 @@ def _layout(read: str) -> list[int]:
 
 def _found(tokens: list[str]) -> list[float]:
     edges = tokens if len(tokens) <= 2 * _EDGE else [*tokens[:_EDGE], *tokens[-_EDGE:]]
+    return [*_hits(edges), *_hits(tokens[:_OPENING])]
+
+
+def _hits(tokens: list[str]) -> list[float]:
     single, pairs = _cues()
     found = [0.0] * len(_CUES)
-    for token in single.keys() & set(edges):
-        found[single[token]] = 1.0
-    for pair in pairs.keys() & set(itertools.pairwise(edges)):
-        found[pairs[pair]] = 1.0
+    for token in single.keys() & set(tokens):
+        for group in single[token]:
+            found[group] = 1.0
+    for pair in pairs.keys() & set(itertools.pairwise(tokens)):
+        for group in pairs[pair]:
+            found[group] = 1.0
     return found

@@ -7,7 +7,7 @@ and never decides to make one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
@@ -119,7 +119,7 @@ class Ledger:
         messages: Sequence[Message],
         *,
         params: Mapping[str, object] | None = None,
-    ) -> AsyncIterator[Chunk | Draft]:
+    ) -> AsyncGenerator[Chunk | Draft]:
         """Ask `model` and yield its chunks as they come, and last the whole as a draft.
 
         Raises as :meth:`complete`; what was streamed before a failure or a cancellation is paid.

@@ -28,6 +28,11 @@ ONLY = re.compile(
     r"\b(?:only|just|nothing else|no explanation|without (?:any )?(?:explanation|comment))\b",
     re.IGNORECASE,
 )
+ABROAD = re.compile(
+    r"translat|russian|ukrainian|bulgarian|greek|chinese|japanese|korean|arabic|hebrew|hindi|thai"
+    r"|persian|unicode|emoji",
+    re.IGNORECASE,
+)
 FENCE = re.compile(r"```[\w+-]*\n(.*?)```", re.DOTALL)
 LONG_FOR_ONLY = 120
 """Characters beyond which a draft was not "only" the answer that was asked for."""
@@ -111,7 +116,8 @@ def _foreign(request: Request, draft: Draft, kind: answers.Kind) -> bool:
     """Mostly another script than the question's, and no translation was asked for."""
     text = draft.text[:400]
     foreign = sum(char > "\u02af" and char.isalpha() for char in text)
-    return request.text.isascii() and foreign * 3 > len(text) and "translat" not in request.text
+    invited = ABROAD.search(request.text) is not None or not request.text.isascii()
+    return foreign * 3 > len(text) and not invited
 
 
 FAULTS: Mapping[str, tuple[float, Check]] = {

@@ -8,12 +8,13 @@ of arrays that :meth:`emafusion.understand.FastClassifier.from_arrays` reads wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from emafusion.encoders import default, surface
 from emafusion.errors import MissingExtraError
+from emafusion.learn import families
 from emafusion.learn.taxonomy_prompts import LabelledPrompt, Split, generate
 from emafusion.types import AXES, Axis
 from emafusion.understand import Familiarity, FastClassifier, Taxonomy
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
     from emafusion.protocols import Encoder
 
-Floats = "NDArray[np.float64]"
-_STRENGTHS = (0.003, 0.03)
+_STRENGTHS = (0.01, 0.03)
 _FOLDS = 3
 _TEMPERATURES = np.exp(np.linspace(np.log(0.4), np.log(4.0), 60))
 _CENTROIDS = 256
@@ -34,26 +34,27 @@ _CENTROIDS = 256
 def fit(
     *,
     seed: int = 0,
-    n: int = 12_000,
+    n: int = 9_000,
+    questions: int = 1_500,
     split: Split = "all",
     taxonomy: Taxonomy | None = None,
     encoder: Encoder | None = None,
-    further: Sequence[LabelledPrompt] = (),
 ) -> dict[str, NDArray[np.generic]]:
-    """The fast classifier's arrays, fitted on `n` generated prompts and any `further` ones.
+    """The fast classifier's arrays, fitted on `n` prompts of the taxonomy and some `questions`.
 
     Parameters
     ----------
     seed : int
         The prompts' and the folds' seed; equal arguments give equal arrays.
     n : int
-        Prompts to generate.
+        Prompts to generate from the taxonomy's templates.
+    questions : int
+        Labelled questions to draw from :mod:`emafusion.learn.families` beside them (their train
+        split); those with a label that the taxonomy does not have are left out.
     split : {"all", "train"}
         ``"train"`` leaves the held-out templates out, to measure on them.
     taxonomy, encoder : optional
         By default the shipped tree and :func:`emafusion.encoders.default`.
-    further : sequence of LabelledPrompt
-        Prompts from elsewhere; their ``template`` says which belong in one fold.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def fit(
     """
     taxonomy = taxonomy or Taxonomy.load()
     encoder = encoder or default()
-    prompts = [*generate(taxonomy, n, seed=seed, split=split), *further]
+    prompts = generate(taxonomy, n, seed=seed, split=split)
+    prompts += graded(taxonomy, questions, seed=seed, split="train")
     texts = [prompt.text for prompt in prompts]
     vectors = encoder.encode(texts)
     inputs = np.hstack([vectors, surface.features(texts)]).astype(np.float64)
@@ -73,6 +75,21 @@ def fit(
         truth = np.array([labels.index(prompt.labels[axis]) for prompt in prompts])
         heads[axis] = _fit_head(inputs, truth, labels, folds)
     return FastClassifier(heads, fit_familiarity(vectors, seed=seed), encoder).to_arrays()
+
+
+def graded(
+    taxonomy: Taxonomy, n: int, *, seed: int, split: Literal["train", "test"]
+) -> list[LabelledPrompt]:
+    """`n` questions of the graded families as labelled prompts, where `taxonomy` has their labels."""
+    return [
+        LabelledPrompt(
+            text=question.prompt,
+            labels={axis: question.labels[axis] for axis in AXES},
+            template=f"{question.family}/{question.phrasing}",
+        )
+        for question in families.generate(n, seed, split)
+        if all(question.labels[axis] in taxonomy.axes[axis] for axis in AXES)
+    ]
 
 
 def fit_familiarity(vectors: NDArray[np.float32], *, seed: int = 0) -> Familiarity:

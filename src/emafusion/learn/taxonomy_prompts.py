@@ -20,6 +20,8 @@ from emafusion.understand.taxonomy import Seed
 Split = Literal["train", "test", "all"]
 _TEST_SHARE = 5
 """One template in this many is held out, chosen by a hash of its text."""
+GENERAL = "general"
+"""The domain label of prompts that show no domain, where the taxonomy has it."""
 _WRAPPED = 0.25
 _LOWERED = 0.08
 _BARE = 0.1
@@ -60,7 +62,7 @@ def generate(
 
 def split_of(seed: Seed) -> Literal["train", "test"]:
     """The split that `seed`'s template belongs to, by a hash of its text."""
-    return "test" if crc32(seed.template.encode()) % _TEST_SHARE == 0 else "train"
+    return "test" if crc32(f"{seed.template}/1".encode()) % _TEST_SHARE == 0 else "train"
 
 
 def _groups(seeds: list[Seed]) -> list[list[Seed]]:
@@ -73,7 +75,9 @@ def _groups(seeds: list[Seed]) -> list[list[Seed]]:
 
 def _prompt(taxonomy: Taxonomy, seed: Seed, rng: random.Random) -> LabelledPrompt:
     domain = rng.choice(seed.domains)
-    text = taxonomy.vocabulary.fill(seed.template, domain, rng)
+    text, told = taxonomy.vocabulary.fill_and_tell(seed.template, domain, rng)
+    if not told and GENERAL in seed.domains:
+        domain = GENERAL  # nothing in the text shows the domain that was drawn
     for change in (_wrap(taxonomy), _lower, _unstop):
         text = change(text, rng)
     return LabelledPrompt(text=text, labels=seed.labels(domain), template=seed.template)

@@ -7,13 +7,13 @@ format, so what comes back is read as any other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from emafusion.errors import (
@@ -37,6 +37,11 @@ from emafusion.types import Call, Chunk, Completion, Model
 if TYPE_CHECKING:
     from any_llm import AnyLLM
     from any_llm.exceptions import AnyLLMError
+
+T = TypeVar("T")
+# any-llm's types are those of the vendors' packages, which need not be installed.
+Ask: TypeAlias = Callable[[], Awaitable[Any]]
+Pieces: TypeAlias = tuple[Any | None, AsyncIterator[Any]]
 
 HEALTH_TIMEOUT_S = 3.0
 
@@ -82,7 +87,8 @@ class BridgeProvider:
         """The whole answer to `call`; raises a :class:`~emafusion.errors.ProviderError`."""
         with deadline_errors(call):
             async with asyncio.timeout(call.timeout_s):
-                answer = await self._ask(call, stream=False)
+                ask = await self._asker(call, stream=False)
+                answer = await self._retried(call, ask)
         with self._errors(call):
             return wire.completion_of(_body(answer), call)
 
@@ -91,8 +97,9 @@ class BridgeProvider:
         deadline = asyncio.get_running_loop().time() + call.timeout_s
         with deadline_errors(call):
             async with asyncio.timeout_at(deadline):
-                answer = await self._ask(call, stream=True)
-            async with aclosing(ended(self._chunks(answer, call, deadline), call)) as chunks:
+                ask = await self._asker(call, stream=True)
+                pieces = await self._retried(call, partial(_begun, ask))
+            async with aclosing(ended(self._chunks(pieces, call, deadline), call)) as chunks:
                 async for chunk in chunks:
                     yield chunk
 
@@ -150,12 +157,13 @@ class BridgeProvider:
         except AnyLLMError as error:
             raise self._error(error, call) from None
 
-    async def _ask(self, call: Call, *, stream: bool) -> Any:
+    async def _asker(self, call: Call, *, stream: bool) -> Ask:
+        """What asks the vendor, once each time it is called."""
         client = await self._client(call)
         options = {name: value for name, value in call.params.items() if name not in wire.OURS}
         if client.TIMEOUT_SUPPORT != "unsupported":
             options.setdefault("timeout", call.timeout_s)
-        asked = partial(
+        return partial(
             client.acompletion,
             model=call.model.upstream,
             messages=[dict(message) for message in wire.messages_of(call)],
@@ -163,26 +171,25 @@ class BridgeProvider:
             **options,
         )
 
-        async def attempt() -> object:
+    async def _retried(self, call: Call, ask: Callable[[], Awaitable[T]]) -> T:
+        async def attempt() -> T:
             with self._errors(call):
-                return await asked()
+                return await ask()
 
         return await retried(attempt, attempts=self.attempts, within_s=call.timeout_s)
 
-    async def _chunks(self, answer: Any, call: Call, deadline: float) -> AsyncGenerator[Chunk]:
-        pieces = aiter(answer)
+    async def _chunks(self, pieces: Pieces, call: Call, deadline: float) -> AsyncGenerator[Chunk]:
+        piece, rest = pieces
         try:
-            while True:
-                async with asyncio.timeout_at(deadline):
-                    with self._errors(call):
-                        piece = await anext(pieces, None)
-                if piece is None:
-                    return
+            while piece is not None:
                 with self._errors(call):
                     chunk = wire.chunk_of(_body(piece))
                 yield chunk
+                async with asyncio.timeout_at(deadline):
+                    with self._errors(call):
+                        piece = await anext(rest, None)
         finally:
-            await _close(pieces)
+            await _close(rest)
 
     @contextmanager
     def _errors(self, call: Call) -> Iterator[None]:
@@ -212,7 +219,7 @@ class BridgeProvider:
         text = f"{name!r} at {self.vendor}: {self._text(error)}"
         if isinstance(error, theirs.RateLimitError):
             headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-            return RateLimitedError(text, name, retry_after_s(headers))
+            return RateLimitedError(text, name, retry_after_s=retry_after_s(headers))
         if isinstance(error, (theirs.AuthenticationError, theirs.MissingApiKeyError)):
             return AuthenticationError(f"{text}; check the provider's api_key", name)
         if isinstance(error.original_exception, ValueError):
@@ -226,10 +233,6 @@ class BridgeProvider:
 
     def _text(self, error: Exception) -> str:
         return redacted(str(error), self._api_key)
-
-
-class _Dumps(Protocol):
-    def model_dump(self, *, mode: str, exclude_none: bool) -> dict[str, object]: ...
 
 
 def vendors() -> tuple[str, ...]:
@@ -258,8 +261,15 @@ def _refusals() -> tuple[type[AnyLLMError], ...]:
     )
 
 
-def _body(answer: _Dumps) -> dict[str, object]:
-    return answer.model_dump(mode="json", exclude_none=True)
+async def _begun(ask: Ask) -> Pieces:
+    """A stream and its first piece: some vendors' packages do not ask before it is wanted."""
+    pieces = aiter(await ask())
+    return await anext(pieces, None), pieces
+
+
+def _body(answer: Any) -> dict[str, object]:
+    body: dict[str, object] = answer.model_dump(mode="json", exclude_none=True)
+    return body
 
 
 async def _close(pieces: object) -> None:

@@ -34,7 +34,13 @@ class Vocabulary:
 
     def fill(self, template: str, domain: str, rng: random.Random) -> str:
         """`template` with every slot filled, values drawn with `rng`."""
-        return _Scope(self, domain, rng).fill(template, 0)
+        return self.fill_and_tell(template, domain, rng)[0]
+
+    def fill_and_tell(self, template: str, domain: str, rng: random.Random) -> tuple[str, bool]:
+        """The filled `template`, and whether any value was drawn from those of the `domain`."""
+        seen: set[str] = set()
+        text = _Scope(self, domain, rng, seen).fill(template, 0)
+        return text, bool(seen & self.by_domain.keys())
 
     def values(self, slot: str, domain: str) -> Values:
         """The values of `slot` for `domain`; empty where there are none."""
@@ -66,7 +72,10 @@ class Vocabulary:
 class _Scope:
     """One template being filled: the values its slots have drawn so far."""
 
-    def __init__(self, vocabulary: Vocabulary, domain: str, rng: random.Random) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, domain: str, rng: random.Random, seen: set[str]
+    ) -> None:
+        self.seen = seen
         self.vocabulary = vocabulary
         self.domain = domain
         self.rng = rng
@@ -96,8 +105,9 @@ class _Scope:
         return self.drawn[name]
 
     def _one(self, slot: str, depth: int) -> str:
+        self.seen.add(slot)
         chosen = self.rng.choice(self.vocabulary.values(slot, self.domain))
-        return _Scope(self.vocabulary, self.domain, self.rng).fill(chosen, depth + 1)
+        return _Scope(self.vocabulary, self.domain, self.rng, self.seen).fill(chosen, depth + 1)
 
     def _other(self, name: str, depth: int) -> str:
         slot = base(name)

@@ -1,0 +1,125 @@
+"""Settings: every mistake is named, with the key, the place and the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emafusion import config
+from emafusion.config.load import parse, secret
+from emafusion.errors import ConfigError
+from emafusion.testing import ScriptedProvider
+
+SMALL = """
+[policy]
+prefer = 0.5
+[providers.house]
+type = "openai"
+base_url = "http://127.0.0.1:1/v1"
+[models.a]
+provider = "house"
+usd_per_mtok_in = 1.0
+usd_per_mtok_out = 2.0
+[record]
+path = "memory"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[polcy]\nprefer = 1", "unknown key 'polcy'; did you mean 'policy'"),
+        ("[policy]\nprefre = 1", "unknown key 'policy.prefre'; did you mean 'prefer'"),
+        ("[policy]\nprefer = 2", r"<= 1\.0.*policy\.prefer"),
+        ("[policy]\nprefer = 'high'", r"float.*policy\.prefer"),
+        (
+            "[models.a]\nprovider = 'x'\nusd_per_mtok = 1",
+            r"models\.a\.usd_per_mtok.*usd_per_mtok_in",
+        ),
+        ("[providers.x]\ntype = 'opnai'", "must be one of bridge, local, openai, replay"),
+        ("[providers.x]\ntype = 'local'\nthread = 1", r"providers\.x\.thread.*threads"),
+        ("[providers.x]\ntype = 'openai'", "base_url"),
+        ("policy = 3", "policy must be a table"),
+        ("[policy\n", "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse(text, "test.toml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        config.load(tmp_path / "nowhere.toml")
+
+
+def test_a_key_never_stands_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="env:NAME") as told:
+        secret("sk-12345", "providers.x.api_key")
+    assert "sk-12345" not in str(told.value)
+    with pytest.raises(ConfigError, match="'HOUSE_KEY', which is unset"):
+        secret("env:HOUSE_KEY", "providers.x.api_key")
+    monkeypatch.setenv("HOUSE_KEY", "k")
+    assert secret("env:HOUSE_KEY", "providers.x.api_key") == "k"
+
+
+def test_the_variable_must_name_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMAFUSION_CONFIG", "nowhere.toml")
+    with pytest.raises(ConfigError, match=r"EMAFUSION_CONFIG names 'nowhere\.toml'"):
+        config.default_path()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('provider = "house"', r"models\.a\.provider is 'hause'.*house"),
+        ("[record]", r"understand\.slow names 'b'; the models are a"),
+    ],
+)
+def test_a_name_that_is_not_there_is_named(change: str, message: str) -> None:
+    wrong = {
+        'provider = "house"': 'provider = "hause"',
+        "[record]": '[understand]\nslow = "b"\n[record]',
+    }[change]
+    with pytest.raises(ConfigError, match=message):
+        config.build(parse(SMALL.replace(change, wrong), "test.toml"))
+
+
+def test_no_model_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="no model is configured"):
+        config.build(parse("", "test.toml"))
+
+
+async def test_a_configured_client_answers() -> None:
+    provider = ScriptedProvider("The capital of Australia is Canberra.")
+    client = config.build(parse(SMALL, "test.toml"), parts={"house": provider})
+    answer = await client.answer("What is the capital of Australia?")
+    assert answer.model == "a"
+    assert "Canberra" in answer.text
+    assert answer.cost_usd > 0
+    assert (await client.find(answer.decision_id)) == answer.outcome
+    assert "Canberra" not in answer.explain()
+    await client.aclose()
+    assert provider.closed
+
+
+def test_the_embedded_default_has_three_local_models() -> None:
+    settings = config.load()
+    assert len(settings.models) == 3
+    assert {one.provider for one in settings.models.values()} == {"local"}
+
+
+def test_a_local_model_without_its_file_is_left_out_unless_it_is_the_last(tmp_path: Path) -> None:
+    text = f"""
+[providers.local]
+type = "local"
+cache = "{tmp_path}"
+[models."smollm2-135m"]
+provider = "local"
+[models."qwen2.5-coder-1.5b"]
+provider = "local"
+"""
+    assert list(config.available(parse(text, "t")).models) == ["smollm2-135m"]
+    remote = SMALL.split("[record]", maxsplit=1)[0].split("[policy]\nprefer = 0.5\n")[1]
+    assert list(config.available(parse(text + remote, "t")).models) == ["a"]
