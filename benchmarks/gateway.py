@@ -125,7 +125,9 @@ def litellm(program: str, folder: Path, base: str) -> Iterator[tuple[subprocess.
     settings = folder / "litellm.json"
     params = {"model": "openai/small", "api_base": base, "api_key": "unused"}
     models = [{"model_name": "small", "litellm_params": params}]
-    settings.write_text(json.dumps({"model_list": models}))
+    # Both servers are measured without a key.
+    keyless = {"dangerously_permit_weak_or_unset_master_key": True}
+    settings.write_text(json.dumps({"model_list": models, "general_settings": keyless}))
     port = free_port()
     where = ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     python = str(Path(program).with_name("python"))

@@ -28,6 +28,7 @@ def house() -> Iterator[Served]:
         "large": Script(text="Paris, of course."),
         "verbatim": Script(raw=upstreams.BODY, chunks=upstreams.CHUNKS),
         "toolbox": Script(text="", raw=upstreams.TOOL_BODY, chunks=upstreams.TOOL_CHUNKS),
+        "caller": Script(text="", tool_calls=tuple(upstreams.CALLS)),
         "musing": Script(text="So Paris.", wait_s=0.5),
         "breaking": Script(failure=broken(UnavailableError), fails_after=1),
         "limited": Script(failure=RateLimitedError("slow down", "limited", retry_after_s=1.5)),

@@ -44,6 +44,7 @@ class Script:
     tool_calls: tuple[Mapping[str, object], ...] = ()
     calls: list[Call] = field(default_factory=list)
     cancelled: int = 0
+    spoken: int = 0
 
     def copies(self) -> Iterator[Chunk]:
         """The stream's pieces."""
@@ -87,6 +88,7 @@ class Scripted:
             for place, chunk in enumerate(script.copies()):
                 if script.failure is not None and place >= script.fails_after:
                     raise script.failure
+                script.spoken += 1
                 yield chunk
                 await asyncio.sleep(script.pace_s)
         except (asyncio.CancelledError, GeneratorExit):

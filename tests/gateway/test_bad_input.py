@@ -167,6 +167,17 @@ def test_endless_headers_end_the_connection(house: Served) -> None:
     assert house.get("/healthz").status == 200
 
 
+def test_what_is_not_http_is_told_so(house: Served) -> None:
+    with socket.create_connection(("127.0.0.1", house.port), timeout=5) as link:
+        link.sendall(b"How do you do?\r\n\r\n")
+        answer = b""
+        while block := link.recv(1000):
+            answer += block
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"Invalid HTTP request" in body
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),

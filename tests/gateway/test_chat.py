@@ -112,6 +112,15 @@ def test_tool_calls_and_pictures_pass_through(openai: OpenAI) -> None:
     assert answer.choices[0].finish_reason == "tool_calls"
 
 
+def test_tool_calls_of_another_wire_format_are_shaped(house: Served) -> None:
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {}}}]
+    body = house.ask({"model": "caller", "messages": ASK, "tools": tools}).json
+    message = {"role": "assistant", "content": None, "tool_calls": upstreams.CALLS}
+    assert body["choices"] == [
+        {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    ]
+
+
 def test_a_name_outside_latin_1_still_makes_a_header(house: Served) -> None:
     reply = house.ask({"model": "nested/näme→", "messages": ASK})
     assert reply.status == 200

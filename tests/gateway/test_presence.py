@@ -47,9 +47,10 @@ def house(slow: Script, record: Known) -> Iterator[Served]:
 
 
 def hang_up(
-    house: Served, body: dict[str, Any], *, after: bytes | None, linger_s: float = 0.0
+    house: Served, body: dict[str, Any], *, after: bytes | None, until_stalled: bool = False
 ) -> None:
-    """Send `body`, read until `after` came (``None``: the model is asked), wait, and leave."""
+    """Send `body`, read until `after` came (``None``: until the model is asked), and leave."""
+    script = house.script(body["model"])
     data = json.dumps({"messages": ASK, **body}).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
     head += b"content-length: %d\r\n\r\n" % len(data)
@@ -59,9 +60,11 @@ def hang_up(
         while after is not None and after not in heard:
             heard += link.recv(4096)
         if after is None:
-            script = house.script(body["model"])
             until(lambda: script.calls)
-        time.sleep(linger_s)
+        spoken = -1
+        while until_stalled and spoken != script.spoken:
+            spoken = script.spoken
+            time.sleep(0.3)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -93,7 +96,8 @@ def test_a_reader_too_slow_for_its_stream_that_leaves_is_noticed(
 ) -> None:
     slow.text = " ".join(["x" * 100_000] * 200)
     slow.pace_s = 0.0
-    hang_up(house, {"model": "slow", "stream": True}, after=b"xxx", linger_s=0.5)
+    hang_up(house, {"model": "slow", "stream": True}, after=b"xxx", until_stalled=True)
+    assert slow.spoken < 200
     until(lambda: slow.cancelled)
     until(lambda: record.outcomes)
     assert record.outcomes[0].cost_usd > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,9 +30,10 @@ from emafusion.errors import (
 from emafusion.evaluate.graders import Grader
 from emafusion.evaluate.questions import Question
 from emafusion.learn.collect import Bounds, Progress, Report, collect
+from emafusion.learn.interchange import read_questions
 from emafusion.learn.journal import Answered, Journal, Split
 from emafusion.learn.purse import Purse
-from emafusion.types import Call
+from emafusion.types import Call, Model
 from learn.collecting import CHEAP, DEAR, Bookkeeper, next_number, sums
 
 TABLES = ("queries.parquet", "outcomes.parquet", "responses.parquet", "models.csv")
@@ -327,3 +330,45 @@ def test_a_purse_never_overspends_under_any_interleaving(
         return purse
 
     assert asyncio.run(everyone()).spent <= limit * (1 + 1e-12)
+
+
+async def test_questions_come_back_from_the_folder_as_they_were(tmp_path: Path) -> None:
+    given: dict[Split, list[Question]] = {
+        "train": sums(4),
+        "test": [replace(q, prompt=q.prompt + "!", held_out=True) for q in sums(2)],
+    }
+    bounds = Bounds(budget_usd=0.0235)
+    await collect(given, [CHEAP], providers={"p": Bookkeeper()}, folder=tmp_path, bounds=bounds)
+    assert len(table(tmp_path, "queries")) < 6
+    assert read_questions(tmp_path) == given
+
+
+def test_a_folder_of_bad_questions_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no questions; `emafusion synthesise`"):
+        read_questions(tmp_path)
+    good = {
+        "query_id": "1", "split": "val", "prompt": "p", "reference": "1",
+        "grader": '{"type": "number"}', "labels": "{}",
+    }  # fmt: skip
+    for change, said in (
+        ({"split": "dev"}, "query '1': its split is 'dev'"),
+        ({"grader": "{"}, "query '1': its grader is '{', which is not JSON"),
+        ({"grader": '{"type": "x"}'}, "query '1': unknown grader type 'x'"),
+    ):
+        parquet.write_table(pa.Table.from_pylist([good | change]), tmp_path / "queries.parquet")
+        with pytest.raises(DataError, match=re.escape(said)):
+            read_questions(tmp_path)
+    (tmp_path / "queries.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="cannot read"):
+        read_questions(tmp_path)
+
+
+async def test_a_provider_that_cannot_load_a_model_ends_its_turn(tmp_path: Path) -> None:
+    class Broken(Bookkeeper):
+        async def prepare(self, model: Model) -> None:
+            raise UnavailableError(f"{model.name!r} has no file", model.name)
+
+    provider = Broken()
+    report = await run(tmp_path, provider)
+    assert provider.asked == []
+    assert report.stopped == {"cheap": "'cheap' has no file", "dear": "'dear' has no file"}

@@ -6,6 +6,7 @@ plain text that stays. Nothing is ever wider than the terminal.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
@@ -131,18 +132,24 @@ class Screen:
         votes = self._votes(row)
         if len(labels) + len(votes) + 9 <= self.width:
             return [f"{labels} | {votes}" if votes else labels]
-        return [labels, votes]
+        return [labels, *textwrap.wrap(votes, self.width - 6)]
 
     def _votes(self, row: Row) -> str:
-        """Each draft's votes, after the letter of the model that gave it."""
+        """Each judge's scores, after the letters of the models whose drafts they are."""
         drafted = [call.model for call in row.calls if call.purpose == "draft" and not call.error]
-        by_draft: dict[int, list[Vote]] = {}
+        by_judge: dict[str, list[Vote]] = {}
         for vote in row.votes:
-            by_draft.setdefault(vote.draft, []).append(vote)
-        return "; ".join(
-            f"{self._letter(drafted[draft]) if draft < len(drafted) else '?'}: "
-            + ", ".join(_vote(vote) for vote in votes)
-            for draft, votes in sorted(by_draft.items())
+            by_judge.setdefault(vote.judge, []).append(vote)
+        return " · ".join(
+            " ".join(
+                [judge]
+                + [
+                    f"{self._letter(drafted[vote.draft])} {_score(vote.score)}"
+                    for vote in votes
+                    if vote.draft < len(drafted)
+                ]
+            )
+            for judge, votes in by_judge.items()
         )
 
     def _plan(self, row: Row) -> str:
@@ -234,8 +241,12 @@ def _mark(score: float) -> tuple[str, str]:
     return ("✗", "red") if score <= 0.0 else ("~", "yellow")
 
 
-def _vote(vote: Vote) -> str:
-    return f"{vote.judge} {'–' if vote.score is None else f'{vote.score:.2f}'}"
+def _score(score: float | None) -> str:
+    """A score in as few characters as will do: 1, 0, .87, or a dash for none."""
+    if score is None:
+        return "–"
+    text = f"{score:.2f}".removesuffix(".00")
+    return text if text in ("0", "1") else text.removeprefix("0")
 
 
 def _cut(text: str, width: int) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from emafusion.encoders.words import words
+from emafusion.encoders.words import names
 from emafusion.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 class Static:
     """The weighted mean of word vectors: ``normalise(Σ s_w v_w)`` over the words and word pieces.
 
-    A word that is not in the table is cut greedily into the longest pieces that are, as WordPiece
+    Only words of two letters or more count: digits, marks and single letters tell of notation, which
+    :mod:`encoders.surface` reads. A word that is not in the table is cut greedily into the longest pieces that are, as WordPiece
     does; characters that no piece covers are left out. Weights that favour rare words (SIF) are
     part of the table.
 
@@ -95,7 +96,7 @@ class Static:
         """The table's rows for `text`, in order."""
         known = self._known
         found: list[int] = []
-        for word in words(text):
+        for word in names(text):
             pieces = known.get(word)
             if pieces is None:
                 pieces = self._cut(word)

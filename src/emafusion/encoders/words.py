@@ -13,6 +13,7 @@ TAIL = 2000
 """Characters read from its end, where a long prompt usually puts its question."""
 
 _LETTERS = "a-zß-ɏͰ-῿"
+_NAME = re.compile(rf"[{_LETTERS}]{{2,}}")
 _WORD = re.compile(rf"[{_LETTERS}]+|[0-9]+|[^\s{_LETTERS}0-9]")
 
 
@@ -29,3 +30,8 @@ def clip(text: str) -> str:
 def words(text: str) -> list[str]:
     """The lower-case words of `text`, in order: letters, digits, or one mark each."""
     return _WORD.findall(clip(text).lower())
+
+
+def names(text: str) -> list[str]:
+    """The lower-case words of two letters or more in `text`, in order."""
+    return _NAME.findall(clip(text).lower())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from typing import cast
-
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -16,7 +13,6 @@ from emafusion.gateway.presence import Presence
 from emafusion.gateway.replies import completion_body, encode, header_value, headers_of
 from emafusion.gateway.settings import Settings
 from emafusion.gateway.stream import EventStream
-from emafusion.types import Answer, Chunk
 
 
 def completions(client: Client, settings: Settings) -> Endpoint:
@@ -29,9 +25,8 @@ def completions(client: Client, settings: Settings) -> Endpoint:
         )
         asked = parse(data, engine.models)
         if asked.stream:
-            items = cast("AsyncGenerator[Chunk | Answer, None]", engine.stream(asked.request))
             return EventStream(
-                items,
+                engine.stream(asked.request),
                 Events(asked),
                 headers=_known_at_start(asked),
                 heartbeat_s=settings.heartbeat_s,

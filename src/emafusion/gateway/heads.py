@@ -5,6 +5,8 @@ Imported only where httptools is installed; uvicorn's other parser, h11, bounds 
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emafusion.gateway.faults import Fault
@@ -42,7 +44,8 @@ def bounded(max_bytes: int) -> type[HttpToolsProtocol]:
 
         def _refuse(self, status: int, message: str) -> None:
             response = Fault(status=status, message=message).response()
-            lines = [b"HTTP/1.1 %d\r\nconnection: close" % status]
+            reason = HTTPStatus(status).phrase.encode()
+            lines = [b"HTTP/1.1 %d %s\r\nconnection: close" % (status, reason)]
             lines += [name + b": " + value for name, value in response.raw_headers]
             self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(response.body))
             self.transport.close()

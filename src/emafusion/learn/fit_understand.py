@@ -8,13 +8,12 @@ of arrays that :meth:`emafusion.understand.FastClassifier.from_arrays` reads wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emafusion.encoders import default, surface
 from emafusion.errors import MissingExtraError
-from emafusion.learn import families
 from emafusion.learn.taxonomy_prompts import LabelledPrompt, Split, generate
 from emafusion.types import AXES, Axis
 from emafusion.understand import Familiarity, FastClassifier, Taxonomy
@@ -35,12 +34,11 @@ def fit(
     *,
     seed: int = 0,
     n: int = 9_000,
-    questions: int = 1_500,
     split: Split = "all",
     taxonomy: Taxonomy | None = None,
     encoder: Encoder | None = None,
 ) -> dict[str, NDArray[np.generic]]:
-    """The fast classifier's arrays, fitted on `n` prompts of the taxonomy and some `questions`.
+    """The fast classifier's arrays, fitted on `n` prompts of the taxonomy.
 
     Parameters
     ----------
@@ -48,9 +46,6 @@ def fit(
         The prompts' and the folds' seed; equal arguments give equal arrays.
     n : int
         Prompts to generate from the taxonomy's templates.
-    questions : int
-        Labelled questions to draw from :mod:`emafusion.learn.families` beside them (their train
-        split); those with a label that the taxonomy does not have are left out.
     split : {"all", "train"}
         ``"train"`` leaves the held-out templates out, to measure on them.
     taxonomy, encoder : optional
@@ -64,7 +59,6 @@ def fit(
     taxonomy = taxonomy or Taxonomy.load()
     encoder = encoder or default()
     prompts = generate(taxonomy, n, seed=seed, split=split)
-    prompts += graded(taxonomy, questions, seed=seed, split="train")
     texts = [prompt.text for prompt in prompts]
     vectors = encoder.encode(texts)
     inputs = np.hstack([vectors, surface.features(texts)]).astype(np.float64)
@@ -75,21 +69,6 @@ def fit(
         truth = np.array([labels.index(prompt.labels[axis]) for prompt in prompts])
         heads[axis] = _fit_head(inputs, truth, labels, folds)
     return FastClassifier(heads, fit_familiarity(vectors, seed=seed), encoder).to_arrays()
-
-
-def graded(
-    taxonomy: Taxonomy, n: int, *, seed: int, split: Literal["train", "test"]
-) -> list[LabelledPrompt]:
-    """`n` questions of the graded families as labelled prompts, where `taxonomy` has their labels."""
-    return [
-        LabelledPrompt(
-            text=question.prompt,
-            labels={axis: question.labels[axis] for axis in AXES},
-            template=f"{question.family}/{question.phrasing}",
-        )
-        for question in families.generate(n, seed, split)
-        if all(question.labels[axis] in taxonomy.axes[axis] for axis in AXES)
-    ]
 
 
 def fit_familiarity(vectors: NDArray[np.float32], *, seed: int = 0) -> Familiarity:

@@ -15,7 +15,7 @@ from emafusion.plan.judging import with_judge
 from emafusion.plan.outlook import Signals
 from emafusion.types import Estimate, Forecast, Model, Plan, Request
 
-DEFAULT_PREFER = 0.6
+DEFAULT_PREFER = 0.8
 
 
 class UtilityPlanner:

@@ -107,11 +107,7 @@ class BridgeProvider:
         """Whether the vendor lists its models to us within 3 s, where it has a list."""
         call = Call(model=model, messages=())
         with suppress(TimeoutError, ProviderError):
-            client = await self._client(call)
-            if client.SUPPORTS_LIST_MODELS:
-                async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                    with self._errors(call):
-                        await client.alist_models()
+            await self._list(call)
             return True
         return False
 
@@ -123,6 +119,14 @@ class BridgeProvider:
             closing = close()
             if asyncio.iscoroutine(closing):
                 await closing
+
+    async def _list(self, call: Call) -> None:
+        """Ask for the vendor's list of models, where it has one."""
+        client = await self._client(call)
+        if client.SUPPORTS_LIST_MODELS:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                with self._errors(call):
+                    await client.alist_models()
 
     async def _client(self, call: Call) -> AnyLLM:
         """The running loop's client; its package's import takes seconds, so a thread does it."""
@@ -185,9 +189,8 @@ class BridgeProvider:
                 with self._errors(call):
                     chunk = wire.chunk_of(_body(piece))
                 yield chunk
-                async with asyncio.timeout_at(deadline):
-                    with self._errors(call):
-                        piece = await anext(rest, None)
+                with self._errors(call):
+                    piece = await _next(rest, deadline)
         finally:
             await _close(rest)
 
@@ -205,7 +208,8 @@ class BridgeProvider:
             raise BadResponseError(
                 f"the bridge to {self.vendor} brought no answer for {name!r}: {malformed}", name
             ) from None
-        except Exception as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # What any-llm and the vendors' packages stumble over when they read an odd answer.
             raise BadResponseError(
                 f"the bridge to {self.vendor} failed for {name!r}: {type(error).__name__}: "
                 f"{self._text(error)}",
@@ -259,6 +263,11 @@ def _refusals() -> tuple[type[AnyLLMError], ...]:
         theirs.UnsupportedParameterError,
         theirs.InsufficientFundsError,
     )
+
+
+async def _next(pieces: AsyncIterator[Any], deadline: float) -> Any | None:
+    async with asyncio.timeout_at(deadline):
+        return await anext(pieces, None)
 
 
 async def _begun(ask: Ask) -> Pieces:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from emafusion.errors import UnavailableError
 from emafusion.providers import wire
@@ -18,11 +19,12 @@ async def ended(chunks: AsyncGenerator[Chunk], call: Call) -> AsyncGenerator[Chu
     texts: list[str] = []
     usage = reason = None
     chunk = Chunk()
-    async for chunk in chunks:
-        texts.append(chunk.text)
-        usage = chunk.usage or usage
-        reason = chunk.finish_reason or reason
-        yield chunk if chunk.usage is None else replace(chunk, finish_reason=reason)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            texts.append(chunk.text)
+            usage = chunk.usage or usage
+            reason = chunk.finish_reason or reason
+            yield chunk if chunk.usage is None else replace(chunk, finish_reason=reason)
     if reason is None:
         raise UnavailableError(
             f"{call.model.name!r} closed the stream before its answer was complete", call.model.name

@@ -82,22 +82,11 @@ class OpenAIProvider:
         Nothing is retried once the upstream has begun to answer. Leaving the iteration closes the
         connection.
         """
-        data = wire.encoded(wire.request_body(call, stream=True), call)
         deadline = asyncio.get_running_loop().time() + call.timeout_s
         with deadline_errors(call):
-            async with asyncio.timeout_at(deadline):
-                response = await retried(
-                    partial(self._endpoint.post, "chat/completions", data, call),
-                    attempts=self.attempts,
-                    within_s=call.timeout_s,
-                )
-            try:
-                async with aclosing(ended(self._chunks(response, call, deadline), call)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-                await _drain(response)
-            finally:
-                response.release()
+            async with aclosing(ended(self._asked(call, deadline), call)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def healthy(self, model: Model) -> bool:
         """Whether the address answers and takes our key: one ``GET /models``, 3 s at most."""
@@ -118,6 +107,23 @@ class OpenAIProvider:
         finally:
             response.release()
         return self._read_completion(body, call)
+
+    async def _asked(self, call: Call, deadline: float) -> AsyncGenerator[Chunk]:
+        """Ask, again if need be, and read what comes; the connection is given back at the end."""
+        data = wire.encoded(wire.request_body(call, stream=True), call)
+        async with asyncio.timeout_at(deadline):
+            response = await retried(
+                partial(self._endpoint.post, "chat/completions", data, call),
+                attempts=self.attempts,
+                within_s=call.timeout_s,
+            )
+        try:
+            async with aclosing(self._chunks(response, call, deadline)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            await _drain(response)
+        finally:
+            response.release()
 
     async def _chunks(
         self, response: ClientResponse, call: Call, deadline: float
@@ -162,7 +168,7 @@ class OpenAIProvider:
         except ValueError as error:
             raise _bad(call, f"no JSON object: {error}") from None
         if content.get("error") is not None and not content.get("choices"):
-            raise refusal_in(content, call.model, self._endpoint.secrets)
+            raise refusal_in(content, call.model, secrets=self._endpoint.secrets)
         return content
 
 
@@ -171,11 +177,16 @@ async def _events(response: ClientResponse, call: Call, deadline: float) -> Asyn
     events = Events()
     async with aclosing(blocks(response, call, deadline=deadline)) as pieces:
         async for block in pieces:
-            try:
-                for data in events.feed(block):
-                    yield data
-            except EventTooLarge:
-                raise _bad(call, "an event of the stream has no end") from None
+            for data in _fed(events, block, call):
+                yield data
+
+
+def _fed(events: Events, block: bytes, call: Call) -> list[bytes]:
+    """The data of the events that `block` completes."""
+    try:
+        return list(events.feed(block))
+    except EventTooLarge:
+        raise _bad(call, "an event of the stream has no end") from None
 
 
 async def _drain(response: ClientResponse) -> None:

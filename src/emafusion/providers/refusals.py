@@ -56,7 +56,7 @@ def refusal(
 
 
 def refusal_in(
-    body: Mapping[str, object], model: Model, secrets: Sequence[str | None] = ()
+    body: Mapping[str, object], model: Model, *, secrets: Sequence[str | None] = ()
 ) -> ProviderError:
     """The error for a body that carries ``error`` although its status was 200."""
     error = body.get("error")

@@ -104,7 +104,7 @@ class _Recorded:
 
     def __init__(self, folder: Path) -> None:
         queries = _table(folder / "queries.parquet", QUERIES)
-        outcomes = _table(folder / "outcomes.parquet", OUTCOMES, OPTIONAL)
+        outcomes = _table(folder / "outcomes.parquet", OUTCOMES, optional=OPTIONAL)
         if "sample" in outcomes.column_names:
             outcomes = outcomes.sort_by("sample")
         self._columns: dict[str, pa.Array] = {
@@ -120,7 +120,7 @@ class _Recorded:
         self._responses: pa.Array | None = None
         self._response_rows: Mapping[tuple[str, str], int] = {}
         if (folder / "responses.parquet").exists():
-            responses = _table(folder / "responses.parquet", RESPONSES, ("sample",))
+            responses = _table(folder / "responses.parquet", RESPONSES, optional=("sample",))
             if "sample" in responses.column_names:
                 responses = responses.sort_by("sample")
             self._responses = responses["response"].combine_chunks()
@@ -212,7 +212,7 @@ def _rows(table: pa.Table) -> dict[tuple[str, str], int]:
     return rows
 
 
-def _table(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
+def _table(path: Path, needed: Sequence[str], *, optional: Sequence[str] = ()) -> pa.Table:
     try:
         import pyarrow as pa
         from pyarrow import parquet

@@ -101,10 +101,9 @@ def usage_of(body: Mapping[str, object]) -> Usage | None:
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
-        cached_tokens=_detail(usage, "prompt_tokens_details", "cached_tokens", prompt),
-        reasoning_tokens=_detail(
-            usage, "completion_tokens_details", "reasoning_tokens", completion
-        ),
+        # At most the whole, for upstreams that report the part beside it.
+        cached_tokens=min(_detail(usage, "prompt", "cached_tokens"), prompt),
+        reasoning_tokens=min(_detail(usage, "completion", "reasoning_tokens"), completion),
     )
 
 
@@ -275,8 +274,8 @@ def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and value >= 0
 
 
-def _detail(usage: Mapping[str, object], group: str, name: str, most: int) -> int:
-    """A part of a token count; at most the whole, for upstreams that report them apart."""
-    details = usage.get(group)
+def _detail(usage: Mapping[str, object], group: str, name: str) -> int:
+    """A part of a token count, 0 where it is not reported."""
+    details = usage.get(f"{group}_tokens_details")
     value = details.get(name) if is_table(details) else None
-    return min(value, most) if _is_count(value) else 0
+    return value if _is_count(value) else 0

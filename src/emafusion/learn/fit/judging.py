@@ -17,7 +17,7 @@ from emafusion.judge.panel import UNFITTED
 from emafusion.learn.fit.recorded import Recorded
 from emafusion.learn.fit.routers import folds
 from emafusion.plan import Signals
-from emafusion.types import Draft, Estimate, Forecast, Request
+from emafusion.types import Draft, Estimate, Forecast, Request, replace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,12 +46,22 @@ class Hand(Struct, frozen=True, kw_only=True):
 
 
 class Judged(Struct, frozen=True, kw_only=True):
-    """The fitted panel's arrays, every hand, and each hand's out-of-fold confidences."""
+    """The fitted panel's arrays, every hand, and each hand's out-of-fold confidences.
+
+    ``held_out`` are the weights and bias fitted without each fold, ``fold`` each query's fold.
+    """
 
     weights: Array
     bias: float
     hands: tuple[Hand, ...]
     confidences: tuple[Array, ...]
+    held_out: tuple[tuple[Array, float], ...]
+    fold: Array
+
+    def confidence(self, hand: Hand) -> Array:
+        """P(right) of each of `hand`'s drafts, by weights fitted without its query."""
+        weights, bias = self.held_out[int(self.fold[hand.query])]
+        return _probability(hand.evidence @ weights + bias)
 
 
 def forecasts(recorded: Recorded, qualities: Array) -> list[Forecast]:
@@ -83,24 +93,19 @@ def hands(recorded: Recorded, told: Sequence[Forecast], seed: int) -> Iterator[H
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    for query, prompt in enumerate(recorded.prompts):
-        request = Request(id="", messages=({"role": "user", "content": prompt},))
+    for query in range(len(recorded.queries)):
         present = [m for m, draft in enumerate(recorded.drafts[query]) if draft is not None]
         sets = [c for size in (1, 2, 3) for c in itertools.combinations(present, size)]
         if len(sets) > MOST_SUBSETS:
             sets = [sets[i] for i in rng.choice(len(sets), MOST_SUBSETS, replace=False)]
         for models in sets:
-            yield _hand(query, models, request, recorded=recorded, forecast=told[query])
+            yield deal(query, models, recorded=recorded, forecast=told[query])
 
 
-def _hand(
-    query: int,
-    models: tuple[int, ...],
-    request: Request,
-    *,
-    recorded: Recorded,
-    forecast: Forecast,
-) -> Hand:
+def deal(query: int, models: tuple[int, ...], *, recorded: Recorded, forecast: Forecast) -> Hand:
+    """The hand of `models`' drafts for one query."""
+    prompt = recorded.prompts[query]
+    request = Request(id="", messages=({"role": "user", "content": prompt},))
     drafts = tuple(d for m in models if (d := recorded.drafts[query][m]) is not None)
     found = keys(request, drafts)
     scores = {
@@ -122,16 +127,24 @@ def panel(recorded: Recorded, told: Sequence[Forecast], seed: int) -> Judged:
     import numpy as np
 
     played = tuple(hands(recorded, told, seed))
-    queries = np.array([hand.query for hand in played])
-    confidences: list[Array] = [np.zeros(0)] * len(played)
-    for part in folds(len(recorded.queries), seed):
-        inside = np.isin(queries, part)
-        weights, bias = _weigh([h for h, out in zip(played, inside, strict=True) if not out])
-        for place in np.flatnonzero(inside):
-            odds = played[place].evidence @ weights + bias
-            confidences[place] = 1.0 / (1.0 + np.exp(-odds))
+    fold = np.zeros(len(recorded.queries))
+    for number, part in enumerate(folds(len(recorded.queries), seed)):
+        fold[part] = number
+    numbers = range(int(fold.max()) + 1)
+    held_out = tuple(_weigh([h for h in played if fold[h.query] != n]) for n in numbers)
     weights, bias = _weigh(played)
-    return Judged(weights=weights, bias=bias, hands=played, confidences=tuple(confidences))
+    judged = Judged(
+        weights=weights, bias=bias, hands=played, confidences=(), held_out=held_out, fold=fold
+    )
+    confidences = tuple(judged.confidence(hand) for hand in played)
+    return replace(judged, confidences=confidences)
+
+
+def _probability(log_odds: Array) -> Array:
+    import numpy as np
+
+    probability: Array = 1.0 / (1.0 + np.exp(-log_odds))
+    return probability
 
 
 def _weigh(played: Sequence[Hand]) -> tuple[Array, float]:
@@ -252,7 +265,7 @@ def forecasts_of(hand: Hand, recorded: Recorded, qualities: Array) -> Forecast:
 
 def _keeping(judged: Judged) -> tuple[float, float]:
     """How often the panel keeps the cheaper of two drafts: when it alone is right, when wrong."""
-    kept = {True: [1.0, 2.5], False: [0.5, 5.0]}
+    kept = {True: [1.0, 2.5], False: [0.5, 5.0]}  # a weak prior: 0.4 kept well, 0.1 kept badly
     for hand, confidence in zip(judged.hands, judged.confidences, strict=True):
         if len(hand.models) != 2:
             continue
@@ -263,7 +276,13 @@ def _keeping(judged: Judged) -> tuple[float, float]:
             continue
         kept[first_right][0] += float(confidence.argmax() == order[0])
         kept[first_right][1] += 1.0
-    return kept[True][0] / kept[True][1], kept[False][0] / kept[False][1]
+    return _bound(*kept[True], side=-1.0), _bound(*kept[False], side=1.0)
+
+
+def _bound(count: float, trials: float, *, side: float) -> float:
+    """A rate one standard error to the cautious side: escalating must not look better than it is."""
+    rate = count / trials
+    return min(max(rate + side * math.sqrt(rate * (1.0 - rate) / trials), 0.0), 1.0)
 
 
 def _shift(rates: Array, right: Array) -> float:

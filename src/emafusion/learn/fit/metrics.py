@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emafusion.learn.fit.judging import Judged
 from emafusion.learn.fit.recorded import Recorded
+from emafusion.learn.fit.rehearsal import Point
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +27,7 @@ def measure(recorded: Recorded, qualities: Array, judged: Judged) -> dict[str, f
     """
     import numpy as np
 
+    full = ~np.isnan(recorded.scores).any(axis=1)
     rows = list(zip(judged.hands, judged.confidences, strict=True))
     lone = [
         (float(c[0]), h.right[0], float(qualities[h.query, h.models[0]]))
@@ -42,9 +45,23 @@ def measure(recorded: Recorded, qualities: Array, judged: Judged) -> dict[str, f
         "panel_auroc_3": auroc(threes[:, 0], threes[:, 1]),
         "panel_ece": expected_calibration_error(best[:, 0], best[:, 1]),
         "best_of_three": float(threes[:, 1].mean()) if len(threes) else float("nan"),
-        "best_single": float(np.nanmean(recorded.scores, axis=0).max()),
-        "oracle": float(np.nanmean(np.nanmax(recorded.scores, axis=1))),
+        "best_single": float(recorded.scores[full].mean(axis=0).max()),
+        "oracle": float(recorded.scores[full].max(axis=1).mean()),
     }
+
+
+def points(recorded: Recorded, rehearsed: Sequence[Point]) -> dict[str, float]:
+    """Per setting of the dial: accuracy, and cost as a share of the best single model's."""
+    import numpy as np
+
+    full = ~np.isnan(recorded.scores).any(axis=1)
+    best = int(recorded.scores[full].mean(axis=0).argmax())
+    base = float(recorded.costs[full, best].mean())
+    found = {}
+    for point in rehearsed:
+        found[f"accuracy_at_{point.prefer:g}"] = point.accuracy
+        found[f"cost_share_at_{point.prefer:g}"] = point.cost_usd / base
+    return found
 
 
 def auroc(values: Array, right: Array) -> float:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from emafusion.artefacts import VERSION, Artefact, Manifest, write
 from emafusion.errors import DataError
-from emafusion.learn.fit import judging, metrics, routers, spending
+from emafusion.learn.fit import judging, metrics, rehearsal, routers, spending
 from emafusion.learn.fit.recorded import Recorded, read
+from emafusion.learn.fit_understand import fit_familiarity
+from emafusion.plan import Dial
 from emafusion.predict import Features
 from emafusion.protocols import Encoder
 from emafusion.understand import FastClassifier
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 FEWEST = 40
 """Queries below which a fit would be noise."""
+
+REHEARSED = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The settings of the dial whose accuracy and cost go into the manifest."""
 
 Progress = Callable[[str], None]
 
@@ -67,6 +72,7 @@ def fit(
             f"a fit needs at least {FEWEST}: collect more"
         )
     tell("labelling prompts")
+    classifier = _acquainted(classifier, recorded, encoder=encoder, seed=seed)
     labels = tuple(classifier.read(prompt) for prompt in recorded.prompts)
     plain = Features(encoder, label_names(classifier))
     features = routers.standardised(plain, plain.vectors(recorded.prompts, labels))
@@ -105,14 +111,25 @@ def _learn(
     judged = judging.panel(recorded, told, seed)
     signals = judging.signals(recorded, judged, qualities)
     tell("setting the dial")
+    prices = spending.dial(told, signals)
     arrays: dict[str, NDArray[np.generic]] = {
         **{f"predict/{name}": array for name, array in before.items()},
         **{f"judge/{name}": array for name, array in _panel(judged).items()},
         **{f"plan/{name}": array for name, array in signals.to_arrays(recorded.models).items()},
-        "plan/dial": spending.dial(told, signals),
+        "plan/dial": prices,
     }
     settings = {"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)}
-    return arrays, metrics.measure(recorded, qualities, judged), settings
+    tell("rehearsing")
+    points = rehearsal.rehearse(
+        recorded,
+        told,
+        judged=judged,
+        signals=signals,
+        dial=Dial(prices=tuple(prices.tolist())),
+        prefers=REHEARSED,
+    )
+    figures = metrics.measure(recorded, qualities, judged) | metrics.points(recorded, points)
+    return arrays, figures, settings
 
 
 def _before(
@@ -150,6 +167,14 @@ def _panel(judged: judging.Judged) -> Mapping[str, Array]:
     import numpy as np
 
     return {"weights": judged.weights, "bias": np.array([judged.bias])}
+
+
+def _acquainted(
+    classifier: FastClassifier, recorded: Recorded, *, encoder: Encoder, seed: int
+) -> FastClassifier:
+    """`classifier` with familiarity meaning: near to what these outcomes cover (DESIGN §2.1)."""
+    familiarity = fit_familiarity(encoder.encode(recorded.prompts), seed=seed)
+    return FastClassifier(classifier.heads, familiarity, encoder)
 
 
 def label_names(classifier: FastClassifier) -> dict[str, tuple[str, ...]]:

@@ -6,25 +6,23 @@ how a cascade runs over recorded drafts; the engine itself is not needed for a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from emafusion.execute.vote import log_odds_weights, vote
-from emafusion.learn.fit.judging import Hand, Judged
+from emafusion.learn.fit.judging import Hand, Judged, deal
 from emafusion.learn.fit.recorded import Recorded
 from emafusion.plan import Dial, Signals
 from emafusion.plan.candidates import Candidate, candidates
-from emafusion.types import Cascade, Forecast, Fusion, Single
+from emafusion.types import Arranged, Cascade, Forecast, Fusion, Single
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-
-Played = Mapping[tuple[int, frozenset[str]], tuple[Hand, "Array"]]
 
 
 class Point(Struct, frozen=True, kw_only=True):
@@ -48,29 +46,19 @@ def rehearse(
     """One point for each of `prefers`, over the queries that every model has answered."""
     import numpy as np
 
-    played: Played = {
-        (hand.query, frozenset(recorded.models[m] for m in hand.models)): (hand, confidence)
-        for hand, confidence in zip(judged.hands, judged.confidences, strict=True)
-    }
     full = [i for i, row in enumerate(recorded.scores) if not np.isnan(row).any()]
+    stage = Stage(recorded, told, judged)
     points = []
     for prefer in prefers:
-        runs = [
-            _run(i, _best(told[i], signals, dial=dial, prefer=prefer), played=played) for i in full
-        ]
-        table = np.array(runs).reshape(-1, 2)
-        points.append(
-            Point(
-                prefer=prefer,
-                accuracy=float(table[:, 0].mean()),
-                cost_usd=float(table[:, 1].mean()),
-                queries=len(full),
-            )
-        )
+        plans = [best(told[i], signals, dial=dial, prefer=prefer).arrangement for i in full]
+        runs = [stage.run(i, plan) for i, plan in zip(full, plans, strict=True)]
+        accuracy, cost = np.array(runs).mean(axis=0).tolist()
+        points.append(Point(prefer=prefer, accuracy=accuracy, cost_usd=cost, queries=len(full)))
     return points
 
 
-def _best(forecast: Forecast, signals: Signals, *, dial: Dial, prefer: float) -> Candidate:
+def best(forecast: Forecast, signals: Signals, *, dial: Dial, prefer: float) -> Candidate:
+    """What the planner would choose without limits."""
     dearest = max(estimate.cost_usd for estimate in forecast.estimates)
     price = dial.usd_per_quality(prefer, dearest)
 
@@ -82,25 +70,51 @@ def _best(forecast: Forecast, signals: Signals, *, dial: Dial, prefer: float) ->
     return max(candidates(forecast.estimates, signals, usd_per_quality=price), key=utility)
 
 
-def _run(query: int, best: Candidate, *, played: Played) -> tuple[float, float]:
-    """The score of the answer and the dollars spent on it."""
-    match best.arrangement:
-        case Single(model=model):
-            hand, _ = played[query, frozenset((model,))]
-            return hand.right[0], _cost(hand)
-        case Fusion() as plan:
-            hand, confidence = played[query, frozenset(plan.panel)]
-            weights = log_odds_weights(hand.drafts, Forecast(estimates=()))
-            chosen = max(vote(hand.keys, weights), key=confidence.tolist().__getitem__)
-            return hand.right[chosen], _cost(hand)
-        case Cascade() as plan:
-            asked: frozenset[str] = frozenset()
-            for tier in plan.tiers:
-                asked |= frozenset(tier.models)
-                hand, confidence = played[query, asked]
-                if float(confidence.max()) >= tier.accept:
-                    break
-            return hand.right[int(confidence.argmax())], _cost(hand)
+class Stage:
+    """Recorded drafts, ready to be asked again.
+
+    Parameters
+    ----------
+    recorded : Recorded
+        What every model said.
+    told : sequence of Forecast
+        What was expected of them, per query.
+    judged : Judged
+        Who judges: the panel, fitted without the query at hand.
+    """
+
+    def __init__(self, recorded: Recorded, told: Sequence[Forecast], judged: Judged) -> None:
+        self._recorded = recorded
+        self._told = told
+        self._judged = judged
+        self._dealt: dict[tuple[int, tuple[int, ...]], tuple[Hand, Array]] = {}
+
+    def run(self, query: int, plan: Arranged) -> tuple[float, float]:
+        """The score of the answer that `plan` gives, and the dollars spent on it."""
+        match plan:
+            case Single(model=model):
+                hand, _ = self._hand(query, (model,))
+                return hand.right[0], _cost(hand)
+            case Fusion(panel=panel):
+                hand, confidence = self._hand(query, panel)
+                weights = log_odds_weights(hand.drafts, self._told[query])
+                chosen = max(vote(hand.keys, weights), key=confidence.tolist().__getitem__)
+                return hand.right[chosen], _cost(hand)
+            case Cascade(tiers=tiers):
+                asked: tuple[str, ...] = ()
+                for tier in tiers:
+                    asked += tier.models
+                    hand, confidence = self._hand(query, asked)
+                    if float(confidence.max()) >= tier.accept:
+                        break
+                return hand.right[int(confidence.argmax())], _cost(hand)
+
+    def _hand(self, query: int, models: tuple[str, ...]) -> tuple[Hand, Array]:
+        places = tuple(self._recorded.models.index(model) for model in models)
+        if (query, places) not in self._dealt:
+            hand = deal(query, places, recorded=self._recorded, forecast=self._told[query])
+            self._dealt[query, places] = hand, self._judged.confidence(hand)
+        return self._dealt[query, places]
 
 
 def _cost(hand: Hand) -> float:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -75,8 +74,4 @@ def reporter(progress: Progress | None, name: str, total: int) -> Callable[[int]
     """What a source calls with the bytes it has; `progress` hears of it."""
     if progress is None:
         return lambda done: None
-    return partial(_report, progress, name, total)
-
-
-def _report(progress: Progress, name: str, total: int, done: int) -> None:
-    progress(name, min(done, total), total)
+    return lambda done: progress(name, min(done, total), total)

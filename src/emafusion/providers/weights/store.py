@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -111,7 +111,9 @@ class Weights:
         with locked(lock, check=self._check):
             if self.here(PREFIX + digest) is None:
                 self._try_sources(digest, file, model)
-            lock.unlink(missing_ok=True)
+            with suppress(PermissionError):
+                # Windows keeps a file that is open.
+                lock.unlink(missing_ok=True)
         return place
 
     def _try_sources(self, digest: str, file: ModelFile, model: str) -> None:

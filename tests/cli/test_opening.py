@@ -1,0 +1,75 @@
+"""A command's engine has the models that can answer, and no others."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from emafusion.cli.opening import open_ready, without
+from emafusion.config.load import parse
+from emafusion.errors import ConfigError, UnavailableError
+
+SETTINGS = """
+[providers.local]
+type = "local"
+
+[models.here]
+provider = "local"
+upstream = "{folder}/here.gguf"
+usd_per_mtok_in = 1.0
+usd_per_mtok_out = 1.0
+
+[models.away]
+provider = "local"
+upstream = "{folder}/away.gguf"
+usd_per_mtok_in = 1.0
+usd_per_mtok_out = 1.0
+
+[record]
+path = "memory"
+"""
+
+
+def opened(folder: Path, *, named: tuple[str, ...] | None = None) -> set[str]:
+    """The models of an engine with one file here and one away."""
+
+    async def names() -> set[str]:
+        settings = parse(SETTINGS.format(folder=folder), "test")
+        async with await open_ready(settings, fetch="needed", named=named) as client:
+            return set(client.engine.models)
+
+    return asyncio.run(names())
+
+
+def test_a_model_whose_file_is_away_is_left_out_and_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here.gguf").touch()
+    assert opened(tmp_path) == {"here"}
+    assert "going on without away; `emafusion models pull`" in capsys.readouterr().err
+    assert opened(tmp_path, named=("here",)) == {"here"}
+    assert capsys.readouterr().err == ""
+    (tmp_path / "away.gguf").touch()
+    assert opened(tmp_path) == {"here", "away"}
+
+
+def test_a_named_model_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "here.gguf").touch()
+    with pytest.raises(UnavailableError, match="'away' has no file at"):
+        opened(tmp_path, named=("away",))
+
+
+def test_without_any_model_the_error_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="no model can answer: 'here' has no file at"):
+        opened(tmp_path)
+
+
+def test_a_policys_models_are_narrowed_too() -> None:
+    text = SETTINGS.format(folder="/f") + '[policy]\nmodels = ["here", "away"]\n'
+    narrowed = without(parse(text, "test"), {"away"})
+    assert narrowed.policy.models == ("here",)
+    assert list(narrowed.models) == ["here"]
+    with pytest.raises(ConfigError, match=r"none of the models in policy\.models is here"):
+        without(parse(text, "test"), {"here", "away"})

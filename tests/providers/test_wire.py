@@ -1,0 +1,118 @@
+"""The OpenAI format read: whole bodies, pieces, and pieces gathered into a whole."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emafusion.providers import wire
+from emafusion.testing import chat
+from emafusion.types import Chunk, Usage
+
+from .calls import call
+
+TOOL = {"type": "function", "function": {"name": "look_up"}}
+
+
+def gathered(events: list[str]) -> wire.Gathered:
+    whole = wire.Gathered()
+    for event in events[:-1]:
+        whole.add(wire.chunk_of(json.loads(event)))
+    return whole
+
+
+@given(st.text(max_size=40), st.booleans(), st.booleans())
+def test_a_stream_gathered_is_the_whole_answer(text: str, logprobs: bool, tools: bool) -> None:
+    body: dict[str, object] = {
+        "model": "echo",
+        "messages": [{"role": "user", "content": text}],
+        "logprobs": logprobs and not tools,
+        "tools": [TOOL] if tools else [],
+        "stream_options": {"include_usage": True},
+    }
+    whole = wire.completion_of(chat.completion(body, chat.echo), call())
+    pieces = gathered(chat.events(body, chat.echo)).completion(call())
+    assert pieces.text == whole.text
+    assert pieces.usage == whole.usage
+    assert pieces.finish_reason == whole.finish_reason
+    assert pieces.logprobs == whole.logprobs
+    assert pieces.tool_calls == whole.tool_calls
+    assert pieces.raw is not None
+    assert wire.completion_of(pieces.raw, call()).text == whole.text, "its raw is no body"
+
+
+def test_tool_calls_come_in_fragments() -> None:
+    fragments: list[list[dict[str, object]]] = [
+        [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}],
+        [{"index": 0, "function": {"arguments": '{"x":'}}, {"index": 1, "id": "b"}],
+        [{"index": 0, "id": None, "function": {"arguments": "1}"}}],
+    ]
+    whole = wire.Gathered()
+    for fragment in fragments:
+        whole.add(wire.chunk_of({"choices": [{"delta": {"tool_calls": fragment}}]}))
+    assert whole.completion(call()).tool_calls == (
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}},
+        {"id": "b"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ([], "the body is not a JSON object"),
+        ({}, "no list 'choices'"),
+        ({"choices": []}, "no list 'choices'"),
+        ({"choices": [1]}, r"choices\[0\] is not"),
+        ({"choices": [{}]}, r"choices\[0\]\.message is not"),
+        ({"choices": [{"message": {"content": 7}}]}, "'content' is neither text nor a list"),
+    ],
+)
+def test_what_is_no_body_is_named(body: object, problem: str) -> None:
+    with pytest.raises(wire.Malformed, match=problem):
+        wire.completion_of(body, call())
+
+
+@pytest.mark.parametrize("body", [3, {}, {"choices": {}}, {"choices": [{"delta": []}]}])
+def test_what_is_no_piece_is_refused(body: object) -> None:
+    with pytest.raises(wire.Malformed):
+        wire.chunk_of(body)
+
+
+def test_content_may_be_parts() -> None:
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    body = {"choices": [{"message": {"content": parts}, "finish_reason": None}]}
+    completion = wire.completion_of(body, call())
+    assert (completion.text, completion.finish_reason) == ("one\ntwo", "stop")
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        (None, None),
+        ({"prompt_tokens": "many", "completion_tokens": 1}, None),
+        ({"prompt_tokens": -1, "completion_tokens": 1}, None),
+        ({"prompt_tokens": 3, "completion_tokens": 1}, Usage(prompt_tokens=3, completion_tokens=1)),
+        (
+            {
+                "prompt_tokens": 3,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 9},
+                "completion_tokens_details": {"reasoning_tokens": 1},
+            },
+            Usage(prompt_tokens=3, completion_tokens=2, cached_tokens=3, reasoning_tokens=1),
+        ),
+    ],
+)
+def test_usage(usage: object, read: Usage | None) -> None:
+    assert wire.usage_of({"usage": usage}) == read
+
+
+def test_without_a_stream_nothing_is_gathered() -> None:
+    whole = wire.Gathered()
+    assert not whole.finished
+    whole.add(Chunk(text="a", finish_reason="length"))
+    assert whole.finished
+    assert whole.completion(call()).usage.counted is False
