@@ -78,15 +78,19 @@ def test_a_reader_that_has_enough_gets_no_traceback(settings: Path) -> None:
 
 def test_a_demo_runs_in_plain_lines_and_writes_its_file(settings: Path, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    found = run(
-        "demo", "--full", "--questions", "3", "--json", str(path), EMAFUSION_CONFIG=str(settings)
-    )
+    recording = tmp_path / "recorded.json"
+    demo = ["demo", "--full", "--questions", "3", "--json", str(path)]
+    kept = ["--record", str(recording), "--commit", "abc1234"]
+    found = run(*demo, *kept, EMAFUSION_CONFIG=str(settings))
     assert found.returncode == 0, found.stderr
     assert "\x1b" not in found.stdout
     assert max(len(line) for line in found.stdout.splitlines()) <= 80
     rows = json.loads(path.read_text())
     assert len(rows["rows"]) == 3
     assert set(rows["summary"]) == {"emafusion", "small", "large"}
+    kept_answers = json.loads(recording.read_text())
+    assert kept_answers["commit"] == "abc1234"
+    assert len(kept_answers["answers"]) == 6
 
 
 def asked(upstream: str) -> int:

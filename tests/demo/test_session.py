@@ -20,7 +20,7 @@ from emafusion.demo.screen import Screen
 from emafusion.demo.session import Session, Wanted
 from emafusion.errors import RejectedError, UnavailableError
 from emafusion.testing import ScriptedProvider
-from emafusion.types import Call
+from emafusion.types import Call, Model
 
 ABOUT = {"date": "2026-01-02", "commit": "abc1234", "machine": "a test"}
 
@@ -138,6 +138,24 @@ async def test_without_a_model_it_says_so(tmp_path: Path) -> None:
     await shown.provider.aclose()
     with pytest.raises(UnavailableError, match="the demo has no model to ask"):
         await shown.run()
+
+
+async def test_a_model_that_cannot_be_loaded_is_left_out(tmp_path: Path) -> None:
+    class Partly(ScriptedProvider):
+        async def prepare(self, model: Model) -> None:
+            if model.name == "large":
+                raise UnavailableError("'large' is damaged", model.name)
+
+    out = io.StringIO()
+    entries = questions.load(write_questions(tmp_path / "q.toml"))
+    screen = Screen(Console(file=out, width=80))
+    session = Session(client(Partly(sums)), entries, screen=screen, wanted=Wanted(full=True))
+    await session.run()
+    session.conclude()
+    assert "going on without large: 'large' is damaged" in out.getvalue()
+    assert session.complete
+    assert {name for row in session.rows for name in row.singles} == {"small"}
+    assert "stopped" not in out.getvalue()
 
 
 async def test_an_interrupted_run_keeps_and_shows_what_is_done(tmp_path: Path) -> None:

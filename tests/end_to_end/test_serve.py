@@ -196,7 +196,7 @@ def test_every_answer_that_was_delivered_survives_kill_9(tmp_path: Path) -> None
 async def _ask_until_killed(stack: Serving) -> list[str]:
     """The decisions whose answers came whole, from 200 callers at once, until the kill."""
     delivered: list[str] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
 
     async def call(number: int) -> None:
         body = {"model": "emafusion", "messages": ASK, "stream": number % 4 == 0}

@@ -92,7 +92,7 @@ def _write(session: Session, options: Showing) -> None:
     if options.json is not None:
         report.save(session.report(__version__), options.json)
         note(f"wrote {options.json}")
-    if options.record is not None:
+    if options.record is not None and session.complete:
         about = {**report.circumstances(), "commit": options.commit}
         recorded.save(recorded.record(session.rows, about=about, params=PARAMS), options.record)
         note(f"wrote {options.record}")

@@ -100,6 +100,11 @@ class Play:
         self._recorded = recorded
         self._options = options or Options()
 
+    @property
+    def pool(self) -> list[Model]:
+        """The models, less those that could not be loaded."""
+        return list(self._pool.values())
+
     async def run(self) -> None:
         """Ask emafusion every question, then, in a full run, each single model."""
         await self._load()

@@ -27,14 +27,14 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def report(
-    rows: Sequence[Row], said: Verdict, *, asked: int, about: Mapping[str, object]
+    rows: Sequence[Row], said: Verdict, *, complete: bool, about: Mapping[str, object]
 ) -> Report:
-    """The report of `rows`, of `asked` questions that were to be answered, and what was `said`."""
+    """The report of `rows` and of what was `said`; `complete` where nothing was left out."""
     return Report(
         rows=tuple(rows),
         summary=figures(rows),
         verdict=said,
-        complete=len(rows) == asked,
+        complete=complete,
         run=about,
     )
 

@@ -67,6 +67,20 @@ class Session:
         """The questions that are answered."""
         return self._play.rows if self._play is not None else ()
 
+    @property
+    def _names(self) -> list[str]:
+        """The models that could be asked."""
+        pool = self._pool if self._play is None else self._play.pool
+        return [model.name for model in pool]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every question was asked of everyone it was to be asked of."""
+        models = set(self._names) if self.wanted.full else set()
+        return len(self.rows) == len(self._entries) and all(
+            models <= row.singles.keys() for row in self.rows
+        )
+
     async def run(self) -> None:
         """Fetch, ask, show; raises :class:`UnavailableError` where no model can be asked."""
         try:
@@ -97,7 +111,7 @@ class Session:
                 f"recorded {found.date} at commit {found.commit} on {found.machine}, at today's "
                 "prices; --full asks the single models live"
             )
-        if len(rows) < len(self._entries):
+        if not self.complete:
             self._screen.notice(f"stopped after {len(rows)} of {len(self._entries)} questions")
         self._screen.summary(figures(rows), self._verdict(), source)
 
@@ -117,10 +131,11 @@ class Session:
                 for model in self._pool
             },
         }
-        return report.report(self.rows, self._verdict(), asked=len(self._entries), about=about)
+        said = self._verdict()
+        return report.report(self.rows, said, complete=self.complete, about=about)
 
     def _verdict(self) -> Verdict:
-        return verdict(self.rows, [model.name for model in self._pool])
+        return verdict(self.rows, self._names)
 
     async def _fetch(self) -> dict[str, str]:
         """What local models cannot be used, and why; the others' files are here then."""

@@ -85,8 +85,8 @@ def verdict(rows: Sequence[Row], pool: Sequence[str]) -> Verdict:
     unknown = [name for name in pool if name not in found or found[name].n < len(rows)]
     if unknown or not rows:
         return Verdict(
-            text=f"No verdict: {', '.join(unknown) or 'nothing'} was not measured alone on all "
-            "these questions; a whole run with --full measures every model."
+            text="No verdict: a whole run with --full measures every model alone on these "
+            f"questions; not measured so far: {', '.join(unknown) or 'anything'}."
         )
     best = max(pool, key=lambda name: (found[name].accuracy, -found[name].cost_usd))
     compared = _compare(rows, best, found)

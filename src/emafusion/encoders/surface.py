@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,7 @@ _CUES = {
     "logic": "only if|every|some|none|therefore|implies|must be|taller|true|false|statement|liar|lying|exactly one|knights|knave|premise|premises|conclusion|valid|puzzle|if all|sequence|next",
     "letter": "dear|regards|subject|email|mail|letter|reply|inbox|sincerely|best",
     "source_text": "following text|text|passage|paragraph|article|document|transcript|below|above|context|report|notes|message|review",
+    "number_words": "two|three|four|five|six|seven|eight|nine|ten|twelve|twice|half|third|quarter|dozen|double|triple|times|each",
     "steps": "first|then|finally|second|and then|afterwards|also|as well|step 2",
 }
 
@@ -102,16 +103,20 @@ _SCALARS = (
     "starts_code",
     "not_ascii",
 )
+_JOINT = ("two_numbers", "counting_story", "story_question", "formula_question", "code_question")
 _COUNT_NAMES = ("numbers", "code_words", *_LINES, *_COUNTED)
 NAMES: tuple[str, ...] = (
     *_SCALARS,
     *(f"share_{name}" for name in _CLASSES),
     *_COUNT_NAMES,
+    *_JOINT,
     *(f"cue_{name}" for name in _CUES),
     *(f"opens_{name}" for name in _CUES),
 )
 """The features' names, in the order of their columns."""
 
+_ASK_COUNT = list(_CUES).index("ask_count")
+_NUMBER_WORDS = frozenset(_CUES["number_words"].split("|"))
 _OPENING = 6
 _EDGE = 60
 """Words at either end of a prompt in which cues are looked for: instructions stand there."""
@@ -158,12 +163,16 @@ def _one(text: str) -> list[float]:
     shares = np.bincount(encoded, minlength=256) @ _classes() / max(1, len(encoded))
     numbers = sum(map(str.isdigit, tokens))
     counts = [numbers, sum(token in _CODE_WORDS for token in tokens), *_layout(read)]
-    counts += [read.count(mark) for mark in _COUNTED.values()]
+    marks = {name: read.count(mark) for name, mark in _COUNTED.items()}
+    cues = _found(tokens)
+    asks_count = cues[_ASK_COUNT] > 0.0
+    joint = _joint(numbers + sum(t in _NUMBER_WORDS for t in tokens), counts[2], marks, asks_count)
     return [
         *_scalars(text, read),
         *shares.tolist(),
-        *(math.log1p(count) / 4.0 for count in counts),
-        *_found(tokens),
+        *(math.log1p(count) / 4.0 for count in (*counts, *marks.values())),
+        *joint,
+        *cues,
     ]
 
 
@@ -194,6 +203,19 @@ def _layout(read: str) -> list[int]:
         elif 0 < body.find(":", 1, 26) and body[:1].isupper():
             fields += 1
     return [options, bullets, indented, fields]
+
+
+def _joint(numbers: int, options: int, marks: Mapping[str, int], asks_count: bool) -> list[float]:
+    """What a linear model cannot add up: a question *with* numbers *without* options, and the like."""
+    prose = options < 3 and marks["backslashes"] < 2 and marks["keys"] == 0
+    asks = marks["questions"] > 0
+    return [
+        float(numbers >= 2),
+        float(prose and numbers >= 2 and asks_count),
+        float(prose and numbers >= 3 and asks),
+        float(options < 3 and marks["backslashes"] + marks["dollars"] >= 2),
+        float(options < 3 and marks["equals"] >= 2 and marks["parentheses"] >= 2),
+    ]
 
 
 def _found(tokens: list[str]) -> list[float]:

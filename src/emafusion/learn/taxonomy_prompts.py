@@ -46,7 +46,7 @@ def generate(
     """
     rng = random.Random(f"{seed}:{split}")
     groups = _groups([s for s in taxonomy.seeds if split in {"all", split_of(s)}])
-    weights = [len(group) ** 0.5 for group in groups]
+    weights = [len(group) ** 0.75 for group in groups]
     if not groups:
         raise DataError(f"the taxonomy has no templates in the split {split!r}")
     prompts: dict[str, LabelledPrompt] = {}

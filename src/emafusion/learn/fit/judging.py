@@ -280,7 +280,7 @@ def _keeping(judged: Judged) -> tuple[float, float]:
 
 
 def _bound(count: float, trials: float, *, side: float) -> float:
-    """A rate one standard error to the cautious side: escalating must not look better than it is."""
+    """A rate one standard error to the cautious side, so that escalating is not flattered."""
     rate = count / trials
     return min(max(rate + side * math.sqrt(rate * (1.0 - rate) / trials), 0.0), 1.0)
 

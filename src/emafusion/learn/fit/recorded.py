@@ -43,9 +43,12 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
     def where(self, splits: Sequence[str]) -> Recorded:
         """The queries of `splits` alone."""
+        return self.rows([place for place, split in enumerate(self.splits) if split in splits])
+
+    def rows(self, keep: Sequence[int]) -> Recorded:
+        """The queries at the positions `keep`."""
         import numpy as np
 
-        keep = [place for place, split in enumerate(self.splits) if split in splits]
         rows = np.array(keep, dtype=int)
         return Recorded(
             queries=tuple(self.queries[i] for i in keep),

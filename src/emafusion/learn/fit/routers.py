@@ -132,12 +132,23 @@ def choose(features: Features, inputs: Inputs, seed: int) -> tuple[Settings, Arr
     """Hyperparameters by cross-validated log-loss, and the out-of-fold union forecast (n, m)."""
     parts = folds(len(inputs.labels), seed)
     heads = {p: _held_out(inputs, parts, _learner(p, seed)) for p in PENALTIES}
-    penalty = min(heads, key=lambda p: _log_loss(heads[p], inputs.scores))
+    penalty = min(heads, key=lambda p: log_loss(heads[p], inputs.scores))
     cells = {s: _held_out(inputs, parts, _counter(features, s)) for s in STRENGTHS}
-    strength = min(cells, key=lambda s: _log_loss(cells[s], inputs.scores))
+    strength = min(cells, key=lambda s: log_loss(cells[s], inputs.scores))
     gate = _gate(heads[penalty], cells[strength], inputs)
     mixed = mix(heads[penalty], cells[strength], shares(gate, inputs.labels))
     return Settings(penalty=penalty, strength=strength, gate=gate), mixed
+
+
+def separate(
+    features: Features, inputs: Inputs, *, chosen: Settings, seed: int
+) -> dict[str, Array]:
+    """Each router's out-of-fold forecast alone, for comparison with the union's."""
+    parts = folds(len(inputs.labels), seed)
+    return {
+        "taxonomy": _held_out(inputs, parts, _counter(features, chosen.strength)),
+        "learned": _held_out(inputs, parts, _learner(chosen.penalty, seed)),
+    }
 
 
 def mix(head: Array, cell: Array, share: Array) -> Array:
@@ -161,7 +172,7 @@ def shares(gate: tuple[float, float], labels: Sequence[Labels]) -> Array:
 def _gate(head: Array, cell: Array, inputs: Inputs) -> tuple[float, float]:
     grid = [(a, b) for a in (-3.0, -1.5, 0.0, 1.5, 3.0) for b in (-3.0, -1.5, 0.0, 1.5, 3.0)]
     return min(
-        grid, key=lambda g: _log_loss(mix(head, cell, shares(g, inputs.labels)), inputs.scores)
+        grid, key=lambda g: log_loss(mix(head, cell, shares(g, inputs.labels)), inputs.scores)
     )
 
 
@@ -212,7 +223,8 @@ def _head(vectors: Array, scores: Array, penalty: float) -> tuple[Array, float]:
     return model.coef_[0], float(model.intercept_[0])
 
 
-def _log_loss(forecast: Array, scores: Array) -> float:
+def log_loss(forecast: Array, scores: Array) -> float:
+    """Mean negative log-likelihood of `scores` under `forecast`, both (n, m), NaN skipped."""
     import numpy as np
 
     p = np.clip(forecast, 1e-3, 1.0 - 1e-3)

@@ -1,0 +1,141 @@
+"""From recorded outcomes to an artefact that serves: on a world whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emafusion import artefacts, config, encoders
+from emafusion.errors import DataError
+from emafusion.judge import CalibratedPanel
+from emafusion.learn.fit import fit
+from emafusion.learn.fit.recorded import read
+from emafusion.learn.fit.rehearsal import best
+from emafusion.plan import Dial, Signals
+from emafusion.predict import Fitted, Union
+from emafusion.types import Forecast, Model, Request
+from emafusion.understand import FastClassifier
+
+pa = pytest.importorskip("pyarrow")
+pytest.importorskip("sklearn")
+
+EASY = "What is the capital of country number {}?"
+HARD = "A train travels {} km in 3 hours, then stops. Work out its speed step by step."
+
+
+def world(folder: Path, count: int = 120) -> None:
+    """Easy questions that both models answer, hard ones that only the dear one does.
+
+    A wrong answer is written with less confidence than a right one, most of the time.
+    """
+    from pyarrow import parquet
+
+    rng = np.random.default_rng(1)
+    queries, outcomes, responses = [], [], []
+    for number in range(count):
+        easy = number % 2 == 0
+        prompt = (EASY if easy else HARD).format(number)
+        split = ("train", "train", "train", "val", "test")[number % 5]
+        queries.append({"query_id": str(number), "task": "t", "prompt": prompt, "split": split})
+        for name, rate, price in (("cheap", 0.9 if easy else 0.1, 1.0), ("dear", 0.92, 20.0)):
+            right = rng.random() < rate
+            doubt = rng.normal(-0.1 if right else -0.9, 0.15)
+            outcomes.append(
+                {
+                    "query_id": str(number),
+                    "model": name,
+                    "score": float(right),
+                    "cost_usd": price * 1e-6,
+                    "prompt_tokens": 20,
+                    "completion_tokens": 10,
+                    "latency_s": price / 10,
+                    "mean_logprob": min(doubt, -0.01),
+                    "min_logprob": min(2 * doubt, -0.02),
+                }
+            )
+            text = f"The answer is {number if right else number + 1000}."
+            responses.append({"query_id": str(number), "model": name, "response": text})
+    for name, rows in (("queries", queries), ("outcomes", outcomes), ("responses", responses)):
+        parquet.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> artefacts.Artefact:
+    folder = tmp_path_factory.mktemp("outcomes")
+    world(folder)
+    return fit(folder, folder / "policy", classifier=classifier(), encoder=encoders.default())
+
+
+def classifier() -> FastClassifier:
+    shipped = artefacts.read(Path(config.__file__).parent / "policy")
+    return FastClassifier.from_arrays(shipped.under("understand"), encoders.default())
+
+
+def forecast(policy: artefacts.Artefact, prompt: str) -> Forecast:
+    reader = FastClassifier.from_arrays(policy.under("understand"), encoders.default())
+    names = {axis: head.labels for axis, head in reader.heads.items()}
+    fitted = Fitted.from_arrays(
+        policy.under("predict"),
+        policy.manifest.pool,
+        encoder=encoders.default(),
+        labels={str(axis): labels for axis, labels in names.items()},
+    )
+    request = Request(id="x", messages=({"role": "user", "content": prompt},))
+    pool = [
+        Model(name=n, provider="p", upstream=n, usd_per_mtok_in=p, usd_per_mtok_out=p)
+        for n, p in (("cheap", 0.03), ("dear", 0.6))
+    ]
+    return Union(fitted).predict(request, reader.labels(request), pool)
+
+
+def test_the_forecast_knows_easy_from_hard(policy: artefacts.Artefact) -> None:
+    easy, hard = forecast(policy, EASY.format(999)), forecast(policy, HARD.format(999))
+    assert easy["cheap"].quality > 0.75
+    assert hard["cheap"].quality < 0.35
+    assert hard["dear"].quality > 0.75
+
+
+def test_the_plan_spends_where_it_pays(policy: artefacts.Artefact) -> None:
+    planned = policy.under("plan")
+    signals = Signals.from_arrays(planned, policy.manifest.pool)
+    dial = Dial(prices=tuple(planned["dial"].tolist()))
+    easy = best(forecast(policy, EASY.format(999)), signals, dial=dial, prefer=0.6)
+    hard = best(forecast(policy, HARD.format(999)), signals, dial=dial, prefer=0.6)
+    assert easy.arrangement.models[0] == "cheap"
+    assert hard.arrangement.models[-1] == "dear"
+    assert easy.cost_usd < hard.cost_usd
+
+
+def test_the_panel_hears_the_doubt(policy: artefacts.Artefact) -> None:
+    folder = artefacts.Artefact(manifest=policy.manifest, arrays=policy.arrays)
+    panel = CalibratedPanel(folder.under("judge"), policy.manifest.pool)
+    assert policy.manifest.metrics["panel_auroc"] > 0.9
+    assert policy.manifest.metrics["panel_ece"] < 0.1
+    assert panel is not None
+
+
+def test_equal_outcomes_give_equal_policies(policy: artefacts.Artefact, tmp_path: Path) -> None:
+    world(tmp_path)
+    again = fit(tmp_path, tmp_path / "p", classifier=classifier(), encoder=encoders.default())
+    assert again.arrays.keys() == policy.arrays.keys()
+    for name, array in again.arrays.items():
+        assert np.array_equal(array, policy.arrays[name]), name
+
+
+def test_too_few_outcomes_are_refused(tmp_path: Path) -> None:
+    world(tmp_path, count=30)
+    with pytest.raises(DataError, match="at least 40"):
+        fit(tmp_path, tmp_path / "p", classifier=classifier(), encoder=encoders.default())
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
+    world(tmp_path)
+    (tmp_path / "outcomes.parquet").write_bytes(b"not parquet")
+    with pytest.raises(DataError, match=r"outcomes\.parquet"):
+        read(tmp_path)
+    (tmp_path / "queries.parquet").unlink()
+    with pytest.raises(DataError, match=r"queries\.parquet"):
+        read(tmp_path)
