@@ -1,4 +1,4 @@
-"""Makes ``encoders/static.npz``: word vectors whose weighted mean imitates MiniLM's sentence vector.
+"""Makes ``encoders/static.npz``: word vectors whose weighted mean imitates MiniLM's vectors.
 
 Run it with a folder that holds MiniLM's ``model.onnx`` and ``tokenizer.json`` and a text file with
 one training sentence a line (the shipped table used 60,000 glosses of WordNet 3.0's synsets, drawn
@@ -109,15 +109,23 @@ def main() -> None:
     start = (alone @ axes) * weights(len(pieces))[:, None]
     target = wanted @ axes
     shell = static.Table(
-        name="", rows={p: i for i, p in enumerate(pieces)},
-        vectors=np.zeros((1, 1), np.int8), scales=np.zeros(1, np.float32),
+        name="",
+        rows={p: i for i, p in enumerate(pieces)},
+        vectors=np.zeros((1, 1), np.int8),
+        scales=np.zeros(1, np.float32),
     )
     design = counts(texts, shell)
     train, held = design[_HELD_OUT:], design[:_HELD_OUT]
     fit = start * float((target * (design @ start)).sum() / ((design @ start) ** 2).sum())
-    print(f"cosine to the teacher, held-out sentences: mean of SIF vectors {cosine(held, fit, target[:_HELD_OUT]):.4f}")
+    print(
+        "cosine to the teacher, held-out sentences: mean of SIF vectors "
+        f"{cosine(held, fit, target[:_HELD_OUT]):.4f}"
+    )
     table = regress(train, target[_HELD_OUT:], fit, args.ridge, args.steps)
-    print(f"after regression {cosine(held, table, target[:_HELD_OUT]):.4f} (train {cosine(train, table, target[_HELD_OUT:]):.4f})")
+    print(
+        f"after regression {cosine(held, table, target[:_HELD_OUT]):.4f} "
+        f"(train {cosine(train, table, target[_HELD_OUT:]):.4f})"
+    )
     static.save(args.out, pieces, table, name=f"static-{args.dim}-1")
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, {time.monotonic() - started:.0f} s")
 

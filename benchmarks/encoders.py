@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as parquet
 from numpy.typing import NDArray
+from pyarrow import parquet
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
@@ -61,8 +61,11 @@ def load(folder: Path, limit: int) -> Outcomes:
     full = ~np.isnan(scores).any(axis=1)
     split = np.array([q["split"] for q in kept])
     return Outcomes(
-        [q["prompt"] for q in kept], (split == "train") & full, (split == "val") & full,
-        scores, costs,
+        [q["prompt"] for q in kept],
+        (split == "train") & full,
+        (split == "val") & full,
+        scores,
+        costs,
     )
 
 
@@ -153,7 +156,10 @@ def main() -> None:
     everyone = np.arange(int(data.val.sum()))
     draws = np.random.default_rng(0).integers(0, len(everyone), (_RESAMPLES, len(everyone)))
     print(f"{args.data.name}: {int(data.train.sum())} train, {len(everyone)} val queries")
-    print(f"{'encoder':14} {'µs/text':>8} {'log-loss':>9} {'Δ ± s.e.':>18} {'AUC':>6} {'AIQ':>7} {'Δ ± s.e.':>18}")
+    print(
+        f"{'encoder':14} {'µs/text':>8} {'log-loss':>9} {'Δ ± s.e.':>18} {'AUC':>6} "
+        f"{'AIQ':>7} {'Δ ± s.e.':>18}"
+    )
     base: tuple[Floats, Floats] | None = None
     for name, encoder in encoders.items():
         inputs = shape

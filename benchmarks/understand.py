@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as parquet
+from pyarrow import parquet
 
 from emafusion.encoders import default
 from emafusion.learn.fit_understand import fit
@@ -48,7 +48,9 @@ def held_out(classifier: FastClassifier, n: int) -> None:
     templates = len({prompt.template for prompt in prompts})
     print(f"held-out templates: {n} prompts of {templates} templates that were not fitted")
     for axis in AXES:
-        right = np.array([r.top(axis) == p.labels[axis] for r, p in zip(read, prompts, strict=True)])
+        right = np.array(
+            [r.top(axis) == p.labels[axis] for r, p in zip(read, prompts, strict=True)]
+        )
         sure = np.array([max(r.axes[axis].values()) for r in read])
         by_template: dict[str, list[bool]] = {}
         for prompt, ok in zip(prompts, right.tolist(), strict=True):
@@ -80,10 +82,15 @@ def recorded(classifier: FastClassifier, folder: Path) -> None:
     ):
         read = [classifier.read(row["prompt"]) for row in rows if row["task"] == task]
         share = np.mean([labels.top("task") == label for labels in read])
-        print(f"{task:8} n {len(read)}  task {label} {share:.3f}  else {others(read, 'task', label)}")
+        print(
+            f"{task:8} n {len(read)}  task {label} {share:.3f}  else {others(read, 'task', label)}"
+        )
     rows = parquet.read_table(folder / "mmlu-pro" / "queries.parquet").to_pylist()
     read = [classifier.read(row["prompt"]) for row in rows]
-    print(f"mmlu-pro n {len(read)}  format choice {np.mean([r.top('format') == 'choice' for r in read]):.3f}")
+    print(
+        f"mmlu-pro n {len(read)}  format choice "
+        f"{np.mean([r.top('format') == 'choice' for r in read]):.3f}"
+    )
     subjects(read, [row["subtask"] for row in rows])
     rows = parquet.read_table(folder / "open-ended" / "queries.parquet").to_pylist()
     read = [classifier.read(row["prompt"]) for row in rows]
@@ -119,7 +126,10 @@ def speed(classifier: FastClassifier) -> None:
         classifier.read(f"{text}{turn}")
         spent.append(time.perf_counter() - started)
     words = len(text.split())
-    print(f"speed: {np.median(spent[100:]) * 1e6:.0f} µs (best {min(spent) * 1e6:.0f}) for {words} words")
+    print(
+        f"speed: {np.median(spent[100:]) * 1e6:.0f} µs (best {min(spent) * 1e6:.0f}) "
+        f"for {words} words"
+    )
 
 
 def main() -> None:

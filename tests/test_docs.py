@@ -80,7 +80,8 @@ def commands(program: str) -> set[tuple[str, ...]]:
         shown += re.findall(rf"`({program} [^`]+)`", prose)
     for block in BLOCKS:
         if block.language in SHELL:
-            shown += re.findall(rf"^\s*(?:\$ )?({program} .+)$", block.text, flags=re.M)
+            joined = block.text.replace("\\\n", " ")
+            shown += re.findall(rf"^\s*(?:\$ )?({program} .+)$", joined, flags=re.M)
     return {tuple(shlex.split(command, comments=True)[1:]) for command in shown}
 
 
@@ -155,7 +156,7 @@ def documented_keys(table: str) -> set[str]:
     A key is described by a row of a Markdown table that begins with the key in backticks.
     """
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    sections = re.findall(r"^#+ (.+)\n(.*?)(?=^#+ |\Z)", text, flags=re.S | re.M)
+    sections = re.findall(r"^#+ ([^\n]+)\n(.*?)(?=^#+ |\Z)", text, flags=re.S | re.M)
     ours = "".join(body for heading, body in sections if f"[{table}" in heading)
     return set(re.findall(r"^\| *`([a-z_]+)`", ours, flags=re.M))
 

@@ -241,7 +241,7 @@ async def test_bad_input_is_named(
 
 async def test_an_unknown_model_is_an_error() -> None:
     fusion = client(ScriptedProvider("4"), ScriptedProvider("5"))
-    with pytest.raises(EmafusionError, match="'lrage'.*'large'"):
+    with pytest.raises(EmafusionError, match=r"'lrage'.*'large'"):
         await fusion.answer("hi", models=["lrage"])
 
 

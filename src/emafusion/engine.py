@@ -118,12 +118,11 @@ class Engine:
             trial = await self._prepare(case)
             last = await carry_out(trial)
             streamed = False
-            if last is not None or not trial.drafts:
-                speakers = [*([last] if last else []), *trial.ask.plan.fallbacks]
-                async with aclosing(self._speak(speakers, trial, case.ledger)) as spoken:
-                    async for chunk in spoken:
-                        streamed = True
-                        yield chunk
+            speech = _speech(last, trial, case.ledger)
+            async with aclosing(speech):
+                async for chunk in speech:
+                    streamed = True
+                    yield chunk
             answer = await self._close(case, trial, streamed=streamed)
             if not streamed:
                 yield Chunk(text=answer.text)
@@ -151,25 +150,6 @@ class Engine:
         case.plan = stages.planner.plan(request, case.forecast, cleared)
         ask = Ask(request=request, forecast=case.forecast, plan=case.plan)
         return Trial(ask, port=case.ledger, panel=stages.panel)
-
-    async def _speak(
-        self, models: Sequence[str], trial: Trial, ledger: Ledger
-    ) -> AsyncGenerator[Chunk]:
-        """The first of `models` that speaks, chunk by chunk; its draft joins the trial's."""
-        for model in models:
-            spoke = False
-            stream = ledger.stream(model, trial.ask.request.messages, params=trial.params)
-            try:
-                async with aclosing(heard(stream, trial)) as chunks:
-                    async for chunk in chunks:
-                        spoke = True
-                        yield chunk
-            except EmafusionError as failure:
-                trial.failures.append(failure)
-                if spoke:
-                    raise
-            else:
-                return
 
     async def _close(self, case: Case, trial: Trial, *, streamed: bool = False) -> Answer:
         """Stages 6 and 7: judge what there is, choose, record, answer."""
@@ -229,10 +209,42 @@ class Engine:
         return [self.models[name] for name in names]
 
 
-async def heard(stream: AsyncGenerator[Chunk | Draft], trial: Trial) -> AsyncGenerator[Chunk]:
+async def _speech(last: str | None, trial: Trial, ledger: Ledger) -> AsyncGenerator[Chunk]:
+    """The chunks of the first model that speaks: `last`, else the plan's fallbacks.
+
+    Nothing where the drafts already hold the answer.
+    """
+    if last is None and trial.drafts:
+        return
+    for model in (*([last] if last else []), *trial.ask.plan.fallbacks):
+        before = len(trial.drafts)
+        attempt = _attempt(model, trial, ledger)
+        async with aclosing(attempt):
+            async for chunk in attempt:
+                yield chunk
+        if len(trial.drafts) > before:
+            return
+
+
+async def _attempt(model: str, trial: Trial, ledger: Ledger) -> AsyncGenerator[Chunk]:
+    """`model`'s chunks; a failure before the first one is kept aside, a later one is raised."""
+    spoke = False
+    stream = _heard(ledger.stream(model, trial.ask.request.messages, params=trial.params), trial)
+    try:
+        async with aclosing(stream):
+            async for chunk in stream:
+                spoke = True
+                yield chunk
+    except EmafusionError as failure:
+        trial.failures.append(failure)
+        if spoke:
+            raise
+
+
+async def _heard(stream: AsyncGenerator[Chunk | Draft], trial: Trial) -> AsyncGenerator[Chunk]:
     """The chunks of `stream`; the draft that ends it joins the trial's."""
-    async with aclosing(stream) as pieces:
-        async for piece in pieces:
+    async with aclosing(stream):
+        async for piece in stream:
             if isinstance(piece, Draft):
                 trial.drafts.append(piece)
             else:

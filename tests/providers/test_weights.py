@@ -262,20 +262,22 @@ def child(hub: Hub, tmp_path: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", CHILD, *arguments])
 
 
-def hanging(handler: BaseHTTPRequestHandler) -> None:
-    """Half of the bytes, then nothing for a while."""
+def hanging(handler: BaseHTTPRequestHandler, *, go: threading.Event) -> None:
+    """Half of the bytes, then nothing until `go`."""
     send(handler, data=BYTES, most=150_000)
     handler.wfile.flush()
-    time.sleep(0.5)
+    go.wait(30)
 
 
 def test_a_killed_download_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> None:
-    hub.serve = hanging
+    go = threading.Event()
+    hub.serve = functools.partial(hanging, go=go)
     process = child(hub, tmp_path)
     part = tmp_path / "models" / f"{DIGEST}.hub.part"
     wait_until(lambda: part.exists() and part.stat().st_size > 0)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    go.set()
     size = part.stat().st_size
     assert 0 < size < len(BYTES)
     hub.serve = functools.partial(send, data=BYTES)
@@ -284,9 +286,11 @@ def test_a_killed_download_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> Non
 
 
 def test_two_processes_fetch_once(hub: Hub, tmp_path: Path) -> None:
-    hub.serve = hanging
+    go = threading.Event()
+    hub.serve = functools.partial(hanging, go=go)
     process = child(hub, tmp_path)
     wait_until(lambda: bool(hub.ranges))
+    threading.Timer(0.3, go.set).start()
     hub.serve = functools.partial(send, data=BYTES)
     assert_fetched(store(tmp_path, hub=hub.url), tmp_path)
     assert process.wait() == 0

@@ -89,7 +89,11 @@ class ModelSettings(Table, frozen=True, kw_only=True):
 def written(model: ModelSettings) -> dict[str, object]:
     """What a model's table says beyond its provider and its name there."""
     told = msgspec.structs.asdict(model)
-    return {k: value for k, value in told.items() if value is not None and k not in ("provider", "upstream")}
+    return {
+        k: value
+        for k, value in told.items()
+        if value is not None and k not in ("provider", "upstream")
+    }
 
 
 class UnderstandSettings(Table, frozen=True, kw_only=True):

@@ -53,7 +53,7 @@ class Hashing:
         return self._dim
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of `texts`, shape ``(len(texts), dim)``; an empty text is the zero vector."""
+        """Unit vectors of `texts`, shape ``(len(texts), dim)``; zero for an empty text."""
         out = np.zeros((len(texts), self._dim), dtype=np.float32)
         for row, text in enumerate(texts):
             out[row] = self._one(words(text))

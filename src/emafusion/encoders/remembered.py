@@ -1,4 +1,4 @@
-"""A wrapper that remembers the last texts' vectors: two stages read the same prompt, one encodes it."""
+"""A wrapper that remembers the last texts' vectors: two stages read one prompt."""
 
 from __future__ import annotations
 

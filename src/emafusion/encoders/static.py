@@ -40,8 +40,9 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 class Static:
     """The weighted mean of word vectors: ``normalise(Σ s_w v_w)`` over the words and word pieces.
 
-    Only words of two letters or more count: digits, marks and single letters tell of notation, which
-    :mod:`encoders.surface` reads. A word that is not in the table is cut greedily into the longest pieces that are, as WordPiece
+    Only words of two letters or more count: digits, marks and single letters tell of notation,
+    which :mod:`encoders.surface` reads. A word that is not in the table is cut greedily into the
+    longest pieces that are, as WordPiece
     does; characters that no piece covers are left out. Weights that favour rare words (SIF) are
     part of the table.
 
@@ -73,7 +74,7 @@ class Static:
 
     @property
     def table(self) -> Table:
-        """The table, read once; raises :class:`~emafusion.errors.ConfigError` where it is damaged."""
+        """The table, read once; raises `ConfigError` where it is damaged."""
         if self._table is None:
             with self._lock:
                 if self._table is None:
@@ -81,7 +82,7 @@ class Static:
         return self._table
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of `texts`, shape ``(len(texts), dim)``; nothing known is the zero vector."""
+        """Unit vectors of `texts`, shape ``(len(texts), dim)``; zero where no word is known."""
         table = self.table
         out = np.zeros((len(texts), self.dim), dtype=np.float32)
         for row, text in enumerate(texts):

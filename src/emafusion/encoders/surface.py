@@ -54,43 +54,142 @@ _COUNTED = {
 _LINES = ("options", "bullets", "indented", "fields")
 _BULLETS = ("- ", "* ", "• ")
 _CODE_WORDS = frozenset(
-    "def return import class assert const var let void elif select from print func struct lambda".split()
+    [
+        "def",
+        "return",
+        "import",
+        "class",
+        "assert",
+        "const",
+        "var",
+        "let",
+        "void",
+        "elif",
+        "select",
+        "from",
+        "print",
+        "func",
+        "struct",
+        "lambda",
+    ]
 )
 
 # Cue words and pairs of words: whether any of the group occurs near the start or the end, and
 # whether one stands among the opening words.
 _CUES = {
-    "ask_count": "how many|how much|how far|how long|how old|how tall|percentage|in total|altogether|left over|how fast",
+    "ask_count": (
+        "how many|how much|how far|how long|how old|how tall|percentage|in total|"
+        "altogether|left over|how fast"
+    ),
     "ask_fact": "what is|what are|who|when|where|which|what was|what does|whose|what s|name",
-    "ask_reason": "why|how does|how do|explain|describe|how can|reason|causes|cause|discuss|difference|compare|analyse|analyze",
-    "ask_choice": "which of|the following|choose|select|best answer|correct option|multiple choice|pick|option|options",
-    "compute": "calculate|compute|evaluate|solve|find the|determine|simplify|what value|remainder|sum of|minimum|maximum|average",
+    "ask_reason": (
+        "why|how does|how do|explain|describe|how can|reason|causes|cause|discuss|"
+        "difference|compare|analyse|analyze"
+    ),
+    "ask_choice": (
+        "which of|the following|choose|select|best answer|correct option|multiple choice|"
+        "pick|option|options"
+    ),
+    "compute": (
+        "calculate|compute|evaluate|solve|find the|determine|simplify|what value|"
+        "remainder|sum of|minimum|maximum|average"
+    ),
     "prove": "prove|show that|proof|derive|theorem|let x|let f|integrate|differentiate|factor",
-    "summarise": "summarize|summarise|summary|tldr|tl|takeaways|condense|recap|shorten|gist|key points|main points|digest|abstract|overview|sum up|in short|boil|outline|briefly",
-    "translate": "translate|translation|translated|localise|localize|in english|into english|english to|say in",
-    "tongue": "french|spanish|german|italian|japanese|portuguese|chinese|mandarin|arabic|hindi|korean|dutch|polish|turkish|swedish|russian|greek|latin|english",
-    "rewrite": "rewrite|rephrase|paraphrase|edit|polish|improve|reword|rewritten|revise|make this|make it|make the|simplify this|sound more|say this|say the|reformat|convert|turn this|expand",
-    "proofread": "proofread|grammar|spelling|typos|punctuation|correct the|correct this|fix the|fix typos|mistakes|clumsy|wording",
-    "extract": "extract|pull|find all|parse|mentioned|retrieve|copy|quote|highlight|scan|grab|collect|identify|pick out|list all|list every|list the|named entity",
-    "classify": "classify|categorize|categorise|label|labels|sentiment|category|categories|spam|tag|classification|positive|negative|neutral|priority|class|folder|route|sort",
-    "write": "write|draft|compose|create|generate|come up|brainstorm|suggest|invent|prepare|give me|think of|produce|make up",
-    "genre": "story|poem|haiku|essay|slogan|song|lyrics|article|blog|post|speech|joke|novel|letter|advertisement|headline|title|titles|names|ideas|script|biography|recipe|tweets|questions",
-    "program": "function|code|program|python|javascript|typescript|java|sql|regex|implement|api|method|bug|class|query|script|bash|dockerfile|html|css|repository|loop|algorithm|compile|makefile|workflow|rust|kotlin",
-    "change_code": "implement|refactor|port|debug|fix|optimise|optimize|convert|add|build|unit tests|tests|write a|write code",
-    "read_code": "output|outputs|prints|printed|returns|return value|does this|does it|trace|predict|executing|execute|literal|complexity of|explain|review|what does|assert|assertion|evaluates|result of|walk me",
-    "plan": "plan|schedule|roadmap|itinerary|agenda|strategy|timeline|milestones|organise|organize|phase|checklist|routine|programme|timetable|action plan|step by",
+    "summarise": (
+        "summarize|summarise|summary|tldr|tl|takeaways|condense|recap|shorten|gist|"
+        "key points|main points|digest|abstract|overview|sum up|in short|boil|outline|"
+        "briefly"
+    ),
+    "translate": (
+        "translate|translation|translated|localise|localize|in english|into english|"
+        "english to|say in"
+    ),
+    "tongue": (
+        "french|spanish|german|italian|japanese|portuguese|chinese|mandarin|arabic|hindi|"
+        "korean|dutch|polish|turkish|swedish|russian|greek|latin|english"
+    ),
+    "rewrite": (
+        "rewrite|rephrase|paraphrase|edit|polish|improve|reword|rewritten|revise|"
+        "make this|make it|make the|simplify this|sound more|say this|say the|reformat|"
+        "convert|turn this|expand"
+    ),
+    "proofread": (
+        "proofread|grammar|spelling|typos|punctuation|correct the|correct this|fix the|"
+        "fix typos|mistakes|clumsy|wording"
+    ),
+    "extract": (
+        "extract|pull|find all|parse|mentioned|retrieve|copy|quote|highlight|scan|grab|"
+        "collect|identify|pick out|list all|list every|list the|named entity"
+    ),
+    "classify": (
+        "classify|categorize|categorise|label|labels|sentiment|category|categories|spam|"
+        "tag|classification|positive|negative|neutral|priority|class|folder|route|sort"
+    ),
+    "write": (
+        "write|draft|compose|create|generate|come up|brainstorm|suggest|invent|prepare|"
+        "give me|think of|produce|make up"
+    ),
+    "genre": (
+        "story|poem|haiku|essay|slogan|song|lyrics|article|blog|post|speech|joke|novel|"
+        "letter|advertisement|headline|title|titles|names|ideas|script|biography|recipe|"
+        "tweets|questions"
+    ),
+    "program": (
+        "function|code|program|python|javascript|typescript|java|sql|regex|implement|api|"
+        "method|bug|class|query|script|bash|dockerfile|html|css|repository|loop|"
+        "algorithm|compile|makefile|workflow|rust|kotlin"
+    ),
+    "change_code": (
+        "implement|refactor|port|debug|fix|optimise|optimize|convert|add|build|"
+        "unit tests|tests|write a|write code"
+    ),
+    "read_code": (
+        "output|outputs|prints|printed|returns|return value|does this|does it|trace|"
+        "predict|executing|execute|literal|complexity of|explain|review|what does|assert|"
+        "assertion|evaluates|result of|walk me"
+    ),
+    "plan": (
+        "plan|schedule|roadmap|itinerary|agenda|strategy|timeline|milestones|organise|"
+        "organize|phase|checklist|routine|programme|timetable|action plan|step by"
+    ),
     "span": "day|days|week|weeks|month|months|budget|deadline|deadlines|goals|goal|sprints",
-    "tools": "tool|tools|call the|use the|search for|look up|book me|send an|fetch|function call|available functions|functions|api|agent|reminder|calendar|timer|alarm|set a|turn off|google",
+    "tools": (
+        "tool|tools|call the|use the|search for|look up|book me|send an|fetch|"
+        "function call|available functions|functions|api|agent|reminder|calendar|timer|"
+        "alarm|set a|turn off|google"
+    ),
     "json": "json|schema|yaml|xml|keys|key value|object with",
     "table": "table|csv|spreadsheet|column|columns|row|rows|markdown|tabulate|tabular",
-    "only_number": "number only|only the|just the|digits only|a number|single number|reply with|final number|whole number|whole|boxed",
-    "greet": "hi|hello|hey|thanks|thank you|good morning|good night|bye|nice to|lol|haha|ok|sorry|how are|what s",
-    "feel": "i feel|i m|i am|feeling|sad|anxious|lonely|stressed|happy|bored|tired|excited|my friend|favourite|favorite|do you|are you|you re|advice",
-    "role": "pretend|act as|role|imagine|you are|you play|in character|conversation|chat|debate|talk|interviewer|let s",
-    "logic": "only if|every|some|none|therefore|implies|must be|taller|true|false|statement|liar|lying|exactly one|knights|knave|premise|premises|conclusion|valid|puzzle|if all|sequence|next",
+    "only_number": (
+        "number only|only the|just the|digits only|a number|single number|reply with|"
+        "final number|whole number|whole|boxed"
+    ),
+    "greet": (
+        "hi|hello|hey|thanks|thank you|good morning|good night|bye|nice to|lol|haha|ok|"
+        "sorry|how are|what s"
+    ),
+    "feel": (
+        "i feel|i m|i am|feeling|sad|anxious|lonely|stressed|happy|bored|tired|excited|"
+        "my friend|favourite|favorite|do you|are you|you re|advice"
+    ),
+    "role": (
+        "pretend|act as|role|imagine|you are|you play|in character|conversation|chat|"
+        "debate|talk|interviewer|let s"
+    ),
+    "logic": (
+        "only if|every|some|none|therefore|implies|must be|taller|true|false|statement|"
+        "liar|lying|exactly one|knights|knave|premise|premises|conclusion|valid|puzzle|"
+        "if all|sequence|next"
+    ),
     "letter": "dear|regards|subject|email|mail|letter|reply|inbox|sincerely|best",
-    "source_text": "following text|text|passage|paragraph|article|document|transcript|below|above|context|report|notes|message|review",
-    "number_words": "two|three|four|five|six|seven|eight|nine|ten|twelve|twice|half|third|quarter|dozen|double|triple|times|each",
+    "source_text": (
+        "following text|text|passage|paragraph|article|document|transcript|below|above|"
+        "context|report|notes|message|review"
+    ),
+    "number_words": (
+        "two|three|four|five|six|seven|eight|nine|ten|twelve|twice|half|third|quarter|"
+        "dozen|double|triple|times|each"
+    ),
     "steps": "first|then|finally|second|and then|afterwards|also|as well|step 2",
 }
 
@@ -166,7 +265,12 @@ def _one(text: str) -> list[float]:
     marks = {name: read.count(mark) for name, mark in _COUNTED.items()}
     cues = _found(tokens)
     asks_count = cues[_ASK_COUNT] > 0.0
-    joint = _joint(numbers + sum(t in _NUMBER_WORDS for t in tokens), counts[2], marks, asks_count)
+    joint = _joint(
+        numbers + sum(t in _NUMBER_WORDS for t in tokens),
+        counts[2],
+        marks=marks,
+        asks_count=asks_count,
+    )
     return [
         *_scalars(text, read),
         *shares.tolist(),
@@ -200,13 +304,15 @@ def _layout(read: str) -> list[int]:
             options += 1
         elif body.startswith(_BULLETS) or (head[:1].isdigit() and head[1:2] in {".", ")"}):
             bullets += 1
-        elif 0 < body.find(":", 1, 26) and body[:1].isupper():
+        elif body.find(":", 1, 26) > 0 and body[:1].isupper():
             fields += 1
     return [options, bullets, indented, fields]
 
 
-def _joint(numbers: int, options: int, marks: Mapping[str, int], asks_count: bool) -> list[float]:
-    """What a linear model cannot add up: a question *with* numbers *without* options, and the like."""
+def _joint(
+    numbers: int, options: int, *, marks: Mapping[str, int], asks_count: bool
+) -> list[float]:
+    """What a linear model cannot add up: a question with numbers but no options, and the like."""
     prose = options < 3 and marks["backslashes"] < 2 and marks["keys"] == 0
     asks = marks["questions"] > 0
     return [

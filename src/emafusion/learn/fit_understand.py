@@ -14,7 +14,7 @@ import numpy as np
 
 from emafusion.encoders import default, surface
 from emafusion.errors import MissingExtraError
-from emafusion.learn.taxonomy_prompts import LabelledPrompt, Split, generate
+from emafusion.learn.taxonomy_prompts import Split, generate
 from emafusion.types import AXES, Axis
 from emafusion.understand import Familiarity, FastClassifier, Taxonomy
 from emafusion.understand.fast import Head
@@ -68,7 +68,7 @@ def fit(
     for axis in AXES:
         labels = taxonomy.labels(axis)
         truth = np.array([labels.index(prompt.labels[axis]) for prompt in prompts])
-        heads[axis] = _fit_head(inputs, truth, labels, folds)
+        heads[axis] = _fit_head(inputs, truth, labels=labels, folds=folds)
     return FastClassifier(heads, fit_familiarity(vectors, seed=seed), encoder).to_arrays()
 
 
@@ -94,6 +94,7 @@ def fit_familiarity(vectors: NDArray[np.float32], *, seed: int = 0) -> Familiari
 def _fit_head(
     inputs: NDArray[np.float64],
     truth: NDArray[np.int64],
+    *,
     labels: tuple[str, ...],
     folds: NDArray[np.int64],
 ) -> Head:

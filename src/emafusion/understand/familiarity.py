@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Familiarity:
-    """Centroids ``(m, dim)``, and the sorted cosines ``(q,)`` of covered texts to their nearest one."""
+    """Centroids ``(m, dim)``, and covered texts' sorted cosines ``(q,)`` to their nearest."""
 
     centroids: NDArray[np.float32] = field(repr=False)
     cosines: NDArray[np.float32] = field(repr=False)

@@ -28,7 +28,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """One axis: its labels, weights ``(inputs, labels)`` and biases ``(labels,)``, temperature included."""
+    """One axis: labels, weights ``(inputs, labels)`` and biases, with the temperature in them."""
 
     labels: tuple[str, ...]
     weights: NDArray[np.float32] = field(repr=False)
@@ -66,7 +66,7 @@ class FastClassifier:
         return self.labels(request)
 
     def labels(self, request: Request) -> Labels:
-        """The labels of `request`: those of its last user message, and what its parameters state."""
+        """The labels of `request`: of its last user message, and what its parameters state."""
         guessed = self.read(request.text)
         return Labels(axes=stated(guessed.axes, request), familiarity=guessed.familiarity)
 
@@ -75,7 +75,7 @@ class FastClassifier:
         vector = self.encoder.encode([text])[0]
         inputs = np.concatenate([vector, surface.features([text])[0]])
         scores = inputs @ self._weights + self._biases
-        axes = {
+        axes: dict[str, dict[str, float]] = {
             axis: dict(zip(self.heads[axis].labels, _softmax(scores[part]), strict=True))
             for axis, part in self._slices.items()
         }
@@ -137,7 +137,8 @@ def _softmax(scores: NDArray[np.float32]) -> list[float]:
 def _same(what: str, stored: str, given: str) -> None:
     if stored != given:
         raise ArtefactError(
-            f"the classifier was fitted with {what} {stored[:60]!r}, not {given[:60]!r}; fit it again"
+            f"the classifier was fitted with {what} {stored[:60]!r}, not {given[:60]!r}; "
+            "fit it again"
         )
 
 

@@ -39,7 +39,7 @@ class Vocabulary:
     def fill_and_tell(self, template: str, domain: str, rng: random.Random) -> tuple[str, bool]:
         """The filled `template`, and whether any value was drawn from those of the `domain`."""
         seen: set[str] = set()
-        text = _Scope(self, domain, rng, seen).fill(template, 0)
+        text = _Scope(self, domain, rng=rng, seen=seen).fill(template, 0)
         return text, bool(seen & self.by_domain.keys())
 
     def values(self, slot: str, domain: str) -> Values:
@@ -49,10 +49,10 @@ class Vocabulary:
         return self.by_domain.get(slot, {}).get(domain, ())
 
     def check(self, template: str, domain: str, *, where: str) -> None:
-        """Raise :class:`~emafusion.errors.ConfigError` unless every slot of `template` can be filled."""
-        self._check(template, domain, where, ())
+        """Raise `ConfigError` unless every slot of `template` can be filled."""
+        self._check(template, domain, where=where, path=())
 
-    def _check(self, template: str, domain: str, where: str, path: tuple[str, ...]) -> None:
+    def _check(self, template: str, domain: str, *, where: str, path: tuple[str, ...]) -> None:
         for call in _calls(template):
             problem = _fault(call)
             if problem:
@@ -66,14 +66,14 @@ class Vocabulary:
             if not values:
                 raise ConfigError(f"{where}: no values for slot {slot!r} (domain {domain!r})")
             for value in values:
-                self._check(value, domain, f"slot {slot!r}", (*path, slot))
+                self._check(value, domain, where=f"slot {slot!r}", path=(*path, slot))
 
 
 class _Scope:
     """One template being filled: the values its slots have drawn so far."""
 
     def __init__(
-        self, vocabulary: Vocabulary, domain: str, rng: random.Random, seen: set[str]
+        self, vocabulary: Vocabulary, domain: str, *, rng: random.Random, seen: set[str]
     ) -> None:
         self.seen = seen
         self.vocabulary = vocabulary
@@ -107,7 +107,9 @@ class _Scope:
     def _one(self, slot: str, depth: int) -> str:
         self.seen.add(slot)
         chosen = self.rng.choice(self.vocabulary.values(slot, self.domain))
-        return _Scope(self.vocabulary, self.domain, self.rng, self.seen).fill(chosen, depth + 1)
+        return _Scope(self.vocabulary, self.domain, rng=self.rng, seen=self.seen).fill(
+            chosen, depth + 1
+        )
 
     def _other(self, name: str, depth: int) -> str:
         slot = base(name)

@@ -27,6 +27,10 @@ _INSTRUCTION = (
 )
 
 
+LONGEST = 80
+"""Tokens that four labels as JSON take at most."""
+
+
 class SlowClassifier:
     """Asks one model to name a label on each axis.
 
@@ -45,7 +49,7 @@ class SlowClassifier:
         self._instruction = _INSTRUCTION + choices
 
     def messages(self, text: str) -> tuple[Message, ...]:
-        """What the model is sent for a request that says `text`; long texts are cut in the middle."""
+        """What the model is sent for a request that says `text`, cut in the middle if long."""
         if len(text) > _HEAD + _TAIL:
             text = f"{text[:_HEAD]} … {text[-_TAIL:]}"
         return (
@@ -60,7 +64,10 @@ class SlowClassifier:
         """
         try:
             draft = await port.complete(
-                self.model, self.messages(request.text), purpose="label", temperature=0.0
+                self.model,
+                self.messages(request.text),
+                purpose="label",
+                params={"temperature": 0.0, "max_tokens": LONGEST},
             )
         except (ProviderError, BudgetError) as error:
             _log.warning("no labels from %r: %s", self.model, error)

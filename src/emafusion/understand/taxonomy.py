@@ -1,4 +1,4 @@
-"""The label tree: four axes of labels with descriptions, and the seed templates that exemplify them.
+"""The label tree: four axes of labels with descriptions, and seed templates for them.
 
 The tree is data (``taxonomy.toml`` with ``vocabulary.toml``); a company may replace both. This file
 reads and checks them; it does not know how prompts are made from them nor how labels are guessed.
@@ -29,7 +29,7 @@ Shape = TypeVar("Shape")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
-    """A template and the labels of every prompt made from it; ``domains`` lists what it may speak of."""
+    """A template and the labels of every prompt made from it; ``domains`` it may speak of."""
 
     template: str
     task: str
@@ -168,38 +168,49 @@ def _seeds(
 ) -> Iterator[Seed]:
     for axis in AXES:
         for name, label in tables[axis].items():
+            where = f"seeds of {axis}.{name}"
             for group in label.seeds:
-                where = f"seeds of {axis}.{name}"
-                named = _named(group, axis, name, where)
-                domains = _domains(named["domain"], axes)
-                for other in AXES:
-                    listed = domains if other == "domain" else (str(named[other]),)
-                    _known(listed, axes[other], f"{where}: {other}")
-                for template in group.templates:
-                    yield Seed(
-                        template=template,
-                        task=str(named["task"]),
-                        complexity=str(named["complexity"]),
-                        format=str(named["format"]),
-                        domains=domains,
-                    )
+                named = _named(group, {axis: name}, where=where)
+                yield from _group(group.templates, named, axes=axes, where=where)
 
 
-def _named(group: _Seeds, axis: Axis, name: str, where: str) -> dict[Axis, _Listed]:
+def _group(
+    templates: list[str],
+    named: Mapping[Axis, _Listed],
+    *,
+    axes: Mapping[Axis, Mapping[str, str]],
+    where: str,
+) -> Iterator[Seed]:
+    domains = _domains(named["domain"], axes)
+    for axis in AXES:
+        listed = domains if axis == "domain" else (str(named[axis]),)
+        _known(listed, axes[axis], f"{where}: {axis}")
+    for template in templates:
+        yield Seed(
+            template=template,
+            task=str(named["task"]),
+            complexity=str(named["complexity"]),
+            format=str(named["format"]),
+            domains=domains,
+        )
+
+
+def _named(group: _Seeds, own: Mapping[Axis, str], *, where: str) -> dict[Axis, _Listed]:
     given: dict[Axis, _Listed | None] = {
         "task": group.task,
         "complexity": group.complexity,
         "domain": group.domain,
         "format": group.format,
     }
-    if given[axis] is not None and given[axis] != name:
-        raise ConfigError(f"{where}: {axis} is {name!r} here and cannot be {given[axis]!r}")
-    given[axis] = name
     named: dict[Axis, _Listed] = {}
-    for other, value in given.items():
-        if value is None:
-            raise ConfigError(f"{where}: the label for {other!r} is missing")
-        named[other] = value
+    for axis, value in given.items():
+        mine = own.get(axis)
+        if mine is not None and value is not None and value != mine:
+            raise ConfigError(f"{where}: {axis} is {mine!r} here and cannot be {value!r}")
+        told = mine or value
+        if told is None:
+            raise ConfigError(f"{where}: the label for {axis!r} is missing")
+        named[axis] = told
     return named
 
 

@@ -58,7 +58,7 @@ def _append(response: http.client.HTTPResponse, download: Download, start: int) 
         while True:
             download.check()
             try:
-                block = response.read(BLOCK)
+                block = response.read1(BLOCK)
             except (OSError, http.client.HTTPException) as error:
                 return str(error) or type(error).__name__
             if not block:
