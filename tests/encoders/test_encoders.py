@@ -64,7 +64,11 @@ def test_hashing_names_what_changes_its_vectors() -> None:
 @pytest.mark.parametrize(
     ("anchor", "near", "far"),
     [
-        ("the tenant broke the lease", "a landlord sued over a contract", "photosynthesis in leaves"),
+        (
+            "the tenant broke the lease",
+            "a landlord sued over a contract",
+            "photosynthesis in leaves",
+        ),
         ("medicine for a patient with fever", "a doctor treats an infection", "a bridge of steel"),
         ("shares and bond yields", "investing money in stocks", "poems of ancient Greece"),
         ("a Python function with a loop", "debugging software code", "a recipe with eggs"),

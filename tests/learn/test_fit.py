@@ -102,7 +102,7 @@ def test_the_plan_spends_where_it_pays(policy: artefacts.Artefact) -> None:
     signals = Signals.from_arrays(planned, policy.manifest.pool)
     dial = Dial(prices=tuple(planned["dial"].tolist()))
     easy = best(forecast(policy, EASY.format(999)), signals, dial=dial, prefer=0.6)
-    hard = best(forecast(policy, HARD.format(999)), signals, dial=dial, prefer=0.9)
+    hard = best(forecast(policy, HARD.format(999)), signals, dial=dial, prefer=1.0)
     assert easy.arrangement.models[0] == "cheap"
     assert hard.arrangement.models[-1] == "dear"
     assert easy.cost_usd < hard.cost_usd

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -146,7 +147,7 @@ def load(path: str | Path | None = None) -> Table:
             vectors = arrays["vectors"]
             scales = arrays["scales"].astype(np.float32)
             name = arrays["name"].tobytes().decode()
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ConfigError(f"{str(source)!r} is not a table of word vectors: {error}") from error
     if not len(listed) == len(vectors) == len(scales):
         raise ConfigError(

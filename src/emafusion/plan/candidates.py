@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 WIDEST_POOL = 5
 """Models a cascade or a panel is drawn from, the most useful of the forecast."""
+CLEARLY = 0.02
+"""Quality by which a dearer plan must beat the best single model to be chosen."""
 DEPTHS = (2, 3)
 """Tiers of a cascade, and members of a panel."""
 BARS = (0.3, 0.45, 0.55, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95, 0.98)
@@ -57,6 +59,32 @@ def candidates(
         yield from (fusion(panel, signals) for panel in panels)
     if arrangement == "fusion":
         yield from (fusion((estimate,) * max(DEPTHS), signals) for estimate in pool)
+
+
+def chosen(
+    offered: Iterable[Candidate], usd_per_quality: float, *, usd_per_second: float = 0.0
+) -> Candidate:
+    """The candidate of highest utility, w·E[quality] − E[cost] − s·E[latency], guarded.
+
+    A plan dearer than the most able single model must promise :data:`CLEARLY` more quality than
+    it; otherwise that model stays: promises that small are within the estimates' error (DESIGN
+    §2.2, guard).
+    """
+
+    def utility(candidate: Candidate) -> float:
+        if usd_per_quality == float("inf"):
+            return candidate.quality - 1e-6 * candidate.cost_usd
+        waiting = usd_per_second * candidate.latency_s
+        return usd_per_quality * candidate.quality - candidate.cost_usd - waiting
+
+    everyone = list(offered)
+    best = max(everyone, key=utility)
+    singles = [each for each in everyone if isinstance(each.arrangement, Single)]
+    if not singles:
+        return best
+    safe = max(singles, key=lambda each: each.quality)
+    dearer = best.cost_usd > safe.cost_usd
+    return safe if dearer and best.quality < safe.quality + CLEARLY else best
 
 
 def shortlist(estimates: Sequence[Estimate]) -> list[Estimate]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emafusion.errors import BudgetError
-from emafusion.plan.candidates import Candidate, candidates
+from emafusion.plan.candidates import Candidate, candidates, chosen
 from emafusion.plan.dial import Dial
 from emafusion.plan.eligible import eligible, one_voice
 from emafusion.plan.judging import with_judge
@@ -66,14 +66,8 @@ class UtilityPlanner:
         within = _within(offered, request)
         if not within:
             raise _too_dear(estimates, request)
-        best = max(within, key=lambda candidate: self._utility(candidate, price))
+        best = chosen(within, price, usd_per_second=self._usd_per_second)
         return self._plan(best, within, estimates=estimates, request=request, price=price)
-
-    def _utility(self, candidate: Candidate, price: float) -> float:
-        if price == float("inf"):
-            return candidate.quality - 1e-6 * candidate.cost_usd
-        waiting = self._usd_per_second * candidate.latency_s
-        return price * candidate.quality - candidate.cost_usd - waiting
 
     def _plan(
         self,

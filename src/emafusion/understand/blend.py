@@ -1,7 +1,7 @@
 """The stage's classifier: the fast one, helped by the slow one where it is unsure and help pays.
 
 Knows when to ask and how to mix, ``p(c|x) = λ·p_slow(c|x) + (1−λ)·p_fast(c|x)`` per axis; the
-numbers are fitted by ``learn.fit_understand``.
+numbers are fitted by ``learn.fit_mixture``.
 """
 
 from __future__ import annotations

@@ -48,17 +48,29 @@ class Vocabulary:
             return self.plain[slot]
         return self.by_domain.get(slot, {}).get(domain, ())
 
-    def check(self, template: str, domain: str, *, where: str) -> None:
-        """Raise `ConfigError` unless every slot of `template` can be filled."""
-        self._check(template, domain, where=where, path=())
+    def check(self, template: str, domain: str, *, where: str, sound: set[tuple[str, str]]) -> None:
+        """Raise :class:`~emafusion.errors.ConfigError` unless `template` can be filled.
 
-    def _check(self, template: str, domain: str, *, where: str, path: tuple[str, ...]) -> None:
+        `sound` collects the (slot, domain) pairs found good, so that many templates are checked
+        in the time of their vocabulary.
+        """
+        self._check(template, domain, where=where, path=(), sound=sound)
+
+    def _check(
+        self,
+        template: str,
+        domain: str,
+        *,
+        where: str,
+        path: tuple[str, ...],
+        sound: set[tuple[str, str]],
+    ) -> None:
         for call in _calls(template):
             problem = _fault(call)
             if problem:
                 raise ConfigError(f"{where}: {problem}")
             slot = _drawn(call)
-            if slot is None:
+            if slot is None or (slot, domain) in sound:
                 continue
             if slot in path:
                 raise ConfigError(f"{where}: slot {slot!r} contains itself")
@@ -66,7 +78,9 @@ class Vocabulary:
             if not values:
                 raise ConfigError(f"{where}: no values for slot {slot!r} (domain {domain!r})")
             for value in values:
-                self._check(value, domain, where=f"slot {slot!r}", path=(*path, slot))
+                inside = (*path, slot)
+                self._check(value, domain, where=f"slot {slot!r}", path=inside, sound=sound)
+            sound.add((slot, domain))
 
 
 class _Scope:

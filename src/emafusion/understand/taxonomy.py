@@ -151,9 +151,11 @@ def _build(shape: _File, slots: Mapping[str, _Listed | dict[str, _Listed]]) -> T
         },
     )
     seeds = tuple(_seeds(tables, axes))
+    sound: set[tuple[str, str]] = set()
     for seed in seeds:
         for domain in seed.domains:
-            vocabulary.check(seed.template, domain, where=f"template {seed.template[:60]!r}")
+            where = f"template {seed.template[:60]!r}"
+            vocabulary.check(seed.template, domain, where=where, sound=sound)
     return Taxonomy(
         axes=axes,
         seeds=seeds,

@@ -15,7 +15,7 @@ from emafusion.execute.vote import log_odds_weights, vote
 from emafusion.learn.fit.judging import Hand, Judged, deal
 from emafusion.learn.fit.recorded import Recorded
 from emafusion.plan import Dial, Signals
-from emafusion.plan.candidates import Candidate, candidates
+from emafusion.plan.candidates import Candidate, candidates, chosen
 from emafusion.types import Arranged, Cascade, Forecast, Fusion, Single
 
 if TYPE_CHECKING:
@@ -61,13 +61,7 @@ def best(forecast: Forecast, signals: Signals, *, dial: Dial, prefer: float) -> 
     """What the planner would choose without limits."""
     dearest = max(estimate.cost_usd for estimate in forecast.estimates)
     price = dial.usd_per_quality(prefer, dearest)
-
-    def utility(candidate: Candidate) -> float:
-        if price == float("inf"):
-            return candidate.quality - 1e-6 * candidate.cost_usd
-        return price * candidate.quality - candidate.cost_usd
-
-    return max(candidates(forecast.estimates, signals, usd_per_quality=price), key=utility)
+    return chosen(candidates(forecast.estimates, signals, usd_per_quality=price), price)
 
 
 class Stage:

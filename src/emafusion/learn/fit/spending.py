@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emafusion.plan.candidates import Candidate, candidates
+from emafusion.plan.candidates import candidates, chosen
 from emafusion.plan.outlook import Signals
 from emafusion.types import Forecast
 
@@ -42,9 +42,5 @@ def dial(told: Sequence[Forecast], signals: Signals) -> Array:
 
 def spend(forecast: Forecast, signals: Signals, price: float) -> float:
     """What the best plan at `price` per quality is expected to cost."""
-
-    def utility(candidate: Candidate) -> float:
-        return price * candidate.quality - candidate.cost_usd
-
     offered = candidates(forecast.estimates, signals, usd_per_quality=price)
-    return max(offered, key=utility).cost_usd
+    return chosen(offered, price).cost_usd
