@@ -33,7 +33,7 @@ from emafusion.predict import Fitted, Union
 from emafusion.protect import VisibilityProtector
 from emafusion.protocols import Encoder, Provider, Recorder
 from emafusion.types import Knobs, Model
-from emafusion.understand import Blend, FastClassifier, SlowClassifier, Taxonomy
+from emafusion.understand import Blend, FastClassifier, Mixture, SlowClassifier, Taxonomy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,7 +134,7 @@ def _stages(
     planned = policy.under("plan") if fitted else {}
     return Stages(
         protector=VisibilityProtector(),
-        classifier=_classifier(settings, fast),
+        classifier=_classifier(settings, fast, policy),
         predictor=Union(_fitted(policy, encoder, fast) if fitted else None),
         planner=UtilityPlanner(
             Signals.from_arrays(planned, pool) if planned else Signals(),
@@ -160,9 +160,14 @@ def recorder(one: RecordSettings) -> Recorder:
     return Store(Path(one.path).expanduser(), store_content=one.content)
 
 
-def _classifier(settings: Settings, fast: FastClassifier) -> Blend:
+def _classifier(
+    settings: Settings, fast: FastClassifier, policy: artefacts.Artefact
+) -> Blend:
     slow = settings.understand.slow
-    return Blend(fast, None if slow is None else SlowClassifier(slow, Taxonomy.load()))
+    if slow is None:
+        return Blend(fast)
+    mixture = Mixture.from_arrays(policy.under("understand"))
+    return Blend(fast, SlowClassifier(slow, Taxonomy.load()), mixture=mixture)
 
 
 def _fitted(policy: artefacts.Artefact, encoder: Encoder, fast: FastClassifier) -> Fitted:
