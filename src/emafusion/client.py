@@ -15,7 +15,16 @@ import msgspec
 
 from emafusion.engine import Engine
 from emafusion.errors import RequestError
-from emafusion.types import Answer, Arrangement, Chunk, Knobs, Message, Outcome, Request
+from emafusion.types import (
+    Answer,
+    Arrangement,
+    Chunk,
+    Knobs,
+    Message,
+    Outcome,
+    Request,
+    content_text,
+)
 
 T = TypeVar("T")
 
@@ -130,6 +139,10 @@ def request(messages: str | Sequence[Message], **options: Unpack[Options]) -> Re
         raise RequestError(f"a knob has a wrong value: {wrong}") from wrong
     if not isinstance(params, Mapping):
         raise RequestError("params must be a mapping of the protocol's own fields", "params")
+    for name in ("max_tokens", "max_completion_tokens", "n"):
+        value = params.get(name, 1)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise RequestError(f"{name} must be a whole number of at least 1", name)
     return Request(id=identifier(), messages=checked(messages), params=params, knobs=knobs)
 
 
@@ -148,9 +161,17 @@ def checked(messages: Sequence[Message]) -> tuple[Message, ...]:
                 f"messages[{place}].content must be a string or a list of parts", "messages"
             )
     found = tuple(messages)
-    if not any(str(message.get("content") or "").strip() for message in found):
+    if not any(_says(message) for message in found):
         raise RequestError("every message is empty; ask something", "messages")
     return found
+
+
+def _says(message: Message) -> bool:
+    """Whether `message` holds more than blanks: text, or a part that is no text."""
+    content = message.get("content")
+    parts = content if isinstance(content, (list, tuple)) else ()
+    other = any(isinstance(part, Mapping) and part.get("type") != "text" for part in parts)
+    return other or bool(content_text(message).strip())
 
 
 def identifier() -> str:

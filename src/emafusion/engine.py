@@ -130,9 +130,11 @@ class Engine:
 
     async def aclose(self) -> None:
         """Finish what is pending and give everything back."""
-        for provider in self.providers.values():
-            await provider.aclose()
-        await self.stages.recorder.aclose()
+        try:
+            for provider in self.providers.values():
+                await provider.aclose()
+        finally:
+            await self.stages.recorder.aclose()
 
     async def _prepare(self, case: Case) -> Trial:
         """Stages 1 to 4: from a request to a plan."""
@@ -145,6 +147,7 @@ class Engine:
                 f"no model is cleared for {clearance.data_class} text; "
                 "add one with visibility = 'private'"
             )
+        case.ledger.restrict(clearance.models)
         case.labels = await stages.classifier.understand(request, case.ledger)
         case.forecast = stages.predictor.predict(request, case.labels, cleared)
         case.plan = stages.planner.plan(request, case.forecast, cleared)
@@ -206,7 +209,7 @@ class Engine:
         names = request.knobs.models
         if names is None:
             return list(self.models.values())
-        return [self.models[name] for name in names]
+        return [self.models[name] for name in dict.fromkeys(names)]
 
 
 async def _speech(last: str | None, trial: Trial, ledger: Ledger) -> AsyncGenerator[Chunk]:

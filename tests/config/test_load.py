@@ -123,3 +123,24 @@ provider = "local"
     assert list(config.available(parse(text, "t")).models) == ["smollm2-135m"]
     remote = SMALL.split("[record]", maxsplit=1)[0].split("[policy]\nprefer = 0.5\n")[1]
     assert list(config.available(parse(text + remote, "t")).models) == ["a"]
+
+
+def test_a_policy_of_local_models_never_becomes_one_of_others(tmp_path: Path) -> None:
+    text = f"""
+[policy]
+models = ["smollm2-135m"]
+[providers.local]
+type = "local"
+cache = "{tmp_path}"
+[models."smollm2-135m"]
+provider = "local"
+[understand]
+slow = "qwen2.5-coder-1.5b"
+[models."qwen2.5-coder-1.5b"]
+provider = "local"
+"""
+    remote = SMALL.split("[record]", maxsplit=1)[0].split("[policy]\nprefer = 0.5\n")[1]
+    found = config.available(parse(text + remote, "t"))
+    assert found.policy.models == ("smollm2-135m",)
+    assert list(found.models) == ["smollm2-135m", "a"]
+    assert found.understand.slow is None

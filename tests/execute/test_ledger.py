@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emafusion.errors import BudgetError, DeadlineError, UnavailableError
+from emafusion.errors import BudgetError, DeadlineError, RejectedError, UnavailableError
 from emafusion.execute import Ledger, Limits
 from emafusion.testing import ScriptedProvider
 from emafusion.types import Call, Chunk, Completion, Draft, Model, Usage
@@ -165,3 +165,46 @@ async def test_a_stream_left_early_is_paid_for_what_was_heard() -> None:
     assert provider.cancelled == 1
     assert purse.steps[0].error == "cancelled"
     assert purse.spent > 0
+
+
+async def test_several_answers_are_reserved_severally() -> None:
+    provider = ScriptedProvider(said("4", 5))
+    await ledger(provider, Limits(max_cost_usd=300e-6)).complete("a", QUESTION, params={"n": 5})
+    allowed = provider.calls[0].params["max_tokens"]
+    assert isinstance(allowed, int)
+    assert allowed * 5 <= 300
+
+
+async def test_with_a_limit_the_answers_length_is_always_bounded() -> None:
+    provider = ScriptedProvider(said("4", 5))
+    await ledger(provider, Limits(max_cost_usd=1.0)).complete("a", QUESTION)
+    assert provider.calls[0].params["max_tokens"] == 100
+
+
+async def test_a_call_that_may_have_been_billed_is_paid_at_least_its_prompt() -> None:
+    purse = ledger(ScriptedProvider("late", delay_s=5.0), Limits(call_timeout_s=0.02))
+    with pytest.raises(DeadlineError):
+        await purse.complete("a", QUESTION)
+    assert purse.spent > 0
+    assert not purse.steps[0].usage.counted
+
+
+async def test_a_model_that_is_not_cleared_is_not_asked() -> None:
+    provider = ScriptedProvider("x")
+    purse = ledger(provider)
+    purse.restrict({"b"})
+    with pytest.raises(RejectedError, match="not cleared"):
+        await purse.complete("a", QUESTION)
+    assert provider.calls == []
+
+
+async def test_a_slow_reader_does_not_use_up_the_models_time() -> None:
+    provider = ScriptedProvider("a long answer " * 3, piece=8)
+    purse = Ledger(
+        {"a": model()}, {"scripted": provider}, clock=Clock(), limits=Limits(call_timeout_s=0.1)
+    )
+    pieces = []
+    async for piece in purse.stream("a", QUESTION):
+        await asyncio.sleep(0.04)
+        pieces.append(piece)
+    assert isinstance(pieces[-1], Draft)

@@ -176,3 +176,14 @@ def test_the_dial_rises(prefers: tuple[float, float]) -> None:
     low, high = sorted(prefers)
     for dial in (Dial(), Dial(prices=(1e-5, 1e-4, 1e-3, 1e-2))):
         assert dial.usd_per_quality(high, 1e-5) >= dial.usd_per_quality(low, 1e-5)
+
+
+def test_an_arrangement_that_cannot_be_made_is_refused_by_name() -> None:
+    with pytest.raises(NoModelError, match="no cascade can be made"):
+        plan(request(arrangement="cascade"), models=POOL[:1])
+
+
+def test_of_free_models_the_best_is_asked() -> None:
+    free = (model("bad", 0.0), model("good", 0.0))
+    told = Forecast(estimates=(estimate("bad", 0.2, 0.0), estimate("good", 0.9, 0.0)))
+    assert plan(request(), told, free).arrangement == Single(model="good")

@@ -11,25 +11,35 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from emafusion import catalog
-from emafusion.config.settings import LocalProviderSettings, Settings, written
+from emafusion.config.settings import (
+    LocalProviderSettings,
+    Settings,
+    UnderstandSettings,
+    written,
+)
 
 
 def available(settings: Settings) -> Settings:
     """`settings` less the local models whose files are not here.
 
-    Where that leaves none, the cheapest of them stays: its file is fetched at its first call.
+    Where that leaves none of those that the policy allows, the cheapest of them stays: its file is
+    fetched at its first call.
     """
     absent = _absent(settings)
-    if len(absent) == len(settings.models) and absent:
-        absent = absent[1:]
+    allowed = settings.policy.models or tuple(settings.models)
+    if absent and set(allowed) <= set(absent):
+        stays = next(name for name in absent if name in allowed)
+        absent = [name for name in absent if name != stays]
     if not absent:
         return settings
     pool = settings.policy.models
     kept = None if pool is None else tuple(name for name in pool if name not in absent)
+    slow = settings.understand.slow
     return replace(
         settings,
         models={name: one for name, one in settings.models.items() if name not in absent},
-        policy=replace(settings.policy, models=kept or None),
+        policy=replace(settings.policy, models=kept),
+        understand=UnderstandSettings(slow=None if slow in absent else slow),
     )
 
 

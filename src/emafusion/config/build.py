@@ -160,9 +160,7 @@ def recorder(one: RecordSettings) -> Recorder:
     return Store(Path(one.path).expanduser(), store_content=one.content)
 
 
-def _classifier(
-    settings: Settings, fast: FastClassifier, policy: artefacts.Artefact
-) -> Blend:
+def _classifier(settings: Settings, fast: FastClassifier, policy: artefacts.Artefact) -> Blend:
     slow = settings.understand.slow
     if slow is None:
         return Blend(fast)

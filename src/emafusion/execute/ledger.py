@@ -7,14 +7,22 @@ and never decides to make one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 
 from msgspec import Struct
 
 from emafusion.catalog import tokens
-from emafusion.errors import BudgetError, DeadlineError, ProviderError, UnavailableError
+from emafusion.errors import (
+    BadResponseError,
+    BudgetError,
+    DeadlineError,
+    ProviderError,
+    RejectedError,
+    UnavailableError,
+)
 from emafusion.protocols import Clock, Provider
+from emafusion.providers import wire
 from emafusion.types import (
     Call,
     Chunk,
@@ -73,6 +81,7 @@ class Ledger:
         self._limits = limits
         self._started = clock.tick()
         self._reserved = 0.0
+        self._cleared: frozenset[str] | None = None
         self.steps: list[Step] = []
 
     @property
@@ -125,26 +134,41 @@ class Ledger:
         Raises as :meth:`complete`; what was streamed before a failure or a cancellation is paid.
         """
         call, reserved = self._open(model, messages, params=params or {}, purpose="draft")
-        heard = _Heard(tokens.count_messages(messages))
-        async with self._entry(call, reserved) as entry:
-            entry.heard = heard
-            stream = self._provider(call).stream(call)
-            try:
-                async for chunk in stream:
-                    heard.add(chunk)
+        async with self._entry(call, reserved, timed=False) as entry:
+            chunks = self._chunks(call, entry)
+            async with aclosing(chunks):
+                async for chunk in chunks:
                     yield chunk
-            finally:
-                close = getattr(stream, "aclose", None)
-                if close is not None:
-                    await close()
-            completion = heard.completion()
-            entry.completion = completion
+            entry.completion = entry.heard.completion(call)
         yield Draft(
             model=model,
-            completion=completion,
+            completion=entry.completion,
             cost_usd=entry.step.cost_usd,
             latency_s=entry.step.latency_s,
         )
+
+    async def _chunks(self, call: Call, entry: _Entry) -> AsyncGenerator[Chunk]:
+        """The provider's chunks until the deadline: its time counts, not the reader's."""
+        stream = self._provider(call).stream(call)
+        left = call.timeout_s
+        try:
+            while True:
+                began = self._clock.tick()
+                async with asyncio.timeout(max(left, 0.0)):
+                    chunk = await anext(stream, None)
+                left -= self._clock.tick() - began
+                if chunk is None:
+                    return
+                entry.hear(chunk)
+                yield chunk
+        finally:
+            close = getattr(stream, "aclose", None)
+            if close is not None:
+                await close()
+
+    def restrict(self, models: Collection[str]) -> None:
+        """From now on, ask none but `models`: those that are cleared for the request."""
+        self._cleared = frozenset(models)
 
     def _provider(self, call: Call) -> Provider:
         return self._providers[call.model.provider]
@@ -158,6 +182,8 @@ class Ledger:
         purpose: Purpose,
     ) -> tuple[Call, float]:
         """The call within the limits, and the money set aside for it."""
+        if self._cleared is not None and name not in self._cleared:
+            raise RejectedError(f"{name!r} is not cleared for this request", name)
         model = self._models[name]
         timeout = self._limits.call_timeout_s
         if self._limits.max_latency_s is not None:
@@ -181,40 +207,43 @@ class Ledger:
         if limit is None:
             return params, 0.0
         prompt = tokens.count_messages(messages) + tokens.count(model.system or "")
-        left = limit - self.spent - self._reserved - prompt * model.usd_per_mtok_in / 1e6
-        asked = _asked_tokens(params, model)
-        price = model.usd_per_mtok_out / 1e6
+        asking = prompt * model.usd_per_mtok_in / 1e6
+        left = limit - self.spent - self._reserved - asking
+        asked, samples = _asked_tokens(params, model), _samples(params)
+        price = samples * model.usd_per_mtok_out / 1e6
         allowed = asked if price == 0 else min(asked, int(left / price))
         if left < 0 or allowed < min(SHORTEST_ANSWER, asked):
             raise BudgetError(
                 f"asking {model.name!r} could exceed max_cost_usd={limit:g} "
                 f"(${self.spent:.6f} spent so far); raise the limit or shorten the prompt",
             )
-        samples = params.get("n", 1)
-        reserved = prompt * model.usd_per_mtok_in / 1e6 + allowed * price
+        reserved = asking + allowed * price
         self._reserved += reserved
-        if allowed == asked or (isinstance(samples, int) and samples > 1):
-            return params, reserved
         name = "max_completion_tokens" if "max_completion_tokens" in params else "max_tokens"
         return {**params, name: allowed}, reserved
 
     @asynccontextmanager
-    async def _entry(self, call: Call, reserved: float) -> AsyncIterator[_Entry]:
+    async def _entry(
+        self, call: Call, reserved: float, *, timed: bool = True
+    ) -> AsyncIterator[_Entry]:
         """Time a call, settle its reservation, and write its step whatever happens."""
         entry = _Entry()
         began = self._clock.tick()
         error: str | None = None
         try:
-            async with asyncio.timeout(call.timeout_s):
+            async with asyncio.timeout(call.timeout_s if timed else None):
                 yield entry
         except TimeoutError as late:
             error = f"no answer from {call.model.name!r} within {call.timeout_s:.1f} s"
+            entry.unknown = True
             raise DeadlineError(error, call.model.name) from late
         except ProviderError as failure:
             error = f"{type(failure).__name__}: {failure}"
+            entry.unknown = isinstance(failure, (DeadlineError, BadResponseError))
             raise
         except (asyncio.CancelledError, GeneratorExit):
             error = "cancelled"
+            entry.unknown = True
             raise
         except Exception as unexpected:  # the provider boundary: a provider's bug is its failure
             error = f"{type(unexpected).__name__} in provider {call.model.provider!r}"
@@ -226,16 +255,30 @@ class Ledger:
 
 
 class _Entry:
-    """A diary line being written."""
+    """A diary line being written.
+
+    ``unknown`` marks a call that may have been billed though nothing came of it: it is entered at
+    the prompt's price, the least it can have cost.
+    """
 
     completion: Completion | None = None
-    heard: _Heard | None = None
+    unknown = False
     step: Step
 
+    def __init__(self) -> None:
+        self.heard = wire.Gathered()
+        self._any = False
+
+    def hear(self, chunk: Chunk) -> None:
+        """Take in one piece of a stream."""
+        self._any = True
+        self.heard.add(chunk)
+
     def close(self, call: Call, latency_s: float, error: str | None) -> Step:
-        if self.completion is None and self.heard is not None and self.heard.any:
-            self.completion = self.heard.completion()
+        """The finished line."""
         done = self.completion
+        if done is None and (self._any or self.unknown):
+            done = self.heard.completion(call)
         usage = done.usage if done is not None else Usage()
         return Step(
             model=call.model.name,
@@ -249,35 +292,15 @@ class _Entry:
         )
 
 
-class _Heard:
-    """What a stream has said so far."""
-
-    def __init__(self, prompt_tokens: int) -> None:
-        self._prompt_tokens = prompt_tokens
-        self._texts: list[str] = []
-        self._usage: Usage | None = None
-        self._finish = "stop"
-        self.any = False
-
-    def add(self, chunk: Chunk) -> None:
-        self.any = True
-        self._texts.append(chunk.text)
-        self._usage = chunk.usage or self._usage
-        self._finish = chunk.finish_reason or self._finish
-
-    def completion(self) -> Completion:
-        text = "".join(self._texts)
-        usage = self._usage or Usage(
-            prompt_tokens=self._prompt_tokens,
-            completion_tokens=tokens.count(text),
-            counted=False,
-        )
-        return Completion(text=text, usage=usage, finish_reason=self._finish)
-
-
 def _asked_tokens(params: Mapping[str, object], model: Model) -> int:
     for name in ("max_completion_tokens", "max_tokens"):
         value = params.get(name)
-        if isinstance(value, int):
+        if isinstance(value, int) and value > 0:
             return min(value, model.max_output)
     return model.max_output
+
+
+def _samples(params: Mapping[str, object]) -> int:
+    """How many answers one call asks for."""
+    samples = params.get("n", 1)
+    return max(samples, 1) if isinstance(samples, int) else 1

@@ -71,11 +71,12 @@ def chosen(
     §2.2, guard).
     """
 
-    def utility(candidate: Candidate) -> float:
+    def utility(candidate: Candidate) -> tuple[float, float]:
         if usd_per_quality == float("inf"):
-            return candidate.quality - 1e-6 * candidate.cost_usd
+            return candidate.quality, -candidate.cost_usd
         waiting = usd_per_second * candidate.latency_s
-        return usd_per_quality * candidate.quality - candidate.cost_usd - waiting
+        worth = usd_per_quality * candidate.quality - candidate.cost_usd - waiting
+        return worth, candidate.quality
 
     everyone = list(offered)
     best = max(everyone, key=utility)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emafusion.errors import BudgetError
+from emafusion.errors import BudgetError, NoModelError
 from emafusion.plan.candidates import Candidate, candidates, chosen
 from emafusion.plan.dial import Dial
 from emafusion.plan.eligible import eligible, one_voice
@@ -63,6 +63,12 @@ class UtilityPlanner:
         )
         judged = with_judge(plain, served, self._signals, request=request, price=price)
         offered = (*plain, *judged)
+        if not offered:
+            raise NoModelError(
+                f"no {arrangement} can be made of the permitted models: it takes two, and a "
+                "cascade needs them at different prices",
+                "arrangement",
+            )
         within = _within(offered, request)
         if not within:
             raise _too_dear(estimates, request)

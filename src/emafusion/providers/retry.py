@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 8.0
+LONGEST_ASKED_S = 5.0
+"""An upstream that asks for a longer wait is left to the caller, who may have another model."""
 
 
 async def retried(attempt: Callable[[], Awaitable[T]], *, attempts: int, within_s: float) -> T:
@@ -26,18 +28,24 @@ async def retried(attempt: Callable[[], Awaitable[T]], *, attempts: int, within_
     """
     from tenacity import (
         AsyncRetrying,
-        retry_if_exception_type,
+        retry_if_exception,
         stop_after_attempt,
         stop_before_delay,
     )
 
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type((RateLimitedError, UnavailableError)),
+        retry=retry_if_exception(_may_pass),
         wait=_wait_s,
         stop=stop_after_attempt(attempts) | stop_before_delay(within_s),
         reraise=True,
     )
     return await retrying(attempt)
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, RateLimitedError):
+        return (error.retry_after_s or 0.0) <= LONGEST_ASKED_S
+    return isinstance(error, UnavailableError)
 
 
 def _wait_s(state: RetryCallState) -> float:

@@ -126,7 +126,12 @@ def logprobs_of(choice: Mapping[str, object]) -> tuple[float, ...]:
     logprobs = choice.get("logprobs")
     content = logprobs.get("content") if is_table(logprobs) else None
     values = (token.get("logprob") for token in _tables(content))
-    return tuple(float(value) for value in values if isinstance(value, (int, float)))
+    # More than certain is a server's mistake; what is no number says nothing.
+    return tuple(
+        min(float(value), 0.0)
+        for value in values
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e6
+    )
 
 
 class Gathered:
@@ -271,7 +276,7 @@ def _string(value: object, default: str) -> str:
 
 
 def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
 def _detail(usage: Mapping[str, object], group: str, name: str) -> int:
