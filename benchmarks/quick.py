@@ -4,7 +4,7 @@ Fits both routers, the panel and the planner on a sample of each data set below 
 interchange format), each query held out in turn, and prints what the policy would have scored and
 cost. Exits 1 where a figure falls below its floor.
 
-Run: ``python benchmarks/quick.py DATA [--queries 500]``
+Run: ``python benchmarks/quick.py DATA [--queries 200]``
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SLACK = 0.03
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--queries", type=int, default=200)
     given = parser.parse_args()
     found = [check(given.data / name, given.queries) for name in SETS]
     return 0 if all(found) else 1
