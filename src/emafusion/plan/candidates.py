@@ -67,8 +67,8 @@ def chosen(
     """The candidate of highest utility, w·E[quality] − E[cost] − s·E[latency], guarded.
 
     A plan dearer than the most able single model must promise :data:`CLEARLY` more quality than
-    it; otherwise that model stays: promises that small are within the estimates' error (DESIGN
-    §2.2, guard).
+    it, or is passed over: promises that small are within the estimates' error (DESIGN §2.2,
+    guard).
     """
 
     def utility(candidate: Candidate) -> tuple[float, float]:
@@ -79,13 +79,16 @@ def chosen(
         return worth, candidate.quality
 
     everyone = list(offered)
-    best = max(everyone, key=utility)
     singles = [each for each in everyone if isinstance(each.arrangement, Single)]
     if not singles:
-        return best
+        return max(everyone, key=utility)
     safe = max(singles, key=lambda each: each.quality)
-    dearer = best.cost_usd > safe.cost_usd
-    return safe if dearer and best.quality < safe.quality + CLEARLY else best
+    sound = [
+        each
+        for each in everyone
+        if each.cost_usd <= safe.cost_usd or each.quality >= safe.quality + CLEARLY
+    ]
+    return max(sound, key=utility)
 
 
 def shortlist(estimates: Sequence[Estimate]) -> list[Estimate]:
