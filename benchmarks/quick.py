@@ -19,7 +19,7 @@ import numpy as np
 from emafusion import artefacts, config, encoders
 from emafusion.learn.fit import judging, rehearsal, routers, spending
 from emafusion.learn.fit.policy import label_names
-from emafusion.learn.fit.recorded import Recorded, read
+from emafusion.evaluate.recorded import Recorded, read
 from emafusion.plan import Dial
 from emafusion.predict import Features
 from emafusion.understand import FastClassifier

@@ -11,7 +11,7 @@ from emafusion import artefacts, config, encoders
 from emafusion.errors import DataError
 from emafusion.judge import CalibratedPanel
 from emafusion.learn.fit import fit
-from emafusion.learn.fit.recorded import read
+from emafusion.evaluate.recorded import read
 from emafusion.learn.fit.rehearsal import best
 from emafusion.plan import Dial, Signals
 from emafusion.predict import Fitted, Union

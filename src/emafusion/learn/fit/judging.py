@@ -14,7 +14,7 @@ from emafusion.judge import LogprobJudge, RulesJudge
 from emafusion.judge.agreement import keys
 from emafusion.judge.evidence import COMMON, OWN, logit, rows
 from emafusion.judge.panel import UNFITTED
-from emafusion.learn.fit.recorded import Recorded
+from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.fit.routers import folds
 from emafusion.plan import Signals
 from emafusion.types import Draft, Estimate, Forecast, Request, replace

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emafusion.learn.fit.judging import Judged
-from emafusion.learn.fit.recorded import Recorded
+from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.fit.rehearsal import Point
 
 if TYPE_CHECKING:

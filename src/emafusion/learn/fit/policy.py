@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from emafusion.artefacts import VERSION, Artefact, Manifest, write
 from emafusion.errors import DataError
 from emafusion.learn.fit import judging, metrics, rehearsal, routers, spending
-from emafusion.learn.fit.recorded import Recorded, read
+from emafusion.evaluate.recorded import Recorded, read
 from emafusion.learn.fit_understand import fit_familiarity
 from emafusion.plan import Dial
 from emafusion.predict import Features

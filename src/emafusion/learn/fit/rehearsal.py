@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from emafusion.execute.vote import log_odds_weights, vote
 from emafusion.learn.fit.judging import Hand, Judged, deal
-from emafusion.learn.fit.recorded import Recorded
+from emafusion.evaluate.recorded import Recorded
 from emafusion.plan import Dial, Signals
 from emafusion.plan.candidates import Candidate, candidates, chosen
 from emafusion.types import Arranged, Cascade, Forecast, Fusion, Single
