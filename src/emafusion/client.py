@@ -9,19 +9,21 @@ import asyncio
 import secrets
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from typing import TypedDict, TypeVar, Unpack
+from typing import Protocol, TypedDict, TypeVar, Unpack, runtime_checkable
 
 import msgspec
 
 from emafusion.engine import Engine
-from emafusion.errors import RequestError
+from emafusion.errors import RejectedError, RequestError
 from emafusion.types import (
     Answer,
     Arrangement,
     Chunk,
+    Draft,
     Knobs,
     Message,
     Outcome,
+    Purpose,
     Request,
     content_text,
 )
@@ -39,6 +41,30 @@ class Options(TypedDict, total=False):
     arrangement: Arrangement
     private: bool
     params: Mapping[str, object]
+
+
+@runtime_checkable
+class Warming(Protocol):
+    """A provider whose first call would wait for more than its answer."""
+
+    async def warm(self) -> None:
+        """Do that now, without asking any model."""
+        ...
+
+
+class Mute:
+    """A port that refuses: what runs with it asks no model."""
+
+    async def complete(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        purpose: Purpose,
+        params: Mapping[str, object] | None = None,
+    ) -> Draft:
+        """Raise :class:`~emafusion.errors.RejectedError`."""
+        raise RejectedError(f"{model!r} is not asked: nobody has asked a question yet", model)
 
 
 class Client:
@@ -79,8 +105,18 @@ class Client:
         return self.engine.stream(request(messages, **options))
 
     def answer_sync(self, messages: str | Sequence[Message], **options: Unpack[Options]) -> Answer:
-        """:meth:`answer` for code that is not asynchronous; callable from any thread."""
+        """:meth:`answer` for code that is not asynchronous; callable from any thread.
+
+        Ctrl-C ends the calls under way, and what they cost is on record before it is raised here.
+        """
         return self._wait(self.answer(messages, **options))
+
+    async def warm(self) -> None:
+        """Do now what the first question would wait for; no model is asked, nothing recorded."""
+        for provider in self.engine.providers.values():
+            if isinstance(provider, Warming):
+                await provider.warm()
+        await self.engine.stages.classifier.understand(request("Hello?"), Mute())
 
     async def find(self, decision_id: str) -> Outcome | None:
         """The record of an earlier decision, or ``None``."""
@@ -92,11 +128,13 @@ class Client:
 
     def close(self) -> None:
         """:meth:`aclose` for code that is not asynchronous."""
-        self._wait(self.aclose())
-        with self._lock:
-            loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.call_soon_threadsafe(loop.stop)
+        try:
+            self._wait(self.aclose())
+        finally:
+            with self._lock:
+                loop, self._loop = self._loop, None
+            if loop is not None:
+                loop.call_soon_threadsafe(loop.stop)
 
     async def __aenter__(self) -> Client:
         return self
@@ -111,7 +149,17 @@ class Client:
         self.close()
 
     def _wait(self, work: Coroutine[object, object, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._running()).result()
+        """What `work` comes to; an interrupted wait (Ctrl-C) is over when `work` has ended too."""
+        loop = self._running()
+        begun = asyncio.run_coroutine_threadsafe(_begun(work), loop)
+        try:
+            asyncio.run_coroutine_threadsafe(_ended(begun.result()), loop).result()
+        except BaseException:
+            task = begun.result()
+            loop.call_soon_threadsafe(task.cancel)
+            asyncio.run_coroutine_threadsafe(_ended(task), loop).result()
+            raise
+        return begun.result().result()
 
     def _running(self) -> asyncio.AbstractEventLoop:
         """One loop in one thread for all synchronous calls, so connections stay pooled."""
@@ -177,6 +225,15 @@ def _says(message: Message) -> bool:
 def identifier() -> str:
     """A decision's identifier: 96 random bits."""
     return f"dec_{secrets.token_hex(12)}"
+
+
+async def _begun(work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+    return asyncio.create_task(work)
+
+
+async def _ended(task: asyncio.Task[T]) -> None:
+    """Return once `task` has ended, however it did."""
+    await asyncio.wait([task])
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

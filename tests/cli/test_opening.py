@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from emafusion.cli.opening import open_ready, without
+from emafusion.cli.opening import open_at_once, open_ready, without
+from emafusion.client import request
 from emafusion.config.load import parse
 from emafusion.errors import ConfigError, UnavailableError
 
@@ -37,7 +38,7 @@ def opened(folder: Path, *, named: tuple[str, ...] | None = None) -> set[str]:
 
     async def names() -> set[str]:
         settings = parse(SETTINGS.format(folder=folder), "test")
-        async with await open_ready(settings, fetch="needed", named=named) as client:
+        async with await open_ready(settings, named=named) as client:
             return set(client.engine.models)
 
     return asyncio.run(names())
@@ -64,6 +65,53 @@ def test_a_named_model_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
 def test_without_any_model_the_error_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="no model can answer: 'here' has no file at"):
         opened(tmp_path)
+
+
+REMOTE = """
+[providers.local]
+type = "local"
+cache = "{folder}"
+[models."smollm2-135m"]
+provider = "local"
+[providers.house]
+type = "openai"
+base_url = "http://127.0.0.1:1/v1"
+[models.house]
+provider = "house"
+usd_per_mtok_in = 1.0
+usd_per_mtok_out = 1.0
+[record]
+path = "memory"
+"""
+
+
+def test_a_server_has_every_model_and_waits_for_none_it_can_do_without(tmp_path: Path) -> None:
+    client, fetching = open_at_once(parse(REMOTE.format(folder=tmp_path), "test"))
+    models = list(client.engine.models.values())
+    assert [one.name for one in models] == ["smollm2-135m", "house"]
+    protect = client.engine.stages.protector.protect
+    assert protect(request("Hi"), models).models == {"house"}
+    assert protect(request("Hi"), models[:1]).models == {"smollm2-135m"}
+    assert fetching is not None
+    client.close()
+
+
+def test_a_server_with_every_file_has_nothing_to_fetch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here.gguf").touch()
+    client, fetching = open_at_once(parse(SETTINGS.format(folder=tmp_path), "test"))
+    assert set(client.engine.models) == {"here"}
+    assert fetching is None
+    told = capsys.readouterr().err
+    assert "'away' has no file at" in told
+    assert "going on without away" in told
+    client.close()
+
+
+def test_a_server_without_any_model_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="no model can answer: 'here' has no file at"):
+        open_at_once(parse(SETTINGS.format(folder=tmp_path), "test"))
 
 
 def test_a_policys_models_are_narrowed_too() -> None:

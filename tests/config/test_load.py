@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from emafusion import config
 from emafusion.config.load import parse, secret
 from emafusion.errors import ConfigError
+from emafusion.providers.local import LocalProvider
 from emafusion.testing import ScriptedProvider
 
 SMALL = """
@@ -40,6 +43,10 @@ path = "memory"
         ("[providers.x]\ntype = 'opnai'", "must be one of bridge, local, openai, replay"),
         ("[providers.x]\ntype = 'local'\nthread = 1", r"providers\.x\.thread.*threads"),
         ("[providers.x]\ntype = 'openai'", "base_url"),
+        (
+            "[policy]\nmodels = []",
+            r"test\.toml: policy\.models is empty.*name one or more in it, or leave it out",
+        ),
         ("policy = 3", "policy must be a table"),
         ("[policy\n", "not valid TOML"),
     ],
@@ -62,6 +69,23 @@ def test_a_key_never_stands_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None
         secret("env:HOUSE_KEY", "providers.x.api_key")
     monkeypatch.setenv("HOUSE_KEY", "k")
     assert secret("env:HOUSE_KEY", "providers.x.api_key") == "k"
+
+
+def test_the_environment_is_read_in_one_file() -> None:
+    package = Path(config.__file__).parent.parent
+    readers = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\bos\.(environb?|getenvb?|putenv)\b", path.read_text("utf-8"))
+    ]
+    assert readers == ["config/load.py"]
+
+
+def test_a_download_gets_the_whole_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://house.example/simple")
+    made = config.providers(parse("[providers.x]\ntype = 'local'", "t"))["x"]
+    assert isinstance(made, LocalProvider)
+    assert made.weights.environment == dict(os.environ)
 
 
 def test_the_variable_must_name_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

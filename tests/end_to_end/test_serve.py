@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -48,14 +49,16 @@ class Serving:
 
 
 @contextmanager
-def running(*command: str, marker: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(
+    *command: str, marker: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A Python process and the address that it prints, known by `marker`."""
     process = subprocess.Popen(
         [sys.executable, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **environment},
     )
     assert process.stdout is not None
     try:
@@ -221,3 +224,39 @@ async def _ask_until_killed(stack: Serving) -> list[str]:
     async with aiohttp.ClientSession(connector=connector) as session:
         await asyncio.gather(kill(), *(until_cut_off(number) for number in range(200)))
     return delivered
+
+
+@pytest.fixture
+def stuck() -> Iterator[str]:
+    """The address of a package index that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_it_serves_while_a_models_file_is_fetched(
+    stack: Serving, stuck: str, tmp_path: Path
+) -> None:
+    settings = tmp_path / "emafusion.toml"
+    settings.write_text(
+        f'[providers.local]\ntype = "local"\ncache = "{tmp_path}"\n'
+        f'[models."smollm2-135m"]\nprovider = "local"\n'
+        f'[providers.there]\ntype = "openai"\nbase_url = "{stack.upstream}"\n'
+        f'[models.small]\nprovider = "there"\nusd_per_mtok_in = 1\nusd_per_mtok_out = 2\n'
+        f'[record]\npath = "memory"\n'
+    )
+    index = {"PIP_INDEX_URL": stuck, "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
+    command = ["-m", "emafusion", "serve", "--config", str(settings), "--port", "0"]
+    with running(*command, marker="http://", **index) as (process, url):
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("fetching smollm2-135m; meanwhile")
+        with official.OpenAI(base_url=url, api_key="unused", max_retries=0) as client:
+            answer = client.chat.completions.create(model="emafusion", messages=ASK)
+            assert answer.model == "small"
+            assert "smollm2-135m" in {model.id for model in client.models.list()}
+        listing = [sys.executable, "-m", "emafusion", "models", "--config", str(settings), "--json"]
+        listed = json.loads(subprocess.run(listing, capture_output=True, check=True).stdout)
+        told = {model["name"]: (model["healthy"], model["loading"]) for model in listed}
+        assert told == {"smollm2-135m": (False, True), "small": (True, False)}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+        assert "Traceback" not in process.stdout.read()

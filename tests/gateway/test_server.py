@@ -18,8 +18,11 @@ from typing import Any
 import pytest
 
 from emafusion import gateway
-from emafusion.errors import ConfigError
+from emafusion.errors import ConfigError, RejectedError
+from emafusion.gateway.server import _server
+from emafusion.protocols import Port
 from emafusion.record import Store
+from emafusion.types import Labels, Request
 
 from .parts import Script, client_of, until
 
@@ -37,6 +40,35 @@ def test_an_address_that_cannot_be_had_is_named(host: str, port: int) -> None:
     settings = gateway.Settings(api_key="k")
     with pytest.raises(ConfigError, match=f"{host!r} port {port}"):
         gateway.run(client_of({"small": Script()}), host=host, port=port, settings=settings)
+
+
+class Counting:
+    """A classifier that remembers what it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def understand(self, request: Request, port: Port) -> Labels:
+        self.asked.append(request.text)
+        with pytest.raises(RejectedError):
+            await port.complete("small", request.messages, purpose="label")
+        return Labels(axes={})
+
+
+def test_a_server_warms_up_before_the_first_request_and_asks_no_model() -> None:
+    classifier, small = Counting(), Script()
+    asked_before: list[int] = []
+
+    def told() -> None:
+        asked_before.append(len(classifier.asked))
+        server.should_exit = True
+
+    client = client_of({"small": small}, classifier=classifier)
+    server = _server(client, gateway.Settings(), told=told)
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        server.run(sockets=[bound])
+    assert asked_before == [1]
+    assert small.calls == []
 
 
 def test_a_taken_port_is_named() -> None:
@@ -127,7 +159,7 @@ def test_a_signal_lets_requests_under_way_finish(
     assert (whole.status, streamed.status) == (200, 200)
     assert streamed.content.endswith(b"data: [DONE]\n\n")
     status, out, errors = child.end()
-    assert (status, out) == (0, "closed\n")
+    assert (status, out) == (0, "stopped\nclosed\n")
     assert "Traceback" not in errors
     record = asyncio.run(Store(tmp_path / "record.db").recent(10))
     assert sorted(outcome.model for outcome in record) == ["musing", "steady"]
@@ -147,7 +179,7 @@ def test_a_request_that_does_not_finish_is_told_and_what_it_spent_recorded(
     assert json.loads(silent.content)["error"]["code"] == "stopping"
     assert b'"code":"stopping"' in slow.content.splitlines()[-2]
     status, out, errors = child.end()
-    assert (status, out) == (0, "closed\n")
+    assert (status, out) == (0, "stopped\nclosed\n")
     assert "Traceback" not in errors
     record = {o.plan.arrangement.models[0]: o for o in _recorded(tmp_path)}
     assert record["silent"].error == record["slow"].error == "CancelledError"

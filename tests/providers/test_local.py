@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from emafusion.errors import DeadlineError, RejectedError, UnavailableError
-from emafusion.providers.local import LocalProvider
+from emafusion.providers.local import LocalProvider, _threads
 from emafusion.providers.weights import Weights
 from emafusion.testing import check_provider
 from emafusion.types import Call, Model, replace
@@ -41,6 +42,21 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalProvider
     provider = LocalProvider(weights=Weights(tmp_path_factory.mktemp("cache")), threads=1)
     yield provider
     asyncio.run(provider.aclose())
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (3, 2), (4, 3), (9, 8), (64, 8)])
+def test_one_core_is_left_to_the_rest_of_the_machine(cores: int, threads: int) -> None:
+    assert _threads(cores) == threads
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells a process its cores")
+def test_only_the_cores_this_process_may_use_count() -> None:
+    given = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(given)})
+        assert LocalProvider().threads == 1
+    finally:
+        os.sched_setaffinity(0, given)
 
 
 def ask(model: Model, prompt: str, *, timeout_s: float = 60.0, **params: object) -> Call:
@@ -176,7 +192,7 @@ async def test_closing_ends_calls_and_threads(model: Model, tmp_path: Path) -> N
 
 SILENT = """
 import asyncio, sys
-from emafusion.providers.local import LocalProvider
+from emafusion.providers.local import LocalProvider, _threads
 from emafusion.types import Call, Model
 
 async def main():

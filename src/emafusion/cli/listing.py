@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 HEALTH_TIMEOUT_S = 5.0
 
+State = Literal["ready", "loading", "not ready"]
+"""Whether a model can be asked now; ``loading`` means that its file is being fetched."""
+
 app = typer.Typer(help="List, add, remove and fetch models.")
 
 
@@ -27,11 +30,13 @@ def models(context: typer.Context, *, json: Json = False, config: Config = None)
     if context.invoked_subcommand is not None:
         return
     known, providers = open_models(open_settings(config))
+    loading = _loading(known, providers)
     health = asyncio.run(_health(known, providers))
     if json:
-        print_json([_table(model, healthy=health[model.name]) for model in known])
+        tables = [_table(model, healthy=health[model.name]) for model in known]
+        print_json([{**table, "loading": table["name"] in loading} for table in tables])
     else:
-        _show(known, health)
+        _show(known, {name: _state(name, well, loading) for name, well in health.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +139,20 @@ def pull(
         raise typer.Exit(1)
 
 
+def _loading(models: Sequence[Model], providers: Mapping[str, Provider]) -> frozenset[str]:
+    """The local models whose files are on their way, whoever fetches them."""
+    from emafusion.demo.weights import local_models
+
+    local = local_models(models, providers)
+    return frozenset(one.model.name for one in local if one.weights.arriving(one.model.upstream))
+
+
+def _state(name: str, well: bool, loading: Container[str]) -> State:
+    if well:
+        return "ready"
+    return "loading" if name in loading else "not ready"
+
+
 async def _health(models: Sequence[Model], providers: Mapping[str, Provider]) -> dict[str, bool]:
     """Whether each model could be asked now; one that does not say so in time could not."""
 
@@ -167,7 +186,7 @@ def _table(model: Model, *, healthy: bool) -> dict[str, object]:
     }
 
 
-def _show(models: list[Model], health: dict[str, bool]) -> None:
+def _show(models: list[Model], states: dict[str, State]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -179,7 +198,7 @@ def _show(models: list[Model], health: dict[str, bool]) -> None:
     table.add_column("seen by", no_wrap=True)
     table.add_column("health", no_wrap=True)
     for model in models:
-        well = health[model.name]
+        state = states[model.name]
         table.add_row(
             model.name,
             model.provider,
@@ -187,6 +206,6 @@ def _show(models: list[Model], health: dict[str, bool]) -> None:
             f"{model.usd_per_mtok_in:g}",
             f"{model.usd_per_mtok_out:g}",
             model.visibility,
-            Text("ready" if well else "not ready", style="green" if well else "yellow"),
+            Text(state, style="green" if state == "ready" else "yellow"),
         )
     console().print(table)

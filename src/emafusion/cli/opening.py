@@ -1,13 +1,16 @@
-"""Opens the configured engine, with the local models' files fetched or left out.
+"""Opens the configured engine, with the local models' files fetched, on their way or left out.
 
-An engine plans with every model it has, so a model whose file is not here must not be one of them:
-its first call would be a download of minutes under a deadline of seconds.
+An engine plans with every model it has, so a model whose file is not here must not be one of them
+for as long as another can answer: its first call would be a download of minutes under a deadline of
+seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Literal
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from emafusion.cli.console import console, note
 from emafusion.cli.options import open_models
@@ -15,26 +18,53 @@ from emafusion.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from emafusion.client import Client
-    from emafusion.config import Settings
+    from emafusion.config import Arrivals, Settings
     from emafusion.demo.weights import LocalModel
 
-Fetch = Literal["all", "needed"]
-"""Which files to fetch: every one, or the smallest where without it no model could answer."""
+Fetching = Callable[[], Coroutine[None, None, None]]
+"""Fetches the files that are not here, and lets each model answer once its file has come."""
 
 
-async def open_ready(
-    settings: Settings, *, fetch: Fetch, named: Collection[str] | None = None
-) -> Client:
-    """A client whose local models are all here.
+def open_at_once(settings: Settings) -> tuple[Client, Fetching | None]:
+    """A client that can be asked now, and what fetches the local models that are not here.
+
+    Until its file has come, a model is asked only where no other may answer. Models whose files
+    nobody has are left out.
+
+    Raises
+    ------
+    ConfigError, ArtefactError
+        As :func:`emafusion.config.build`.
+    UnavailableError
+        No model is left.
+    """
+    from emafusion.config import Arrivals, build
+    from emafusion.demo.weights import local_models
+
+    models, made = open_models(settings)
+    missing = [one for one in local_models(models, made) if not one.is_here()]
+    coming = [one for one in missing if one.size is not None]
+    # This takes no time: nobody has these files.
+    absent = asyncio.run(pull([one for one in missing if one.size is None]))
+    _check(absent, absent, named=None, left=len(models) - len(absent))
+    _tell_absent(absent)
+    if not coming:
+        return build(without(settings, absent), parts=made), None
+    arrivals = Arrivals(one.model.name for one in coming)
+    client = build(without(settings, absent), parts=made, arrivals=arrivals)
+    return client, partial(_fetch_beside, coming, arrivals)
+
+
+async def open_ready(settings: Settings, *, named: Collection[str] | None = None) -> Client:
+    """A client whose local models are all here; the others are left out.
 
     Parameters
     ----------
     settings : Settings
         What was configured.
-    fetch : {"all", "needed"}
-        Which files to fetch.
     named : collection of str, optional
-        Models the user asked for by name: these are fetched in any case.
+        Models the user asked for by name: these are fetched. Where no model could answer without
+        it, the smallest is.
 
     Raises
     ------
@@ -49,12 +79,12 @@ async def open_ready(
     models, made = open_models(settings)
     local = local_models(models, made)
     missing = [one for one in local if not one.is_here()]
-    wanted = _wanted(missing, others=len(models) - len(missing), fetch=fetch, named=named)
+    wanted = _wanted(missing, others=len(models) - len(missing), named=named)
     problems = await pull(wanted)
     absent = {one.model.name for one in missing if not one.is_here()}
     _check(absent, problems, named=named, left=len(models) - len(absent))
-    if absent and named is None:
-        note(f"going on without {', '.join(sorted(absent))}; `emafusion models pull` fetches files")
+    if named is None:
+        _tell_absent(absent)
     return build(without(settings, absent), parts=made)
 
 
@@ -70,6 +100,25 @@ async def pull(models: Sequence[LocalModel]) -> dict[str, str]:
         return {}
     with Downloads(console(stderr=True)) as downloads:
         return await fetch(models, downloads)
+
+
+async def _fetch_beside(coming: Sequence[LocalModel], arrivals: Arrivals) -> None:
+    """Fetch the files of `coming`, in that order, and tell `arrivals` how each went."""
+    names = ", ".join(one.model.name for one in coming)
+    note(f"fetching {names}; meanwhile, models that are here answer")
+    for one in coming:
+        name = one.model.name
+        if await pull([one]):
+            arrivals.failed(name)
+            note(f"going on without {name}; a request that names it tries again to fetch it")
+        else:
+            arrivals.here(name)
+            note(f"{name} is ready")
+
+
+def _tell_absent(absent: Collection[str]) -> None:
+    if absent:
+        note(f"going on without {', '.join(sorted(absent))}; `emafusion models pull` fetches files")
 
 
 def without(settings: Settings, absent: Collection[str]) -> Settings:
@@ -88,10 +137,8 @@ def without(settings: Settings, absent: Collection[str]) -> Settings:
 
 
 def _wanted(
-    missing: Sequence[LocalModel], *, others: int, fetch: Fetch, named: Collection[str] | None
+    missing: Sequence[LocalModel], *, others: int, named: Collection[str] | None
 ) -> list[LocalModel]:
-    if fetch == "all":
-        return list(missing)
     if named is not None:
         return [one for one in missing if one.model.name in named]
     return list(missing[:1]) if others == 0 else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -37,19 +37,24 @@ class Serving:
 @taking(Serving)
 def serve(options: Serving) -> None:
     """Serve the OpenAI protocol until interrupted."""
-    from emafusion.cli.opening import open_ready
+    from emafusion.cli.opening import open_at_once
     from emafusion.config.load import secret
     from emafusion.gateway.server import run
     from emafusion.gateway.settings import Settings
 
     named = options.api_key_env
     key = None if named is None else secret(f"env:{named}", "--api-key-env")
-    client = asyncio.run(open_ready(open_settings(options.config), fetch="all"))
+    client, fetching = open_at_once(open_settings(options.config))
+
+    def ready(url: str) -> Coroutine[None, None, None] | None:
+        note(f"serving {url}/v1 (Ctrl-C stops)")
+        return fetching() if fetching else None
+
     run(
         client,
         host=options.host,
         port=options.port,
         settings=Settings(api_key=key),
         allow_remote=options.allow_remote,
-        ready=lambda url: note(f"serving {url}/v1 (Ctrl-C stops)"),
+        ready=ready,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from emafusion.config.arrivals import Arrivals
 from emafusion.config.available import available
 from emafusion.config.build import build, providers
 from emafusion.config.load import default_path, load
 from emafusion.config.settings import Settings
 
-__all__ = ["Settings", "available", "build", "default_path", "load", "providers"]
+__all__ = ["Arrivals", "Settings", "available", "build", "default_path", "load", "providers"]

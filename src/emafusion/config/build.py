@@ -10,10 +10,13 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from emafusion import artefacts, catalog
 from emafusion.client import Client
+from emafusion.config.arrivals import Arrivals, ReadyFirst
 from emafusion.config.clock import SystemClock
-from emafusion.config.load import secret
+from emafusion.config.load import environment, secret
 from emafusion.config.settings import (
     BridgeProviderSettings,
     LocalProviderSettings,
@@ -40,7 +43,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def build(settings: Settings, *, parts: Mapping[str, Provider] | None = None) -> Client:
+def build(
+    settings: Settings,
+    *,
+    parts: Mapping[str, Provider] | None = None,
+    arrivals: Arrivals | None = None,
+) -> Client:
     """A client as `settings` describe it.
 
     Parameters
@@ -49,6 +57,8 @@ def build(settings: Settings, *, parts: Mapping[str, Provider] | None = None) ->
         What :func:`emafusion.config.load` read.
     parts : mapping of str to Provider, optional
         Providers that stand in for configured ones of the same name, or join them.
+    arrivals : Arrivals, optional
+        Models that cannot answer yet; they are asked only where no other may answer.
 
     Raises
     ------
@@ -62,8 +72,11 @@ def build(settings: Settings, *, parts: Mapping[str, Provider] | None = None) ->
     _check_named(settings, models)
     policy = _artefact(settings)
     encoder = _encoder(policy)
+    stages = _stages(settings, policy, encoder=encoder, models=models)
+    if arrivals is not None:
+        stages = replace(stages, protector=ReadyFirst(stages.protector, arrivals))
     engine = Engine(
-        _stages(settings, policy, encoder=encoder, models=models),
+        stages,
         models,
         providers=made,
         clock=SystemClock(),
@@ -113,7 +126,8 @@ def _provider(one: ProviderSettings, name: str) -> Provider:
             from emafusion.providers.weights import Weights
 
             cache = None if one.cache is None else Path(one.cache).expanduser()
-            return LocalProvider(weights=Weights(cache=cache), threads=one.threads, slots=one.slots)
+            weights = Weights(cache=cache, environment=environment())
+            return LocalProvider(weights=weights, threads=one.threads, slots=one.slots)
         case ReplayProviderSettings():
             from emafusion.providers.replay import ReplayProvider
 

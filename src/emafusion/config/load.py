@@ -70,8 +70,13 @@ def parse(text: str, source: str) -> Settings:
     _check_keys(table, source)
     try:
         return msgspec.convert(table, Settings)
-    except msgspec.ValidationError as wrong:
+    except (msgspec.ValidationError, ConfigError) as wrong:
         raise ConfigError(f"{source}: {wrong}") from wrong
+
+
+def environment() -> Mapping[str, str]:
+    """The environment as it is now, for a child process that must have all of it."""
+    return dict(os.environ)
 
 
 def secret(value: str | None, key: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, field
 
+from emafusion.errors import ConfigError
 from emafusion.types import Arrangement, Probability, Visibility
 
 Positive = Annotated[float, Meta(gt=0.0)]
@@ -32,6 +33,13 @@ class PolicySettings(Table, frozen=True, kw_only=True):
     arrangement: Arrangement = "auto"
     private: bool = False
     usd_per_second: NotNegative = 0.0
+
+    def __post_init__(self) -> None:
+        if self.models is not None and not self.models:
+            raise ConfigError(
+                "policy.models is empty, so no model could ever answer; name one or more in it, or "
+                "leave it out to use every configured model"
+            )
 
 
 class OpenAIProviderSettings(Table, frozen=True, kw_only=True, tag="openai", tag_field="type"):

@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def run(
     port: int = 8080,
     settings: Settings | None = None,
     allow_remote: bool = False,
-    ready: Callable[[str], object] | None = None,
+    ready: Callable[[str], Coroutine[None, None, None] | None] | None = None,
 ) -> None:
     """Serve `client` until SIGINT or SIGTERM; requests under way are finished, then it is closed.
 
@@ -47,7 +47,8 @@ def run(
     allow_remote : bool
         Serve other machines even without an API key.
     ready : callable, optional
-        Told the server's URL once it answers.
+        Told the server's URL once it answers. What it returns, if anything, is done beside the
+        serving, and cancelled when that ends.
 
     Raises
     ------
@@ -63,18 +64,31 @@ def run(
         )
     settings = replace(settings, hosts=LOOPBACK | {host.lower()} if local else None)
     with contextlib.closing(_bind(host, port)) as bound:
-        server = _server(client, settings, told=lambda: ready and ready(_url(bound)))
+        server = _server(client, settings, told=lambda: ready(_url(bound)) if ready else None)
         with _quiet_ending():
             server.run(sockets=[bound])
 
 
-def _server(client: Client, settings: Settings, told: Callable[[], object]) -> uvicorn.Server:
+def _server(
+    client: Client, settings: Settings, told: Callable[[], Coroutine[None, None, None] | None]
+) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
+        beside: asyncio.Task[None] | None = None
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await client.warm()
             await super().startup(sockets)
-            told()
+            work = told()
+            if work is not None:
+                self.beside = asyncio.create_task(work)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            if self.beside is not None:
+                self.beside.cancel()
+                await asyncio.wait([self.beside])
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         app(client, settings),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 MOST_THREADS = 8
 """More threads than this slow small models down: they wait for memory, not for arithmetic."""
+FEW_CORES = 2
+"""With so few cores, the one left free would be worth more than the steadiness it buys."""
 BATCH = 128
 """Prompt tokens evaluated at a time: between two batches a call can be stopped."""
 
@@ -54,7 +57,8 @@ class LocalProvider:
     weights : Weights, optional
         Finds or fetches the file of ``Model.upstream``: ``sha256:…`` or a path.
     threads : int, optional
-        CPU threads for one call; by default one per core, at most 8.
+        CPU threads for one call; by default all cores but one, at most 8; both cores where there
+        are two. One thread is the steadier choice on two cores that other work shares.
     slots : int, default 1
         Calls one model answers at the same time; each has the whole context window.
     """
@@ -65,7 +69,7 @@ class LocalProvider:
         if find_spec("xllamacpp") is None:
             raise MissingExtraError("xllamacpp", "local")
         self.weights = weights or Weights()
-        self.threads = threads or min(os.cpu_count() or 1, MOST_THREADS)
+        self.threads = threads or _threads(_cores())
         self.slots = slots
         self._engines: dict[str, _Engine] = {}
         self._guard = threading.Lock()
@@ -209,6 +213,23 @@ class _Engine:
         if done.cancelled() or self._closing.is_set():
             return UnavailableError("the local provider was closed", self.model.name)
         return done.exception()
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _threads(cores: int) -> int:
+    """Threads for one call on a machine of `cores`.
+
+    The runtime's threads wait for each other without sleeping, many times a token: where one of
+    them shares its core with anything else, all the others burn theirs until it is back. So one
+    core is left to the rest of the machine, unless that would halve the speed.
+    """
+    return min(cores if cores <= FEW_CORES else cores - 1, MOST_THREADS)
 
 
 def _server(path: Path, model: Model, *, threads: int, slots: int) -> Server:

@@ -65,6 +65,10 @@ class OpenAIProvider:
     def __repr__(self) -> str:
         return f"OpenAIProvider({self._endpoint!r})"
 
+    async def warm(self) -> None:
+        """Do now what the first call would wait for; nothing is connected yet."""
+        self._endpoint.warm()
+
     async def complete(self, call: Call) -> Completion:
         """The whole answer to `call`; raises a :class:`~emafusion.errors.ProviderError`."""
         data = wire.encoded(wire.request_body(call, stream=False), call)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from emafusion.errors import RateLimitedError, UnavailableError
+from emafusion.errors import ProviderError, RateLimitedError, UnavailableError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -26,6 +27,25 @@ async def retried(attempt: Callable[[], Awaitable[T]], *, attempts: int, within_
     jitter; a wait that would not end within `within_s` seconds of the first try is not begun, and
     the last error is raised.
     """
+    began = time.monotonic()
+    try:
+        return await attempt()
+    except ProviderError as failure:
+        if attempts < 2 or not _may_pass(failure):
+            raise
+        first = failure
+    left_s = within_s - (time.monotonic() - began)
+    return await _again(attempt, first, attempts=attempts, within_s=left_s)
+
+
+async def _again(
+    attempt: Callable[[], Awaitable[T]], first: ProviderError, *, attempts: int, within_s: float
+) -> T:
+    """What `attempt` returns after the `first` failure, which counts as one of the `attempts`.
+
+    The retrying object is made here, and not for the calls that succeed: it costs as much time as
+    they do.
+    """
     from tenacity import (
         AsyncRetrying,
         retry_if_exception,
@@ -39,7 +59,14 @@ async def retried(attempt: Callable[[], Awaitable[T]], *, attempts: int, within_
         stop=stop_after_attempt(attempts) | stop_before_delay(within_s),
         reraise=True,
     )
-    return await retrying(attempt)
+    past = iter([first])
+
+    async def replayed() -> T:
+        for failure in past:
+            raise failure
+        return await attempt()
+
+    return await retrying(replayed)
 
 
 def _may_pass(error: BaseException) -> bool:

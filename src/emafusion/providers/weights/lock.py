@@ -22,6 +22,16 @@ def locked(path: Path, *, check: Callable[[], None]) -> Iterator[None]:
         yield
 
 
+def held(path: Path) -> bool:
+    """Whether a process holds the lock on `path` now."""
+    try:
+        with path.open("r+b") as file:
+            return not _try(file)
+    except OSError:
+        # No such file, or one that only its owner may open.
+        return False
+
+
 if sys.platform == "win32":
     import msvcrt
 

