@@ -313,7 +313,8 @@ class Completion(Value, frozen=True, kw_only=True):
     """What a provider got for a :class:`Call`: the text and all that came with it.
 
     ``logprobs`` are the natural log-probabilities of the answer's tokens where the provider returns
-    them. ``raw`` is the upstream's response body, for callers who asked for a model by name.
+    them. ``answer`` is the final answer where the upstream extracts it itself. ``raw`` is the
+    upstream's response body, for callers who asked for a model by name.
     """
 
     text: str
@@ -322,6 +323,7 @@ class Completion(Value, frozen=True, kw_only=True):
     logprobs: tuple[float, ...] | None = None
     tool_calls: tuple[Mapping[str, object], ...] = ()
     raw: Mapping[str, object] | None = None
+    answer: str | None = None
 
 
 class Chunk(Value, frozen=True, kw_only=True):

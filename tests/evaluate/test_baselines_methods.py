@@ -212,6 +212,18 @@ def test_a_higher_threshold_never_costs_less() -> None:
     assert costs == sorted(costs)
 
 
+def test_the_sums_of_a_list_are_its_replays_figures() -> None:
+    sure = np.random.default_rng(8).random(VAL.scores.shape)
+    places = frugal_gpt._reached(sure)[:, [2, 0]]
+    both = np.hstack([VAL.scores, VAL.costs]) / len(VAL.queries)
+    sums = frugal_gpt._pair(places, both, (2, 0), third=np.array([1, 3]))
+    for low, high, last in [(0, 0, 0), (3, 0, 1), (3, 7, 0), (9, 2, 1), (15, 15, 1)]:
+        chain = frugal_gpt._chain((2, 0, (1, 3)[last], low, high), VAL, sure)
+        assert len(chain.order) == 1 + (low > 0) + (low > 0 and high > 0)
+        replayed = figures(VAL, replay(VAL, chain, **_given(sure)))
+        assert sums[low, high, last] == pytest.approx(replayed)
+
+
 def test_the_search_over_chains_adds_up_as_their_replays_do() -> None:
     sure = np.random.default_rng(6).random(VAL.scores.shape)
     found = frugal_gpt._search(VAL, sure)
@@ -306,6 +318,24 @@ def test_cascade_routing_stops_once_nothing_promises_more() -> None:
     # 0.5 more, and what was seen (0.5 or 0.65) is no worse than the others' promise.
     assert play.calls[:, 0].tolist() == [1, 1]
     assert play.chosen.tolist() == [1, 1]
+
+
+def test_cascade_routing_runs_the_cheapest_of_what_it_wants_first() -> None:
+    estimates = cascade_routing.Estimates(
+        before=np.tile([0.1, 0.8, 0.1, 0.9], (2, 1)),
+        after=np.tile([0.1, 0.3, 0.1, 0.4], (2, 1)),
+        cost=np.tile([0.01, 0.02, 0.02, 0.1], (2, 1)),
+        there=np.ones((2, 4), dtype=bool),
+    )
+    # The second and the fourth err apart from each other, so that asking both promises most.
+    noise = np.zeros((4, 2))
+    noise[1], noise[3] = [0.5, -0.5], [-0.5, 0.5]
+    values = cascade_routing.value(estimates, (0, 1, 2, 3), noise)
+    play = cascade_routing.replay(
+        small([[0] * 4] * 2), values, estimates, price=0.1, ranking=np.ones(4)
+    )
+    assert play.calls[:, :2].tolist() == [[1, 3], [1, 3]]
+    assert play.chosen.tolist() == [3, 3]
 
 
 def test_draws_have_the_spread_of_what_drafts_reveal() -> None:

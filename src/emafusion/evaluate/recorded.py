@@ -81,6 +81,9 @@ def read(folder: Path) -> Recorded:
     queries = _table(folder, "queries", ("query_id", "prompt", "split"))
     outcomes = _table(folder, "outcomes", ("query_id", "model", "score", "cost_usd"))
     texts = _responses(folder)
+    # Folders that `collect` wrote name a grader: their answers serve readers, and a live engine
+    # would extract its own.
+    ours = bool(queries) and "grader" in queries[0] and bool(texts)
     places = {str(row["query_id"]): place for place, row in enumerate(queries)}
     models = tuple(sorted({str(row["model"]) for row in outcomes}))
     shape = (len(queries), len(models))
@@ -97,7 +100,7 @@ def read(folder: Path) -> Recorded:
         for name, array in arrays.items():
             value = row.get(name)
             array[at] = np.nan if value is None else float(str(value))
-        drafts[at[0]][at[1]] = draft(row, texts.get((query, model)))
+        drafts[at[0]][at[1]] = draft(row, texts.get((query, model)), extracted=not ours)
     return Recorded(
         queries=tuple(places),
         prompts=tuple(str(row["prompt"]) for row in queries),
@@ -114,8 +117,11 @@ def read(folder: Path) -> Recorded:
     )
 
 
-def draft(row: Row, text: str | None) -> Draft:
-    """The draft that an outcome's row records; without its text, the extracted answer stands in."""
+def draft(row: Row, text: str | None, *, extracted: bool = False) -> Draft:
+    """The draft that an outcome's row records; without its text, the extracted answer stands in.
+
+    `extracted` keeps the recorded answer beside the text, before any extraction of our own.
+    """
     tokens = int(_number(row, "completion_tokens", 0.0))
     answer = row.get("answer")
     return Draft(
@@ -127,6 +133,7 @@ def draft(row: Row, text: str | None) -> Draft:
             ),
             finish_reason=str(row.get("finish_reason") or "stop"),
             logprobs=_logprobs(row, tokens),
+            answer=str(answer) if extracted and answer is not None else None,
         ),
         cost_usd=_number(row, "cost_usd", 0.0),
         latency_s=_number(row, "latency_s", 0.0),

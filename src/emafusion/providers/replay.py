@@ -189,6 +189,7 @@ class _Outcome(Struct, frozen=True, kw_only=True):
             usage=Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens),
             finish_reason=self.finish_reason or "stop",
             logprobs=self._logprobs(),
+            answer=self.answer,
             raw={"score": self.score, "query_id": self.query_id, "cost_usd": self.cost_usd},
         )
 

@@ -62,8 +62,8 @@ class Values(Struct, frozen=True, kw_only=True):
 def run(train: Table, val: Table, test: Table, *, seed: int) -> System:
     """The pool grows by the model that adds most AIQ on val, up to five; the dial is λ.
 
-    How much of the estimates' spread to believe in is tuned on val too; none of it is the paper's
-    ablation "no expectation".
+    How much of the estimates' spread to believe in is tuned on val too; none of it is the
+    ablation that the authors' implementation offers too.
     """
     near = nearest(train.vectors, val.vectors, max(COUNTS))
     k = min(COUNTS, key=lambda k: _error(averages(train.scores, near[:, :k]), val.scores))
@@ -172,7 +172,7 @@ def _error(forecast: Array, scores: Array) -> float:
 def _noise(val: Estimates, *, seed: int) -> Array:
     """Draws of how far estimates move once drafts are read, shape (m, draws).
 
-    Normal with the covariance that the movements have on val, as in the paper's section 4.
+    Normal with the covariance that the movements have on val.
     """
     moves = np.where(val.there, val.after - val.before, 0.0)
     m = moves.shape[1]

@@ -1,0 +1,89 @@
+"""Each model's own tell: how far one draft can be trusted, read alone.
+
+Knows the arithmetic; the weights are learnt elsewhere. Works on any number of drafts at once, so
+that a benchmark runs the code that serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from emafusion.judge import surface
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+WIDTH = 3 * len(surface.NAMES) + 4
+"""Columns of a head: the surface, its squares, its products with the prior; prior, mean and best
+prior of the pool, and how far the draft's length is from the length expected."""
+
+
+class Heads:
+    """logit P(draft is right | forecast, its surface), one logistic head per model of the pool.
+
+    Parameters
+    ----------
+    pool : sequence of m str
+        The models, in the arrays' order.
+    mean, scale : ndarray, shape (m, surface columns)
+        Each model's typical surface.
+    weights : ndarray, shape (m, WIDTH + 1)
+        Intercept first.
+    """
+
+    def __init__(self, pool: Sequence[str], *, mean: Array, scale: Array, weights: Array) -> None:
+        self.pool = tuple(pool)
+        self._mean = mean
+        self._scale = scale
+        self._weights = weights
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], pool: Sequence[str]) -> Heads:
+        """The heads that a fit wrote."""
+        import numpy as np
+
+        found = {
+            name: np.asarray(arrays[f"head_{name}"], dtype=np.float64)
+            for name in ("mean", "scale", "weights")
+        }
+        return cls(pool, **found)
+
+    def log_odds(
+        self, model: int, surfaces: Array, priors: Array, *, pool: Array, off_length: Array
+    ) -> Array:
+        """One figure per draft of the model at position `model`, shape (n,).
+
+        Parameters
+        ----------
+        surfaces : ndarray, shape (n, surface columns)
+        priors : ndarray, shape (n,)
+            The forecast's log-odds for this model.
+        pool : ndarray, shape (n, 2)
+            Mean and best of the pool's log-odds.
+        off_length : ndarray, shape (n,)
+            ln of found over expected completion tokens.
+        """
+        import numpy as np
+
+        table = columns(
+            (surfaces - self._mean[model]) / self._scale[model],
+            priors,
+            pool=pool,
+            off_length=off_length,
+        )
+        weights = self._weights[model]
+        return np.clip(table @ weights[1:] + weights[0], -6.0, 6.0)
+
+
+def columns(standard: Array, priors: Array, *, pool: Array, off_length: Array) -> Array:
+    """What a head weighs, shape (n, WIDTH); `standard` are standardised surfaces."""
+    import numpy as np
+
+    bounded = np.clip(standard, -4.0, 4.0)
+    return np.column_stack(
+        [bounded, bounded**2 / 4.0, bounded * priors[:, None] / 2.0, priors, pool, off_length]
+    )

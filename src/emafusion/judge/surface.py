@@ -1,0 +1,147 @@
+"""What shows on a draft's face: its length, its hedging, its form, its answer's shape.
+
+Knows how to count; does not know what a count is worth.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from emafusion import answers
+from emafusion.types import Draft, Request
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NAMES: tuple[str, ...] = (
+    "length", "lines", "numbers", "equations", "hedges", "turns", "refusal", "steps", "repetition",
+    "concludes", "conclusions", "wavers", "ends_well", "backslashes", "code", "questions",
+    "number_density", "bold", "unreadable", "answer_length", "answer_whole", "answer_decimal",
+    "answer_formula", "answer_bracketed", "answer_size", "answer_negative", "answer_several",
+    "tokens", "truncated", "tool_call", "logprob", "lowest_logprob", "sequence_logprob",
+    "no_logprob",
+)  # fmt: skip
+"""The columns, in order. Counts enter as ln(1 + count)."""
+
+LONGEST = 20_000
+"""Characters of a draft that are looked at: its first and last halves of this."""
+HEDGE = re.compile(
+    r"\b(?:not (?:entirely )?sure|I think|might|maybe|perhaps|possibl[ey]|unclear"
+    r"|cannot be determined|assum(?:e|ing)|likely|probably|approximately|seems?|closest)\b",
+    re.IGNORECASE,
+)
+TURN = re.compile(
+    r"\b(?:wait|however|alternatively|mistake|re-?check|actually|although|correction"
+    r"|re-?evaluat\w+|none of)\b",
+    re.IGNORECASE,
+)
+REFUSAL = re.compile(
+    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)|I cannot|I can't|as an AI)\b", re.IGNORECASE
+)
+CONCLUSION = re.compile(
+    r"\banswer(?: is)?:?\s*\**\\?\(?\[?([A-J]|-?\$?\d[\d,.]*)(?![A-Za-z])", re.IGNORECASE
+)
+STEP = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•]|step)\s", re.IGNORECASE | re.MULTILINE)
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+SIGNED = re.compile(r"-?\d+(?:\.\d+)?")
+ENDINGS = frozenset(".!?)]}\"*$`'")
+TYPICAL_LOGPROB = -0.15
+LEAST_LIKELY = -20.0
+
+
+def read(draft: Draft, key: str | None) -> list[float]:
+    """The draft's row of :data:`NAMES`; `key` is its canonical answer, ``None`` if unreadable."""
+    text = draft.text
+    if len(text) > LONGEST:
+        text = text[: LONGEST // 2] + text[-LONGEST // 2 :]
+    return [*_form(text), *_answer(key), *_ending(draft)]
+
+
+def table(drafts: Sequence[Draft], keys: Sequence[str | None]) -> NDArray[np.float64]:
+    """One row of :data:`NAMES` for each draft."""
+    import numpy as np
+
+    rows = [read(draft, key) for draft, key in zip(drafts, keys, strict=True)]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(NAMES))
+
+
+def keys(request: Request, drafts: Sequence[Draft]) -> list[str | None]:
+    """Each draft's canonical answer, ``None`` where none can be read.
+
+    An answer that the upstream has extracted itself is taken before one of our own extraction.
+    """
+    kind = answers.guess_kind(request.text)
+    return [key(draft, kind) for draft in drafts]
+
+
+def key(draft: Draft, kind: answers.Kind) -> str | None:
+    """The draft's canonical answer of `kind`."""
+    given = draft.completion.answer
+    if given is None:
+        return answers.canonical(draft.text, kind)
+    return answers.canonical(given, kind) or given.strip() or None
+
+
+def _form(text: str) -> list[float]:
+    lines = [line for line in text.split("\n") if line.strip()]
+    numbers = len(NUMBER.findall(text))
+    conclusions = [found.upper() for found in CONCLUSION.findall(text)]
+    log = math.log1p
+    return [
+        log(len(text)),
+        log(len(lines)),
+        log(numbers),
+        log(text.count("=")),
+        log(len(HEDGE.findall(text))),
+        log(len(TURN.findall(text))),
+        float(REFUSAL.search(text) is not None),
+        log(len(STEP.findall(text))),
+        1.0 - len(set(lines)) / len(lines) if lines else 0.0,
+        float(bool(conclusions)),
+        log(len(conclusions)),
+        float(len(set(conclusions)) > 1),
+        float(text.rstrip()[-1:] in ENDINGS),
+        log(text.count("\\")),
+        float("```" in text),
+        log(text.count("?")),
+        numbers / (1 + text.count(" ") + len(lines)),
+        log(text.count("**")),
+    ]
+
+
+def _answer(key: str | None) -> list[float]:
+    if key is None:
+        return [1.0] + [0.0] * 8
+    bare = key[:500].replace(",", "")
+    found = SIGNED.findall(bare)
+    size = abs(float(found[0][:30])) if found else 0.0
+    return [
+        0.0,
+        math.log1p(len(key)),
+        float(bare.lstrip("-$").isdigit()),
+        float("." in bare),
+        float("\\" in bare or "/" in bare),
+        float(bare[:1] in "[({\"'"),
+        math.log1p(min(size, 1e12)),
+        float(bare.startswith("-")),
+        float(len(found) > 1),
+    ]
+
+
+def _ending(draft: Draft) -> list[float]:
+    completion = draft.completion
+    logprobs = completion.logprobs
+    total = math.fsum(logprobs) if logprobs else 0.0
+    return [
+        math.log1p(completion.usage.completion_tokens),
+        float(completion.finish_reason == "length"),
+        float(bool(completion.tool_calls)),
+        max(total / len(logprobs), -2.0) - TYPICAL_LOGPROB if logprobs else 0.0,
+        max(min(logprobs), -6.0) / 6.0 if logprobs else 0.0,
+        max(total, LEAST_LIKELY) / 5.0 if logprobs else 0.0,
+        float(not logprobs),
+    ]

@@ -1,0 +1,99 @@
+"""Recorded outcomes as what the judges and the planner will see, each query held out in turn.
+
+Knows how drafts become arrays; fits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from emafusion import answers
+from emafusion.evaluate.recorded import Recorded
+from emafusion.judge import surface
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+NOBODY = -1
+"""The fold of a query that no fit has seen."""
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """n queries × m models.
+
+    Parameters
+    ----------
+    pool : tuple of m str
+    priors : ndarray, shape (n, m)
+        Log-odds of a right answer before the model is asked, by fits that left the query out.
+    expected : ndarray, shape (n, m)
+        US dollars a call is expected to cost.
+    surplus : ndarray, shape (n, m)
+        ln of found over expected completion tokens.
+    surfaces : ndarray, shape (n, m, surface columns)
+    answers : ndarray of int, shape (n, m)
+        Equal in a row for equivalent answers, −1 where none can be read.
+    scores, costs : ndarray, shape (n, m)
+        As recorded; NaN where a model was not asked.
+    fold : ndarray of int, shape (n,)
+        Which fit leaves each query out; :data:`NOBODY` for rows outside every fit.
+    """
+
+    pool: tuple[str, ...]
+    priors: Array
+    expected: Array
+    surplus: Array
+    surfaces: Array
+    answers: Integers
+    scores: Array
+    costs: Array
+    fold: Integers
+
+    def rows(self, keep: Integers | NDArray[np.bool_]) -> Evidence:
+        """Some of the queries."""
+        arrays = {
+            name: getattr(self, name)[keep]
+            for name in self.__struct_fields__
+            if name != "pool"
+        }
+        return Evidence(pool=self.pool, **arrays)
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Which queries every model has answered."""
+        import numpy as np
+
+        return ~np.isnan(self.scores).any(axis=1)
+
+
+def surfaces(recorded: Recorded) -> tuple[Array, Integers]:
+    """The drafts' surfaces (n, m, k) and answers (n, m); zeros and −1 where there is no draft."""
+    import numpy as np
+
+    shape = recorded.scores.shape
+    found = np.zeros((*shape, len(surface.NAMES)))
+    numbers = np.full(shape, -1, dtype=np.int64)
+    for query, prompt in enumerate(recorded.prompts):
+        kind = answers.guess_kind(prompt)
+        seen: dict[str, int] = {}
+        for place, draft in enumerate(recorded.drafts[query]):
+            if draft is None:
+                continue
+            key = surface.key(draft, kind)
+            found[query, place] = surface.read(draft, key)
+            if key is not None:
+                numbers[query, place] = seen.setdefault(key, len(seen))
+    return found, numbers
+
+
+def shared(keys: Sequence[str | None]) -> list[int]:
+    """Canonical answers as numbers: equal for equal answers, −1 for none."""
+    seen: dict[str, int] = {}
+    return [-1 if key is None else seen.setdefault(key, len(seen)) for key in keys]

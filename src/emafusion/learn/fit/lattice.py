@@ -1,0 +1,213 @@
+"""Fits the look-ahead by backward induction over the sets of members that may have spoken.
+
+From the largest set down: what a state is worth is what following the fitted rule from there did
+bring, on recorded drafts and recorded costs; what asking one more adds is regressed on the state.
+A query's own outcome never enters the estimate its decision is made by, so the values carry no
+winner's curse (fitted value iteration with cross-fitted decisions; Ernst et al., 2005).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from emafusion.learn.fit.answering import States
+from emafusion.learn.fit.evidence import NOBODY, Evidence
+from emafusion.plan.lookahead import STOP, Lookahead, Standing, columns
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+SETTINGS = 25
+CHEAPEST, DEAREST = 3.0, 0.002
+"""Quality that the best single model's cost must buy, at the two ends of the dial."""
+PENALTY = 30.0
+
+
+class Walk(Struct, frozen=True, kw_only=True):
+    """What following the rule did, query by query.
+
+    ``calls`` (n, k) holds the members asked in order, padded with −1; ``source`` the member whose
+    draft was returned; ``confidence``, ``score`` and ``cost`` are (n,).
+    """
+
+    calls: Integers
+    source: Integers
+    confidence: Array
+    score: Array
+    cost: Array
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """The fitted rule, and the held-out decisions (n,) of each setting and set."""
+
+    lookahead: Lookahead
+    decisions: dict[tuple[int, int], Integers]
+
+
+def fit(evidence: Evidence, states: States, members: Sequence[int]) -> Rules:
+    """The rule for `members` on the queries of `evidence`, every one of them complete."""
+    import numpy as np
+
+    size = len(members)
+    costs, expected = evidence.costs[:, members], evidence.expected[:, members]
+    seen = evidence.fold != NOBODY
+    unit = float(evidence.costs[seen].mean(axis=0)[evidence.scores[seen].mean(axis=0).argmax()])
+    prices = (unit or 1e-9) / np.geomspace(CHEAPEST, DEAREST, SETTINGS)
+    priors = evidence.priors[:, members]
+    sets = sorted(range(1 << size), key=lambda number: -number.bit_count())
+    width = columns(_standing(0, states, priors, expected)).shape[1]
+    mean, scale = np.zeros((1 << size, width)), np.ones((1 << size, width))
+    weights = np.zeros((1 << size, SETTINGS, width + 1, size))
+    values: dict[int, Array] = {}
+    reached: dict[int, Array] = {}
+    spent: dict[int, Array] = {}
+    decisions: dict[tuple[int, int], Integers] = {}
+    outlook = np.zeros((SETTINGS, width + 1, 2))
+    for number in sets:
+        standing = _standing(number, states, priors, expected)
+        rest = [place for place in range(size) if not number >> place & 1]
+        stop = np.tile(standing.best[:, None], (1, SETTINGS))
+        if not rest:
+            values[number], reached[number], spent[number] = stop, stop, np.zeros_like(stop)
+            continue
+        table, mean[number], scale[number] = _standard(columns(standing), seen)
+        # Every setting and every next member at once: one solve, many right-hand sides.
+        gains = np.stack([values[number | 1 << place] - stop for place in rest], axis=2)
+        told, found = _regress(table, gains.reshape(len(table), -1), evidence.fold)
+        told = told.reshape(len(table), SETTINGS, len(rest))
+        weights[number][:, :, rest] = found.reshape(width + 1, SETTINGS, len(rest)).swapaxes(0, 1)
+        net = told - standing.costs[:, rest][:, None, :] / prices[None, :, None]
+        best = net.argmax(axis=2)
+        going = np.take_along_axis(net, best[:, :, None], 2)[:, :, 0] > 0.0
+        if number == 0:
+            going[:] = True
+        choice = np.where(going, np.array(rest)[best], STOP)
+        values[number], reached[number], spent[number] = stop.copy(), stop.copy(), np.zeros_like(stop)
+        for place in rest:
+            row, setting = np.nonzero(choice == place)
+            after = number | 1 << place
+            paid = costs[row, place]
+            values[number][row, setting] = values[after][row, setting] - paid / prices[setting]
+            reached[number][row, setting] = reached[after][row, setting]
+            spent[number][row, setting] = spent[after][row, setting] + paid
+        for setting in range(SETTINGS):
+            decisions[number, setting] = choice[:, setting]
+        if number == 0:
+            ends = np.stack([reached[0], spent[0]], axis=2).reshape(len(table), -1)
+            _, found = _regress(table, ends, evidence.fold)
+            outlook = found.reshape(width + 1, SETTINGS, 2).swapaxes(0, 1)
+    names = [evidence.pool[member] for member in members]
+    rule = Lookahead(
+        names, prices, mean=mean, scale=scale, weights=weights, outlook=outlook
+    )
+    return Rules(lookahead=rule, decisions=decisions)
+
+
+def decide(rule: Lookahead, evidence: Evidence, states: States, members: Sequence[int]) -> Rules:
+    """The fitted rule's decisions on other queries."""
+    priors, expected = evidence.priors[:, members], evidence.expected[:, members]
+    decisions = {}
+    for number in range(1 << len(members)):
+        rest = [place for place in range(len(members)) if not number >> place & 1]
+        standing = _standing(number, states, priors, expected)
+        for setting in range(len(rule.prices)):
+            decisions[number, setting] = rule.decide(number, setting, standing, allowed=rest)
+    return Rules(lookahead=rule, decisions=decisions)
+
+
+def walk(
+    rules: Rules, evidence: Evidence, states: States, *, members: Sequence[int], setting: int
+) -> Walk:
+    """Follow the decisions of `setting` from the start, on recorded drafts at recorded costs."""
+    import numpy as np
+
+    count, size = len(evidence.scores), len(members)
+    number = np.zeros(count, dtype=np.int64)
+    calls = np.full((count, size), -1, dtype=np.int64)
+    live = np.ones(count, dtype=bool)
+    for step in range(size):
+        for current in np.unique(number[live]):
+            rows = np.flatnonzero(live & (number == current))
+            if (int(current), setting) not in rules.decisions:
+                live[rows] = False
+                continue
+            choice = rules.decisions[int(current), setting][rows]
+            live[rows[choice == STOP]] = False
+            going = rows[choice != STOP]
+            calls[going, step] = choice[choice != STOP]
+        asked = calls[:, step] >= 0
+        number[asked] |= 1 << calls[asked, step]
+    return _told(number, calls, evidence, states, members=members)
+
+
+def _told(
+    number: Integers,
+    calls: Integers,
+    evidence: Evidence,
+    states: States,
+    *,
+    members: Sequence[int],
+) -> Walk:
+    """What the walks that ended in the sets `number` brought."""
+    import numpy as np
+
+    count, size = calls.shape
+    rows = np.arange(count)
+    confidence, top = np.zeros(count), np.zeros((count, size), dtype=bool)
+    for current in np.unique(number):
+        mine = number == current
+        confidence[mine] = states.best[int(current)][mine]
+        top[mine] = states.tops[int(current)][mine]
+    # Of the drafts that give the best answer, the one that was asked first is returned.
+    given = (calls >= 0) & top[rows[:, None], np.maximum(calls, 0)]
+    source = calls[rows, given.argmax(axis=1)]
+    asked = calls >= 0
+    paid = np.where(asked, evidence.costs[:, members][rows[:, None], np.maximum(calls, 0)], 0.0)
+    return Walk(
+        calls=calls,
+        source=source,
+        confidence=confidence,
+        score=evidence.scores[:, members][rows, source],
+        cost=paid.sum(axis=1),
+    )
+
+
+def _standing(number: int, states: States, priors: Array, expected: Array) -> Standing:
+    return Standing(
+        best=states.best[number], second=states.second[number], priors=priors, costs=expected
+    )
+
+
+def _standard(table: Array, seen: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+    import numpy as np
+
+    mean, spread = table[seen].mean(axis=0), table[seen].std(axis=0)
+    scale = np.where(spread > 1e-6, spread, 1.0)
+    return (table - mean) / scale, mean, scale
+
+
+def _regress(table: Array, targets: Array, fold: Integers) -> tuple[Array, Array]:
+    """Ridge estimates of `targets` (n, t), each row by a fit that left it out, and the weights."""
+    import numpy as np
+
+    whole = np.column_stack([np.ones(len(table)), table])
+    ridge = np.eye(whole.shape[1]) * PENALTY
+    ridge[0, 0] = 1e-6
+    numbers = [number for number in np.unique(fold) if number != NOBODY]
+    grams = {n: whole[fold == n].T @ whole[fold == n] for n in numbers}
+    moments = {n: whole[fold == n].T @ targets[fold == n] for n in numbers}
+    gram, moment = sum(grams.values()) + ridge, sum(moments.values())
+    weights: Array = np.linalg.solve(gram, moment)
+    told: Array = whole @ weights
+    for number in numbers:
+        out = fold == number
+        part = np.linalg.solve(gram - grams[number], moment - moments[number])
+        told[out] = whole[out] @ part
+    return told, weights

@@ -1,0 +1,169 @@
+"""The fitted look-ahead: after every verdict, stop here or ask this model next.
+
+For each set of models that may have spoken, linear estimates of what asking one more, and going on
+well from there, would add to the confidence. Knows the arithmetic of deciding; the coefficients
+are learnt elsewhere (DESIGN §2.3). Works on any number of queries at once, so that a benchmark
+runs the rule that serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+STOP = -1
+"""The decision to ask nobody else."""
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """Where n queries stand.
+
+    Parameters
+    ----------
+    best, second : ndarray, shape (n,)
+        P(right) of the most trusted answer and of its best rival; 0 before anyone has spoken.
+    priors : ndarray, shape (n, k)
+        Log-odds of each member before it was asked.
+    costs : ndarray, shape (n, k)
+        US dollars that asking each member is expected to take.
+    """
+
+    best: Array
+    second: Array
+    priors: Array
+    costs: Array
+
+
+class Lookahead:
+    """Coefficients for every set of members already heard and every setting of the dial.
+
+    Parameters
+    ----------
+    members : sequence of k str
+        Set number s holds member i where bit i of s is set.
+    prices : ndarray, shape (settings,)
+        US dollars per unit of quality, rising: one setting of the dial each.
+    mean, scale : ndarray, shape (2^k, d)
+        Standardisation of a set's columns.
+    weights : ndarray, shape (2^k, settings, d + 1, k)
+        What asking each member next adds to the confidence in all that follows, net of what
+        the rest costs; intercept first.
+    outlook : ndarray, shape (settings, d + 1, 2)
+        From the start: the confidence reached and the US dollars spent.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[str],
+        prices: Array,
+        *,
+        mean: Array,
+        scale: Array,
+        weights: Array,
+        outlook: Array,
+    ) -> None:
+        self.members = tuple(members)
+        self.prices = prices
+        self._mean = mean
+        self._scale = scale
+        self._weights = weights
+        self._outlook = outlook
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[np.generic]], pool: Sequence[str]
+    ) -> Lookahead:
+        """The rule that a fit wrote."""
+        import numpy as np
+
+        names = ("prices", "mean", "scale", "weights", "outlook")
+        found = {
+            name: np.asarray(arrays[f"lookahead_{name}"], dtype=np.float64) for name in names
+        }
+        members = [pool[int(place)] for place in arrays["lookahead_members"].tolist()]
+        return cls(members, found.pop("prices"), **found)
+
+    def to_arrays(self, pool: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """What :meth:`from_arrays` reads."""
+        import numpy as np
+
+        return {
+            "lookahead_members": np.array([list(pool).index(name) for name in self.members]),
+            "lookahead_prices": self.prices,
+            "lookahead_mean": self._mean.astype(np.float32),
+            "lookahead_scale": self._scale.astype(np.float32),
+            "lookahead_weights": self._weights.astype(np.float32),
+            "lookahead_outlook": self._outlook.astype(np.float64),
+        }
+
+    def setting(self, prefer: float) -> int:
+        """The setting nearest to `prefer`, 0 (cost) to 1 (quality)."""
+        return round(prefer * (len(self.prices) - 1))
+
+    def number(self, heard: Sequence[str]) -> int:
+        """The set number of `heard` members."""
+        return sum(1 << self.members.index(name) for name in set(heard))
+
+    def decide(
+        self, number: int, setting: int, standing: Standing, *, allowed: Sequence[int]
+    ) -> Integers:
+        """For each query the member to ask next, or :data:`STOP`; shape (n,).
+
+        Parameters
+        ----------
+        number : int
+            The set of members heard so far; from the empty set it never stops.
+        setting : int
+            The setting of the dial.
+        standing : Standing
+            Where the queries stand.
+        allowed : sequence of int
+            The members that may be asked, none of them heard; empty means stop.
+        """
+        import numpy as np
+
+        if not allowed:
+            return np.full(len(standing.best), STOP)
+        places = np.array(allowed)
+        table = (columns(standing) - self._mean[number]) / self._scale[number]
+        weights = self._weights[number, setting][:, places]
+        gains = table @ weights[1:] + weights[0]
+        net = gains - standing.costs[:, places] / self.prices[setting]
+        best = net.argmax(axis=1)
+        going = net[np.arange(len(net)), best] > 0.0
+        if number == 0:
+            going[:] = True
+        chosen: Integers = np.where(going, places[best], STOP)
+        return chosen
+
+    def expect(self, setting: int, standing: Standing) -> Array:
+        """Before anyone is asked: expected confidence and US dollars, shape (n, 2)."""
+        table = (columns(standing) - self._mean[0]) / self._scale[0]
+        weights = self._outlook[setting]
+        expected: Array = table @ weights[1:] + weights[0]
+        return expected
+
+
+def columns(standing: Standing) -> Array:
+    """What the estimates are linear in, shape (n, d)."""
+    import numpy as np
+
+    best, second, priors = standing.best, standing.second, standing.priors
+    bounded = np.clip(best, 0.005, 0.995)
+    odds = np.log(bounded / (1.0 - bounded))
+    ease = priors.mean(axis=1)
+    shape = [
+        best, odds, best**2, best**3, second, best * second,
+        np.maximum(best - 0.5, 0.0), np.maximum(best - 0.8, 0.0),
+        best * ease, odds * ease, ease, ease**2,
+    ]  # fmt: skip
+    return np.column_stack([*shape, priors, priors**2])
