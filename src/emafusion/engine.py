@@ -25,6 +25,7 @@ from emafusion.protocols import (
     Protector,
     Provider,
     Recorder,
+    Rule,
 )
 from emafusion.types import (
     Answer,
@@ -42,7 +43,7 @@ from emafusion.types import (
 
 
 class Stages(Struct, frozen=True, kw_only=True):
-    """The parts an engine runs, one for each stage."""
+    """The parts an engine runs, one for each stage; ``rule`` carries adaptive plans on."""
 
     protector: Protector
     classifier: Classifier
@@ -50,6 +51,7 @@ class Stages(Struct, frozen=True, kw_only=True):
     planner: Planner
     panel: Panel
     recorder: Recorder
+    rule: Rule | None = None
 
 
 class Engine:
@@ -152,7 +154,7 @@ class Engine:
         case.forecast = stages.predictor.predict(request, case.labels, cleared)
         case.plan = stages.planner.plan(request, case.forecast, cleared)
         ask = Ask(request=request, forecast=case.forecast, plan=case.plan)
-        return Trial(ask, port=case.ledger, panel=stages.panel)
+        return Trial(ask, port=case.ledger, panel=stages.panel, rule=stages.rule)
 
     async def _close(self, case: Case, trial: Trial, *, streamed: bool = False) -> Answer:
         """Stages 6 and 7: judge what there is, choose, record, answer."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from emafusion.types import (
+    Adaptive,
     Assessment,
     Call,
     Chunk,
@@ -154,6 +155,22 @@ class Panel(Protocol):
         judge: str | None = None,
     ) -> Assessment:
         """P(right) for each of `drafts`; asks the model named `judge` too where one is named."""
+        ...
+
+
+class Rule(Protocol):
+    """Stages 4 and 5 between them: what an adaptive plan does after each verdict."""
+
+    def next(
+        self,
+        plan: Adaptive,
+        forecast: Forecast,
+        assessment: Assessment | None,
+        *,
+        heard: Sequence[str],
+        allowed: Sequence[str],
+    ) -> str | None:
+        """The model of `allowed` to ask next, ``None`` to accept; `heard` are those that spoke."""
         ...
 
 

@@ -256,6 +256,26 @@ class Cascade(Value, frozen=True, kw_only=True, tag="cascade", tag_field="arrang
         return " → ".join("+".join(tier.models) for tier in self.tiers)
 
 
+class Adaptive(Value, frozen=True, kw_only=True, tag="adaptive", tag_field="arrangement"):
+    """Ask ``start``; after every verdict the fitted rule accepts, or says whom of ``pool`` to ask.
+
+    ``setting`` is the rule's setting of the dial. A cascade in no fixed order (DESIGN §2.3).
+    """
+
+    pool: tuple[str, ...]
+    start: str
+    setting: int
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model this may ask, the first one first."""
+        return tuple(dict.fromkeys((self.start, *self.pool)))
+
+    def __str__(self) -> str:
+        others = len(self.models) - 1
+        return f"{self.start} ⇢ up to {others} more" if others else self.start
+
+
 class Fusion(Value, frozen=True, kw_only=True, tag="fusion", tag_field="arrangement"):
     """Ask a panel together and combine what it says; a model named twice is sampled twice."""
 
@@ -271,7 +291,7 @@ class Fusion(Value, frozen=True, kw_only=True, tag="fusion", tag_field="arrangem
         return f"{self.combiner}({', '.join(self.panel)})"
 
 
-Arranged: TypeAlias = Single | Cascade | Fusion
+Arranged: TypeAlias = Single | Cascade | Adaptive | Fusion
 
 
 class Plan(Value, frozen=True, kw_only=True):
@@ -363,10 +383,14 @@ class Verdict(Value, frozen=True, kw_only=True):
 
 
 class Assessment(Value, frozen=True, kw_only=True):
-    """All verdicts turned into one calibrated P(right) per draft, in the order of the drafts."""
+    """All verdicts turned into one calibrated P(right) per draft, in the order of the drafts.
+
+    ``second`` is P(right) of the best answer that differs from the most trusted one.
+    """
 
     confidences: tuple[float, ...]
     verdicts: tuple[Verdict, ...] = ()
+    second: float = 0.0
 
     @property
     def best(self) -> int:
@@ -469,6 +493,7 @@ class Answer(Value, frozen=True, kw_only=True):
 
 __all__ = [
     "AXES",
+    "Adaptive",
     "Answer",
     "Arranged",
     "Arrangement",

@@ -30,17 +30,16 @@ from emafusion.config.settings import (
 )
 from emafusion.engine import Engine, Stages
 from emafusion.errors import ArtefactError, ConfigError
-from emafusion.judge import CalibratedPanel
-from emafusion.plan import Dial, Signals, UtilityPlanner
+from emafusion.judge import Bench, CalibratedPanel
+from emafusion.plan import Dial, FittedRule, Lookahead, Signals, UtilityPlanner
 from emafusion.predict import Fitted, Union
 from emafusion.protect import VisibilityProtector
-from emafusion.protocols import Encoder, Provider, Recorder
+from emafusion.protocols import Encoder, Panel, Provider, Recorder
 from emafusion.types import Knobs, Model
 from emafusion.understand import Blend, FastClassifier, Mixture, SlowClassifier, Taxonomy
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
 
 def build(
@@ -146,17 +145,24 @@ def _stages(
     fitted = any(model.name in pool for model in models)
     judged = policy.under("judge") if fitted else {}
     planned = policy.under("plan") if fitted else {}
+    rule = None
+    panel: Panel = CalibratedPanel(judged, pool)
+    if "council_members" in judged:
+        panel = Bench.from_arrays(judged, pool, panel)
+        rule = FittedRule(Lookahead.from_arrays(planned, pool))
     return Stages(
         protector=VisibilityProtector(),
         classifier=_classifier(settings, fast, policy),
         predictor=Union(_fitted(policy, encoder, fast) if fitted else None),
         planner=UtilityPlanner(
             Signals.from_arrays(planned, pool) if planned else Signals(),
-            _dial(planned, pool, models),
+            _dial(rule, pool, models),
+            rule=rule,
             usd_per_second=settings.policy.usd_per_second,
         ),
-        panel=CalibratedPanel(judged, pool),
+        panel=panel,
         recorder=recorder(settings.record),
+        rule=rule,
     )
 
 
@@ -191,13 +197,11 @@ def _fitted(policy: artefacts.Artefact, encoder: Encoder, fast: FastClassifier) 
     )
 
 
-def _dial(
-    planned: Mapping[str, NDArray[np.generic]], pool: Sequence[str], models: Sequence[Model]
-) -> Dial:
+def _dial(rule: FittedRule | None, pool: Sequence[str], models: Sequence[Model]) -> Dial:
     """The fitted dial where it was fitted for these models' prices; else the unfitted one."""
-    if "dial" not in planned or any(model.name not in pool for model in models):
+    if rule is None or any(model.name not in pool for model in models):
         return Dial()
-    return Dial(prices=tuple(planned["dial"].tolist()))
+    return Dial(prices=tuple(rule.lookahead.prices.tolist()))
 
 
 def _artefact(settings: Settings) -> artefacts.Artefact:

@@ -1,4 +1,4 @@
-"""The arrangements, carried out: single, cascade, fusion.
+"""The arrangements, carried out: single, cascade, adaptive, fusion.
 
 A strategy is a coroutine over a :class:`~emafusion.execute.trial.Trial`. It returns the name of the
 model whose answer would end the request, which may then be streamed, or ``None`` when the drafts it
@@ -8,7 +8,7 @@ gathered already hold the answer.
 from __future__ import annotations
 
 from emafusion.execute.trial import Trial
-from emafusion.types import Cascade, Fusion, Single, Tier
+from emafusion.types import Adaptive, Cascade, Fusion, Single, Tier
 
 
 async def single(plan: Single) -> str:
@@ -31,6 +31,28 @@ async def cascade(plan: Cascade, trial: Trial) -> str | None:
     return await _end(last.models, trial)
 
 
+async def adaptive(plan: Adaptive, trial: Trial) -> str | None:
+    """Ask whom the rule names, judge, ask the rule again, until it accepts (DESIGN §2.3).
+
+    A model is asked once; one that failed, or that what is left of the money cannot pay, is not
+    asked again. The last model that may be asked is not judged here: its answer ends the request
+    only where nothing else was said.
+    """
+    waiting = [model for model in plan.models if model != plan.start]
+    following: str | None = plan.start
+    while following is not None:
+        await trial.question([following])
+        trial.tier += 1
+        waiting = [m for m in waiting if m != following and trial.affords(m)]
+        if trial.drafts:
+            verdict = await trial.assess()
+            following = trial.following(plan, verdict, waiting)
+        else:
+            following = trial.following(plan, None, waiting)
+    trial.tier = max(trial.tier - 1, 0)
+    return None
+
+
 async def fusion(plan: Fusion, trial: Trial) -> str | None:
     """Ask the whole panel together (DESIGN §2.5); how its drafts combine is decided after."""
     return await _end(plan.panel, trial)
@@ -43,6 +65,8 @@ async def carry_out(trial: Trial) -> str | None:
             return await single(plan)
         case Cascade() as plan:
             return await cascade(plan, trial)
+        case Adaptive() as plan:
+            return await adaptive(plan, trial)
         case Fusion() as plan:
             return await fusion(plan, trial)
 

@@ -7,13 +7,14 @@ how to ask several models at once and live with failures; it does not know which
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from emafusion.errors import BudgetError, EmafusionError, ProviderError
-from emafusion.protocols import Panel, Port
-from emafusion.types import Assessment, Draft, Forecast, Message, Plan, Request
+from emafusion.protocols import Panel, Port, Rule
+from emafusion.types import Adaptive, Assessment, Draft, Forecast, Message, Plan, Request
 
 VARIED = 0.8
 """Temperature of the second and later samples of one model in one panel."""
@@ -38,10 +39,13 @@ class Trial:
         How models are asked.
     panel : Panel
         How drafts are judged.
+    rule : Rule, optional
+        What an adaptive plan does next; such a plan cannot be carried out without.
     """
 
-    def __init__(self, ask: Ask, *, port: Port, panel: Panel) -> None:
+    def __init__(self, ask: Ask, *, port: Port, panel: Panel, rule: Rule | None = None) -> None:
         self.ask = ask
+        self.rule = rule
         self.drafts: list[Draft] = []
         self.tier = 0
         self.failures: list[EmafusionError] = []
@@ -86,6 +90,27 @@ class Trial:
                 self.ask.request, self.ask.forecast, self.drafts, port=self._port, judge=judge
             )
         return self._assessed[key]
+
+    def affords(self, model: str) -> bool:
+        """Whether asking `model` is expected to keep the plan's limits on money and time."""
+        estimate = self.ask.forecast.get(model)
+        if estimate is None:
+            return False
+        plan = self.ask.plan
+        spent = math.fsum(draft.cost_usd for draft in self.drafts)
+        took = math.fsum(draft.latency_s for draft in self.drafts)
+        cheap = plan.max_cost_usd is None or spent + estimate.cost_usd <= plan.max_cost_usd
+        quick = plan.max_latency_s is None or took + estimate.latency_s <= plan.max_latency_s
+        return cheap and quick
+
+    def following(
+        self, plan: Adaptive, verdict: Assessment | None, allowed: Sequence[str]
+    ) -> str | None:
+        """Whom the rule would ask next among `allowed`; ``None`` where it would accept."""
+        if self.rule is None or not allowed:
+            return None
+        heard = [draft.model for draft in self.drafts]
+        return self.rule.next(plan, self.ask.forecast, verdict, heard=heard, allowed=allowed)
 
     @property
     def latest(self) -> Assessment | None:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from emafusion.judge.agreement import AgreementJudge
+from emafusion.judge.bench import Bench
+from emafusion.judge.guarantee import Guarantee
 from emafusion.judge.logprob import LogprobJudge
 from emafusion.judge.model import ModelJudge
 from emafusion.judge.panel import CalibratedPanel
 from emafusion.judge.rules import RulesJudge
 
-__all__ = ["AgreementJudge", "CalibratedPanel", "LogprobJudge", "ModelJudge", "RulesJudge"]
+__all__ = [
+    "AgreementJudge",
+    "Bench",
+    "CalibratedPanel",
+    "Guarantee",
+    "LogprobJudge",
+    "ModelJudge",
+    "RulesJudge",
+]

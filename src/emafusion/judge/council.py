@@ -62,9 +62,7 @@ class Council:
         self._weights = dict(weights)
 
     @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, NDArray[np.generic]], pool: Sequence[str]
-    ) -> Council:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], pool: Sequence[str]) -> Council:
         """The council that a fit wrote."""
         import numpy as np
 

@@ -76,7 +76,8 @@ class Heads:
             off_length=off_length,
         )
         weights = self._weights[model]
-        return np.clip(table @ weights[1:] + weights[0], -6.0, 6.0)
+        odds: Array = np.clip(table @ weights[1:] + weights[0], -6.0, 6.0)
+        return odds
 
 
 def columns(standard: Array, priors: Array, *, pool: Array, off_length: Array) -> Array:

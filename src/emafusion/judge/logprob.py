@@ -18,10 +18,11 @@ class LogprobJudge:
 
     def score(self, request: Request, drafts: Sequence[Draft]) -> list[float | None]:
         """The mean token probability of each draft, in [0, 1]."""
-        return [_mean_probability(draft) for draft in drafts]
+        return [mean_probability(draft) for draft in drafts]
 
 
-def _mean_probability(draft: Draft) -> float | None:
+def mean_probability(draft: Draft) -> float | None:
+    """exp of the mean log-probability of the draft's tokens; ``None`` where there is none."""
     logprobs = draft.completion.logprobs
     if not logprobs:
         return None

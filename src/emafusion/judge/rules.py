@@ -9,6 +9,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from emafusion import answers
 from emafusion.types import Draft, Request
@@ -34,10 +35,20 @@ ABROAD = re.compile(
     re.IGNORECASE,
 )
 FENCE = re.compile(r"```[\w+-]*\n(.*?)```", re.DOTALL)
+LONGEST_HEDGE = 2000
 LONG_FOR_ONLY = 120
 """Characters beyond which a draft was not "only" the answer that was asked for."""
 
-Check = Callable[[Request, Draft, answers.Kind], bool]
+Check = Callable[["Look"], bool]
+
+
+class Look(NamedTuple):
+    """One draft under the judge's eye: the request, the draft, its kind and canonical answer."""
+
+    request: Request
+    draft: Draft
+    kind: answers.Kind
+    key: str | None
 
 
 class RulesJudge:
@@ -52,71 +63,79 @@ class RulesJudge:
     def score(self, request: Request, drafts: Sequence[Draft]) -> list[float | None]:
         """One minus the weight of the faults found in each draft, at least 0."""
         kind = answers.guess_kind(request.text)
-        return [max(0.0, 1.0 - sum(faults(request, draft, kind).values())) for draft in drafts]
+        looks = [Look(request, d, kind, answers.canonical(d.text, kind)) for d in drafts]
+        return [form(look) for look in looks]
 
 
-def faults(request: Request, draft: Draft, kind: answers.Kind) -> dict[str, float]:
-    """The names and weights of the faults that `draft` shows."""
-    return {name: weight for name, (weight, check) in FAULTS.items() if check(request, draft, kind)}
+def form(look: Look) -> float:
+    """One minus the weight of the faults that `look` shows, at least 0."""
+    return max(0.0, 1.0 - sum(faults(look).values()))
 
 
-def _empty(request: Request, draft: Draft, kind: answers.Kind) -> bool:
-    return not draft.text.strip() and not draft.completion.tool_calls
+def faults(look: Look) -> dict[str, float]:
+    """The names and weights of the faults that a draft shows."""
+    return {name: weight for name, (weight, check) in FAULTS.items() if check(look)}
 
 
-def _truncated(request: Request, draft: Draft, kind: answers.Kind) -> bool:
-    return draft.completion.finish_reason == "length"
+def _empty(look: Look) -> bool:
+    return not look.draft.text.strip() and not look.draft.completion.tool_calls
 
 
-def _refusal(request: Request, draft: Draft, kind: answers.Kind) -> bool:
-    return REFUSAL.search(draft.text[:400]) is not None
+def _truncated(look: Look) -> bool:
+    return look.draft.completion.finish_reason == "length"
 
 
-def _hedged(request: Request, draft: Draft, kind: answers.Kind) -> bool:
-    return HEDGE.search(draft.text) is not None
+def _refusal(look: Look) -> bool:
+    return REFUSAL.search(look.draft.text[:400]) is not None
 
 
-def _unreadable(request: Request, draft: Draft, kind: answers.Kind) -> bool:
-    return kind != "text" and answers.canonical(draft.text, kind) is None
+def _hedged(look: Look) -> bool:
+    return HEDGE.search(look.draft.text[:LONGEST_HEDGE]) is not None
 
 
-def _talkative(request: Request, draft: Draft, kind: answers.Kind) -> bool:
-    asked = ONLY.search(request.text[-600:]) is not None
-    return asked and kind not in ("json", "code", "text") and len(draft.text) > LONG_FOR_ONLY
+def _unreadable(look: Look) -> bool:
+    return look.kind != "text" and look.key is None
 
 
-def _repeats(request: Request, draft: Draft, kind: answers.Kind) -> bool:
-    lines = [line.strip() for line in draft.text.splitlines() if len(line.strip()) > 8]
+def _talkative(look: Look) -> bool:
+    asked = ONLY.search(look.request.text[-600:]) is not None
+    return (
+        asked and look.kind not in ("json", "code", "text") and len(look.draft.text) > LONG_FOR_ONLY
+    )
+
+
+def _repeats(look: Look) -> bool:
+    lines = [line.strip() for line in look.draft.text.splitlines() if len(line.strip()) > 8]
     return len(lines) >= 4 and len(set(lines)) * 2 <= len(lines)
 
 
-def _bad_code(request: Request, draft: Draft, kind: answers.Kind) -> bool:
-    if kind != "code" or "python" not in request.text.lower():
+def _bad_code(look: Look) -> bool:
+    if look.kind != "code" or "python" not in look.request.text.lower():
         return False
-    found = FENCE.search(draft.text)
+    found = FENCE.search(look.draft.text)
     try:
-        ast.parse(found.group(1) if found else draft.text)
+        ast.parse(found.group(1) if found else look.draft.text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return True
     return False
 
 
-def _bad_json(request: Request, draft: Draft, kind: answers.Kind) -> bool:
-    wanted = request.params.get("response_format")
+def _bad_json(look: Look) -> bool:
+    wanted = look.request.params.get("response_format")
     if not isinstance(wanted, Mapping) or not str(wanted.get("type", "")).startswith("json"):
         return False
     try:
-        json.loads(draft.text)
+        json.loads(look.draft.text)
     except (ValueError, RecursionError):
         return True
     return False
 
 
-def _foreign(request: Request, draft: Draft, kind: answers.Kind) -> bool:
+def _foreign(look: Look) -> bool:
     """Mostly another script than the question's, and no translation was asked for."""
-    text = draft.text[:400]
+    text = look.draft.text[:400]
     foreign = sum(char > "\u02af" and char.isalpha() for char in text)
-    invited = ABROAD.search(request.text) is not None or not request.text.isascii()
+    invited = ABROAD.search(look.request.text) is not None or not look.request.text.isascii()
     return foreign * 3 > len(text) and not invited
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emafusion import answers
+from emafusion.judge.rules import Look, form
 from emafusion.types import Draft, Request
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ NAMES: tuple[str, ...] = (
     "number_density", "bold", "unreadable", "answer_length", "answer_whole", "answer_decimal",
     "answer_formula", "answer_bracketed", "answer_size", "answer_negative", "answer_several",
     "tokens", "truncated", "tool_call", "logprob", "lowest_logprob", "sequence_logprob",
-    "no_logprob",
+    "no_logprob", "rules",
 )  # fmt: skip
 """The columns, in order. Counts enter as ln(1 + count)."""
 
@@ -53,29 +54,30 @@ TYPICAL_LOGPROB = -0.15
 LEAST_LIKELY = -20.0
 
 
-def read(draft: Draft, key: str | None) -> list[float]:
-    """The draft's row of :data:`NAMES`; `key` is its canonical answer, ``None`` if unreadable."""
+def read(look: Look) -> list[float]:
+    """The draft's row of :data:`NAMES`."""
+    draft, key = look.draft, look.key
     text = draft.text
     if len(text) > LONGEST:
         text = text[: LONGEST // 2] + text[-LONGEST // 2 :]
-    return [*_form(text), *_answer(key), *_ending(draft)]
+    return [*_form(text), *_answer(key), *_ending(draft), form(look)]
 
 
-def table(drafts: Sequence[Draft], keys: Sequence[str | None]) -> NDArray[np.float64]:
+def table(looks: Sequence[Look]) -> NDArray[np.float64]:
     """One row of :data:`NAMES` for each draft."""
     import numpy as np
 
-    rows = [read(draft, key) for draft, key in zip(drafts, keys, strict=True)]
+    rows = [read(look) for look in looks]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(NAMES))
 
 
-def keys(request: Request, drafts: Sequence[Draft]) -> list[str | None]:
-    """Each draft's canonical answer, ``None`` where none can be read.
+def looks(request: Request, drafts: Sequence[Draft]) -> list[Look]:
+    """Each draft with its canonical answer.
 
     An answer that the upstream has extracted itself is taken before one of our own extraction.
     """
     kind = answers.guess_kind(request.text)
-    return [key(draft, kind) for draft in drafts]
+    return [Look(request, draft, kind, key(draft, kind)) for draft in drafts]
 
 
 def key(draft: Draft, kind: answers.Kind) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from emafusion.plan.adaptive import FittedRule
 from emafusion.plan.dial import Dial
+from emafusion.plan.lookahead import Lookahead
 from emafusion.plan.outlook import Signals
 from emafusion.plan.planner import UtilityPlanner
 
-__all__ = ["Dial", "Signals", "UtilityPlanner"]
+__all__ = ["Dial", "FittedRule", "Lookahead", "Signals", "UtilityPlanner"]

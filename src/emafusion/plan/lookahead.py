@@ -86,9 +86,7 @@ class Lookahead:
         import numpy as np
 
         names = ("prices", "mean", "scale", "weights", "outlook")
-        found = {
-            name: np.asarray(arrays[f"lookahead_{name}"], dtype=np.float64) for name in names
-        }
+        found = {name: np.asarray(arrays[f"lookahead_{name}"], dtype=np.float64) for name in names}
         members = [pool[int(place)] for place in arrays["lookahead_members"].tolist()]
         return cls(members, found.pop("prices"), **found)
 

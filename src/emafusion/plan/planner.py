@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emafusion.errors import BudgetError, NoModelError
-from emafusion.plan.candidates import Candidate, candidates, chosen
+from emafusion.plan.adaptive import FittedRule
+from emafusion.plan.candidates import Candidate, alone, candidates, chosen
 from emafusion.plan.dial import Dial
 from emafusion.plan.eligible import eligible, one_voice
 from emafusion.plan.judging import with_judge
 from emafusion.plan.outlook import Signals
 from emafusion.types import Estimate, Forecast, Model, Plan, Request
 
-DEFAULT_PREFER = 0.8
+DEFAULT_PREFER = 0.5
 
 
 class UtilityPlanner:
@@ -27,6 +28,9 @@ class UtilityPlanner:
         What is known of the pool's judging.
     dial : Dial
         From ``prefer`` to dollars per quality.
+    rule : FittedRule, optional
+        The fitted look-ahead; where a request leaves the arrangement to us, its plan is preferred
+        to every other of the models it was fitted on.
     usd_per_second : float
         What a second of waiting is worth to the caller.
     """
@@ -36,8 +40,10 @@ class UtilityPlanner:
         signals: Signals | None = None,
         dial: Dial | None = None,
         *,
+        rule: FittedRule | None = None,
         usd_per_second: float = 0.0,
     ) -> None:
+        self._rule = rule
         self._signals = signals or Signals()
         self._dial = dial or Dial()
         self._usd_per_second = usd_per_second
@@ -58,6 +64,10 @@ class UtilityPlanner:
         prefer = DEFAULT_PREFER if request.knobs.prefer is None else request.knobs.prefer
         price = self._dial.usd_per_quality(prefer, dearest)
         arrangement = "single" if one_voice(request) else request.knobs.arrangement
+        if arrangement == "auto":
+            fitted = self._fitted(request, estimates, prefer=prefer, price=price)
+            if fitted is not None:
+                return fitted
         plain = tuple(
             candidates(estimates, self._signals, usd_per_quality=price, arrangement=arrangement)
         )
@@ -74,6 +84,23 @@ class UtilityPlanner:
             raise _too_dear(estimates, request)
         best = chosen(within, price, usd_per_second=self._usd_per_second)
         return self._plan(best, within, estimates=estimates, request=request, price=price)
+
+    def _fitted(
+        self, request: Request, estimates: Sequence[Estimate], *, prefer: float, price: float
+    ) -> Plan | None:
+        """The look-ahead's plan, unless a model it does not know promises more for the money."""
+        if self._rule is None:
+            return None
+        members = self._rule.lookahead.members
+        within = _affordable(estimates, request)
+        adaptive = self._rule.candidate([e for e in within if e.model in members], prefer)
+        if adaptive is None:
+            return None
+        strangers = [alone(e) for e in within if e.model not in members]
+        best = chosen([adaptive, *strangers], price, usd_per_second=self._usd_per_second)
+        return self._plan(
+            best, [adaptive, *strangers], estimates=estimates, request=request, price=price
+        )
 
     def _plan(
         self,
@@ -107,6 +134,16 @@ def _within(offered: Sequence[Candidate], request: Request) -> list[Candidate]:
     if timely or not affordable:
         return timely
     return [min(affordable, key=lambda candidate: candidate.worst_s)]
+
+
+def _affordable(estimates: Sequence[Estimate], request: Request) -> list[Estimate]:
+    """The estimates that alone keep the limits."""
+    cost, latency = request.knobs.max_cost_usd, request.knobs.max_latency_s
+    return [
+        one
+        for one in estimates
+        if (cost is None or one.cost_usd <= cost) and (latency is None or one.latency_s <= latency)
+    ]
 
 
 def _fallbacks(best: Candidate, spare: Sequence[Estimate]) -> tuple[str, ...]:

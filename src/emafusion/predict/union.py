@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 class Fitted(Struct, frozen=True, kw_only=True):
     """What was learnt of a pool: its models in order, both routers, lengths, and the gate.
 
-    ``gate`` = (a, b): the learned router's share is σ(a + b · familiarity).
+    ``gate`` = (a, b): the learned router's share is σ(a + b · familiarity). ``overhead`` (2, m)
+    turns our count of a prompt's tokens into each model's own: intercept and slope.
     """
 
     pool: tuple[str, ...]
@@ -34,6 +34,7 @@ class Fitted(Struct, frozen=True, kw_only=True):
     learned: LearnedRouter
     lengths: Lengths
     gate: tuple[float, float]
+    overhead: NDArray[np.float64]
 
     @classmethod
     def from_arrays(
@@ -62,7 +63,42 @@ class Fitted(Struct, frozen=True, kw_only=True):
                 paces=found["length_paces"],
             ),
             gate=(float(found["gate"][0]), float(found["gate"][1])),
+            overhead=found["overhead"],
         )
+
+    def shares(
+        self, labels: Sequence[Labels], *, share: float | None = None
+    ) -> NDArray[np.float64]:
+        """The learned router's share for each query, shape (n,); `share` overrides the gate."""
+        import numpy as np
+
+        if share is not None:
+            return np.full(len(labels), share)
+        a, b = self.gate
+        familiar = np.array([one.familiarity for one in labels])
+        found: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-(a + b * familiar)))
+        return found
+
+    def log_odds(
+        self,
+        vectors: NDArray[np.float64],
+        labels: Sequence[Labels],
+        *,
+        share: float | None = None,
+    ) -> NDArray[np.float64]:
+        """The union's log-odds of a good answer for n queries × m models."""
+        gates = self.shares(labels, share=share)[:, None]
+        learned = self.learned.rates(vectors).mean(axis=0)
+        taxonomy = self.suitability.weights(labels) @ self.suitability.rates
+        return gates * _logit(learned) + (1.0 - gates) * _logit(taxonomy)
+
+    def prompts(self, counted: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Prompt tokens by each model's own count, from ours; shape (..., m)."""
+        import numpy as np
+
+        ours = np.asarray(counted, dtype=np.float64)[..., None]
+        counts: NDArray[np.float64] = self.overhead[0] + self.overhead[1] * ours
+        return counts
 
 
 class Union:
@@ -87,14 +123,17 @@ class Union:
         """One estimate for each of `models`, in their order."""
         fitted = self._fitted
         pool = fitted.pool if fitted is not None else ()
-        read = self._read(fitted, request, labels) if fitted is not None else {}
         expected = tokens.expected(request.messages)
+        read = self._read(fitted, request, labels) if fitted is not None else {}
+        counts: dict[str, float] = {}
+        if fitted is not None:
+            counts = dict(zip(pool, fitted.prompts(expected).tolist(), strict=True))
         estimates = [
             _bounded(
                 _with_opinion(read[model.name], model, labels),
                 model,
                 request=request,
-                prompt=expected,
+                prompt=counts[model.name],
             )
             if model.name in pool
             else prior.estimate(model, labels, expected)
@@ -106,10 +145,7 @@ class Union:
         """The learned router's share for a query of this familiarity."""
         if self._share is not None:
             return self._share
-        if self._fitted is None:
-            return 0.0
-        a, b = self._fitted.gate
-        return 1.0 / (1.0 + math.exp(-(a + b * labels.familiarity)))
+        return 0.0 if self._fitted is None else float(self._fitted.shares([labels])[0])
 
     def _read(self, fitted: Fitted, request: Request, labels: Labels) -> dict[str, Estimate]:
         """What was learnt of each model of the pool, applied to this request; costs still open."""

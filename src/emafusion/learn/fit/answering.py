@@ -114,9 +114,7 @@ def choose_members(evidence: Evidence, trust: Array) -> list[int]:
     return sorted(chosen, key=lambda model: float(costs[:, model].mean()))
 
 
-def fit_council(
-    evidence: Evidence, trust: Array, members: Sequence[int]
-) -> tuple[Council, States]:
+def fit_council(evidence: Evidence, trust: Array, members: Sequence[int]) -> tuple[Council, States]:
     """The council of `members`, and every state by weights that left the query out."""
     import numpy as np
 
@@ -251,9 +249,7 @@ def _targets(answers: Integers, scores: Array) -> Array:
     return found
 
 
-def _settle(
-    states: States, number: int, places: Sequence[int], heard: Heard, found: Array
-) -> None:
+def _settle(states: States, number: int, places: Sequence[int], heard: Heard, found: Array) -> None:
     """Note the best answer, its rival, and who gave it."""
     import numpy as np
 

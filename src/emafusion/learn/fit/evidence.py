@@ -5,7 +5,6 @@ Knows how drafts become arrays; fits nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,6 +12,8 @@ from msgspec import Struct
 from emafusion import answers
 from emafusion.evaluate.recorded import Recorded
 from emafusion.judge import surface
+from emafusion.judge.rules import Look
+from emafusion.types import Request
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,9 +60,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     def rows(self, keep: Integers | NDArray[np.bool_]) -> Evidence:
         """Some of the queries."""
         arrays = {
-            name: getattr(self, name)[keep]
-            for name in self.__struct_fields__
-            if name != "pool"
+            name: getattr(self, name)[keep] for name in self.__struct_fields__ if name != "pool"
         }
         return Evidence(pool=self.pool, **arrays)
 
@@ -70,7 +69,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
         """Which queries every model has answered."""
         import numpy as np
 
-        return ~np.isnan(self.scores).any(axis=1)
+        return np.asarray(~np.isnan(self.scores).any(axis=1), dtype=np.bool_)
 
 
 def surfaces(recorded: Recorded) -> tuple[Array, Integers]:
@@ -81,19 +80,22 @@ def surfaces(recorded: Recorded) -> tuple[Array, Integers]:
     found = np.zeros((*shape, len(surface.NAMES)))
     numbers = np.full(shape, -1, dtype=np.int64)
     for query, prompt in enumerate(recorded.prompts):
+        request = Request(id="", messages=({"role": "user", "content": prompt},))
         kind = answers.guess_kind(prompt)
         seen: dict[str, int] = {}
         for place, draft in enumerate(recorded.drafts[query]):
             if draft is None:
                 continue
             key = surface.key(draft, kind)
-            found[query, place] = surface.read(draft, key)
+            found[query, place] = surface.read(Look(request, draft, kind, key))
             if key is not None:
                 numbers[query, place] = seen.setdefault(key, len(seen))
     return found, numbers
 
 
-def shared(keys: Sequence[str | None]) -> list[int]:
-    """Canonical answers as numbers: equal for equal answers, −1 for none."""
-    seen: dict[str, int] = {}
-    return [-1 if key is None else seen.setdefault(key, len(seen)) for key in keys]
+def surplus(found: Array, expected: Array) -> Array:
+    """ln of found over expected completion tokens, within ±3; 0 where none were counted."""
+    import numpy as np
+
+    ratio: Array = np.log((found + 1.0) / (expected + 1.0))
+    return np.nan_to_num(np.clip(ratio, -3.0, 3.0))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from emafusion.evaluate.recorded import Recorded
 from emafusion.execute.vote import log_odds_weights, vote
 from emafusion.judge import LogprobJudge, RulesJudge
 from emafusion.judge.agreement import keys
 from emafusion.judge.evidence import COMMON, OWN, logit, rows
 from emafusion.judge.panel import UNFITTED
-from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.fit.routers import folds
 from emafusion.plan import Signals
 from emafusion.types import Draft, Estimate, Forecast, Request, replace

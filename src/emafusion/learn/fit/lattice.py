@@ -89,7 +89,11 @@ def fit(evidence: Evidence, states: States, members: Sequence[int]) -> Rules:
         if number == 0:
             going[:] = True
         choice = np.where(going, np.array(rest)[best], STOP)
-        values[number], reached[number], spent[number] = stop.copy(), stop.copy(), np.zeros_like(stop)
+        values[number], reached[number], spent[number] = (
+            stop.copy(),
+            stop.copy(),
+            np.zeros_like(stop),
+        )
         for place in rest:
             row, setting = np.nonzero(choice == place)
             after = number | 1 << place
@@ -97,16 +101,14 @@ def fit(evidence: Evidence, states: States, members: Sequence[int]) -> Rules:
             values[number][row, setting] = values[after][row, setting] - paid / prices[setting]
             reached[number][row, setting] = reached[after][row, setting]
             spent[number][row, setting] = spent[after][row, setting] + paid
-        for setting in range(SETTINGS):
-            decisions[number, setting] = choice[:, setting]
+        for notch in range(SETTINGS):
+            decisions[number, notch] = choice[:, notch]
         if number == 0:
             ends = np.stack([reached[0], spent[0]], axis=2).reshape(len(table), -1)
             _, found = _regress(table, ends, evidence.fold)
             outlook = found.reshape(width + 1, SETTINGS, 2).swapaxes(0, 1)
     names = [evidence.pool[member] for member in members]
-    rule = Lookahead(
-        names, prices, mean=mean, scale=scale, weights=weights, outlook=outlook
-    )
+    rule = Lookahead(names, prices, mean=mean, scale=scale, weights=weights, outlook=outlook)
     return Rules(lookahead=rule, decisions=decisions)
 
 

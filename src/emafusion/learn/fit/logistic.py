@@ -102,7 +102,7 @@ def _step(table: Array, targets: Array, weights: Array, ridge: Array) -> Array:
     slope = table.T @ (targets - rates) - ridge * weights
     hessian = (table * (rates * (1.0 - rates))[:, None]).T @ table
     hessian[np.diag_indices_from(hessian)] += ridge + 1e-9
-    step: Array = np.linalg.solve(hessian, slope)
+    step = np.asarray(np.linalg.solve(hessian, slope), dtype=np.float64)
     size = float(np.abs(step).max())
     # A start far from the solution may overshoot; no weight of a standardised column needs more.
     return step if size <= 5.0 else step * (5.0 / size)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emafusion.learn.fit.judging import Judged
 from emafusion.evaluate.recorded import Recorded
-from emafusion.learn.fit.rehearsal import Point
+from emafusion.learn.fit.answering import States
+from emafusion.learn.fit.evidence import Evidence
+from emafusion.learn.fit.judging import Judged
+from emafusion.learn.fit.lattice import Rules, walk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 BINS = 10
+DIAL = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The settings of ``prefer`` whose accuracy and cost go into the manifest."""
 
 
 def measure(recorded: Recorded, qualities: Array, judged: Judged) -> dict[str, float]:
@@ -50,17 +54,18 @@ def measure(recorded: Recorded, qualities: Array, judged: Judged) -> dict[str, f
     }
 
 
-def points(recorded: Recorded, rehearsed: Sequence[Point]) -> dict[str, float]:
-    """Per setting of the dial: accuracy, and cost as a share of the best single model's."""
-    import numpy as np
-
-    full = ~np.isnan(recorded.scores).any(axis=1)
-    best = int(recorded.scores[full].mean(axis=0).argmax())
-    base = float(recorded.costs[full, best].mean())
+def walks(
+    rules: Rules, evidence: Evidence, states: States, members: Sequence[int]
+) -> dict[str, float]:
+    """Held-out accuracy and cost, in shares of the best single model's, along the dial."""
+    base = float(evidence.costs[:, int(evidence.scores.mean(axis=0).argmax())].mean()) or 1.0
     found = {}
-    for point in rehearsed:
-        found[f"accuracy_at_{point.prefer:g}"] = point.accuracy
-        found[f"cost_share_at_{point.prefer:g}"] = point.cost_usd / base
+    for prefer in DIAL:
+        setting = rules.lookahead.setting(prefer)
+        done = walk(rules, evidence, states, members=members, setting=setting)
+        found[f"accuracy_at_{prefer:g}"] = float(done.score.mean())
+        found[f"cost_share_at_{prefer:g}"] = float(done.cost.mean()) / base
+        found[f"ece_at_{prefer:g}"] = expected_calibration_error(done.confidence, done.score)
     return found
 
 

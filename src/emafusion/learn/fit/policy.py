@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING
 
 from emafusion.artefacts import VERSION, Artefact, Manifest, write
 from emafusion.errors import DataError
-from emafusion.learn.fit import judging, metrics, rehearsal, routers, spending
 from emafusion.evaluate.recorded import Recorded, read
+from emafusion.learn.fit import (
+    answering,
+    judging,
+    lattice,
+    logistic,
+    metrics,
+    routers,
+    spending,
+)
+from emafusion.learn.fit.evidence import Evidence, surplus
+from emafusion.learn.fit.evidence import surfaces as drafted
 from emafusion.learn.fit_understand import fit_familiarity
-from emafusion.plan import Dial
-from emafusion.predict import Features
+from emafusion.predict import Features, Lengths
 from emafusion.protocols import Encoder
 from emafusion.understand import FastClassifier
 
@@ -26,8 +35,8 @@ if TYPE_CHECKING:
 FEWEST = 40
 """Queries below which a fit would be noise."""
 
-REHEARSED = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""The settings of the dial whose accuracy and cost go into the manifest."""
+MOST_HEARD = 500
+"""Queries that the panel of last resort is fitted on: it has few weights."""
 
 Progress = Callable[[str], None]
 
@@ -103,33 +112,80 @@ def _learn(
     tell: Progress,
 ) -> tuple[dict[str, NDArray[np.generic]], dict[str, float], dict[str, float]]:
     """Stages 3, 4 and 6: their arrays, held-out figures, and the settings that were chosen."""
+    import numpy as np
+
     tell("fitting routers")
     chosen, qualities = routers.choose(features, inputs, seed)
     before = _before(features, inputs, chosen=chosen, recorded=recorded, seed=seed)
-    tell("fitting the panel of judges")
-    told = judging.forecasts(recorded, qualities)
-    judged = judging.panel(recorded, told, seed)
-    signals = judging.signals(recorded, judged, qualities)
-    tell("setting the dial")
-    prices = spending.dial(told, signals)
-    arrays: dict[str, NDArray[np.generic]] = {
-        **{f"predict/{name}": array for name, array in before.items()},
-        **{f"judge/{name}": array for name, array in _panel(judged).items()},
-        **{f"plan/{name}": array for name, array in signals.to_arrays(recorded.models).items()},
-        "plan/dial": prices,
-    }
+    arrays: dict[str, NDArray[np.generic]] = {f"predict/{name}": a for name, a in before.items()}
+    tell("reading drafts")
+    evidence = _evidence(recorded, inputs, before, qualities=qualities, seed=seed)
+    tell("fitting the judges")
+    heads, trust = answering.fit_heads(evidence)
+    arrays |= {f"judge/head_{name}": array for name, array in heads.items()}
+    few = recorded.rows(_sample(len(recorded.queries)))
+    told = judging.forecasts(few, qualities[_sample(len(recorded.queries))])
+    judged = judging.panel(few, told, seed)
+    signals = judging.signals(few, judged, qualities[_sample(len(recorded.queries))])
+    arrays |= {"judge/weights": judged.weights, "judge/bias": np.array([judged.bias])}
+    arrays |= {f"plan/{name}": a for name, a in signals.to_arrays(recorded.models).items()}
+    figures = metrics.measure(few, qualities[_sample(len(recorded.queries))], judged)
+    full = evidence.complete
+    if int(full.sum()) >= FEWEST:
+        tell("fitting the council and the look-ahead")
+        members = answering.choose_members(evidence, trust)
+        whole = evidence.rows(full)
+        council, states = answering.fit_council(whole, trust[full], members)
+        rules = lattice.fit(whole, states, members)
+        arrays |= {f"judge/{n}": a for n, a in council.to_arrays(recorded.models).items()}
+        arrays |= {f"plan/{n}": a for n, a in rules.lookahead.to_arrays(recorded.models).items()}
+        figures |= metrics.walks(rules, whole, states, members)
     settings = {"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)}
-    tell("rehearsing")
-    points = rehearsal.rehearse(
-        recorded,
-        told,
-        judged=judged,
-        signals=signals,
-        dial=Dial(prices=tuple(prices.tolist())),
-        prefers=REHEARSED,
-    )
-    figures = metrics.measure(recorded, qualities, judged) | metrics.points(recorded, points)
     return arrays, figures, settings
+
+
+def _evidence(
+    recorded: Recorded,
+    inputs: routers.Inputs,
+    before: Mapping[str, Array],
+    *,
+    qualities: Array,
+    seed: int,
+) -> Evidence:
+    """What judges and planner see of the fitted rows, each by routers that left it out."""
+    import numpy as np
+
+    fold = np.zeros(len(recorded.queries), dtype=np.int64)
+    for number, part in enumerate(routers.folds(len(recorded.queries), seed)):
+        fold[part] = number
+    surfaces, numbers = drafted(recorded)
+    lengths = Lengths(
+        before["length_weights"],
+        before["length_biases"],
+        spreads=before["length_spreads"],
+        paces=before["length_paces"],
+    ).tokens(inputs.vectors)
+    ours = spending.counted(recorded)
+    prompts = before["overhead"][0] + before["overhead"][1] * ours[:, None]
+    return Evidence(
+        pool=recorded.models,
+        priors=logistic.log_odds(qualities),
+        expected=spending.expected(recorded, prompts, lengths),
+        surplus=surplus(recorded.tokens, lengths),
+        surfaces=surfaces,
+        answers=numbers,
+        scores=recorded.scores,
+        costs=recorded.costs,
+        fold=fold,
+    )
+
+
+def _sample(count: int) -> list[int]:
+    """Positions of at most :data:`MOST_HEARD` queries, the same ones each time."""
+    import numpy as np
+
+    keep: list[int] = sorted(np.random.default_rng(0).permutation(count)[:MOST_HEARD].tolist())
+    return keep
 
 
 def _before(
@@ -159,14 +215,9 @@ def _before(
         "weights": weights,
         "biases": biases,
         "gate": np.array(chosen.gate),
+        "overhead": spending.overhead(recorded, spending.counted(recorded)),
         **{f"length_{name}": array for name, array in lengths.items()},
     }
-
-
-def _panel(judged: judging.Judged) -> Mapping[str, Array]:
-    import numpy as np
-
-    return {"weights": judged.weights, "bias": np.array([judged.bias])}
 
 
 def _acquainted(

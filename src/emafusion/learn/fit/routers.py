@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from emafusion.learn.fit import logistic
 from emafusion.predict import Features, LearnedRouter, Suitability
 from emafusion.predict.suitability import LEVELS
 from emafusion.types import Labels
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-    Fit = Callable[["Inputs", "Inputs"], Array]
+    Parts = Sequence[NDArray[np.int64]]
 
 FOLDS = 5
 BOOTSTRAPS = 8
-PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-"""Inverse L2 strengths tried for the learned router."""
+PENALTIES = (30.0, 100.0, 300.0, 1000.0)
+"""L2 strengths tried for the learned router, in observations, on :data:`MOST_TRIED` queries."""
+MOST_TRIED = 1500
 STRENGTHS = (2.0, 5.0, 10.0, 20.0, 40.0)
 """Pseudo-counts κ tried for the taxonomy router."""
 
@@ -34,7 +36,7 @@ class Inputs(Struct, frozen=True, kw_only=True):
     labels: tuple[Labels, ...]
     scores: Array
 
-    def rows(self, keep: Array) -> Inputs:
+    def rows(self, keep: NDArray[np.int64]) -> Inputs:
         """Some of the queries, by position."""
         return Inputs(
             vectors=self.vectors[keep],
@@ -51,7 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     gate: tuple[float, float]
 
 
-def folds(count: int, seed: int) -> list[Array]:
+def folds(count: int, seed: int) -> list[NDArray[np.int64]]:
     """Positions of `count` queries, shuffled, in :data:`FOLDS` parts."""
     import numpy as np
 
@@ -88,20 +90,22 @@ def counts(features: Features, inputs: Inputs) -> tuple[Array, Array]:
 
 
 def learned(inputs: Inputs, penalty: float, *, seed: int, bootstraps: int) -> LearnedRouter:
-    """The learned router: one logistic head per model, refitted on bootstrap samples."""
+    """The learned router: one logistic head per model, with one-step bootstraps of each."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
     count, models = inputs.scores.shape
-    samples = [np.arange(count)] + [rng.integers(0, count, count) for _ in range(bootstraps - 1)]
-    weights = np.zeros((bootstraps, inputs.vectors.shape[1], models))
-    biases = np.zeros((bootstraps, models))
-    for k, sample in enumerate(samples):
-        for m in range(models):
-            weights[k, :, m], biases[k, m] = _head(
-                inputs.vectors[sample], inputs.scores[sample, m], penalty
+    shares = rng.poisson(1.0, (bootstraps - 1, count)).astype(np.float64)
+    weights = np.zeros((bootstraps, inputs.vectors.shape[1] + 1, models))
+    for m in range(models):
+        seen = ~np.isnan(inputs.scores[:, m])
+        x, y = inputs.vectors[seen], inputs.scores[seen, m]
+        weights[0, :, m] = logistic.fit(x, y, penalty)
+        if bootstraps > 1:
+            weights[1:, :, m] = logistic.resampled(
+                x, y, penalty, weights=weights[0, :, m], shares=shares[:, seen]
             )
-    return LearnedRouter(weights, biases)
+    return LearnedRouter(weights[:, 1:], weights[:, 0])
 
 
 def lengths(
@@ -131,12 +135,11 @@ def lengths(
 def choose(features: Features, inputs: Inputs, seed: int) -> tuple[Settings, Array]:
     """Hyperparameters by cross-validated log-loss, and the out-of-fold union forecast (n, m)."""
     parts = folds(len(inputs.labels), seed)
-    heads = {p: _held_out(inputs, parts, _learner(p, seed)) for p in PENALTIES}
-    penalty = min(heads, key=lambda p: log_loss(heads[p], inputs.scores))
-    cells = {s: _held_out(inputs, parts, _counter(features, s)) for s in STRENGTHS}
+    penalty, head = _penalty(inputs, parts)
+    cells = {s: taxonomy(features, inputs, parts, s) for s in STRENGTHS}
     strength = min(cells, key=lambda s: log_loss(cells[s], inputs.scores))
-    gate = _gate(heads[penalty], cells[strength], inputs)
-    mixed = mix(heads[penalty], cells[strength], shares(gate, inputs.labels))
+    gate = _gate(head, cells[strength], inputs)
+    mixed = mix(head, cells[strength], shares(gate, inputs.labels))
     return Settings(penalty=penalty, strength=strength, gate=gate), mixed
 
 
@@ -146,16 +149,63 @@ def separate(
     """Each router's out-of-fold forecast alone, for comparison with the union's."""
     parts = folds(len(inputs.labels), seed)
     return {
-        "taxonomy": _held_out(inputs, parts, _counter(features, chosen.strength)),
-        "learned": _held_out(inputs, parts, _learner(chosen.penalty, seed)),
+        "taxonomy": taxonomy(features, inputs, parts, chosen.strength),
+        "learned": heads(inputs, parts, chosen.penalty),
     }
+
+
+def heads(inputs: Inputs, parts: Parts, penalty: float) -> Array:
+    """The learned router's out-of-fold forecast, (n, m)."""
+    import numpy as np
+
+    found = np.zeros_like(inputs.scores)
+    for m in range(inputs.scores.shape[1]):
+        seen = ~np.isnan(inputs.scores[:, m])
+        whole = logistic.fit(inputs.vectors[seen], inputs.scores[seen, m], penalty)
+        for part in parts:
+            use = seen.copy()
+            use[part] = False
+            weights = logistic.fit(
+                inputs.vectors[use], inputs.scores[use, m], penalty, start=whole, steps=2
+            )
+            found[part, m] = logistic.sigmoid(inputs.vectors[part] @ weights[1:] + weights[0])
+    return found
+
+
+def taxonomy(features: Features, inputs: Inputs, parts: Parts, strength: float) -> Array:
+    """The taxonomy router's out-of-fold forecast, (n, m)."""
+    import numpy as np
+
+    found = np.zeros_like(inputs.scores)
+    for part in parts:
+        rest = np.setdiff1d(np.arange(len(inputs.labels)), part)
+        router = suitability(features, inputs.rows(rest), strength)
+        found[part] = router.weights(inputs.rows(part).labels) @ router.rates
+    return found
+
+
+def _penalty(inputs: Inputs, parts: Parts) -> tuple[float, Array]:
+    """The penalty of least cross-validated log-loss, tried on a sample, and its forecast of all."""
+    import numpy as np
+
+    count = len(inputs.labels)
+    few = inputs.rows(np.random.default_rng(0).permutation(count)[:MOST_TRIED])
+    trial = folds(len(few.labels), 0)
+    scale = count / len(few.labels)
+    losses = {p: log_loss(heads(few, trial, p), few.scores) for p in PENALTIES}
+    best = min(losses, key=losses.__getitem__)
+    # More rows bear a little less shrinkage a row: the square root of their number suits.
+    penalty = best * math.sqrt(scale)
+    return penalty, heads(inputs, parts, penalty)
 
 
 def mix(head: Array, cell: Array, share: Array) -> Array:
     """The union's forecast: a mean of log-odds, `share` (n,) of it the learned router's."""
     import numpy as np
 
-    odds = share[:, None] * _logit(head) + (1.0 - share[:, None]) * _logit(cell)
+    odds = share[:, None] * logistic.log_odds(head) + (1.0 - share[:, None]) * logistic.log_odds(
+        cell
+    )
     forecast: Array = 1.0 / (1.0 + np.exp(-odds))
     return forecast
 
@@ -176,64 +226,9 @@ def _gate(head: Array, cell: Array, inputs: Inputs) -> tuple[float, float]:
     )
 
 
-def _learner(penalty: float, seed: int) -> Fit:
-    def fit(train: Inputs, test: Inputs) -> Array:
-        router = learned(train, penalty, seed=seed, bootstraps=1)
-        rates: Array = router.rates(test.vectors)[0]
-        return rates
-
-    return fit
-
-
-def _counter(features: Features, strength: float) -> Fit:
-    def fit(train: Inputs, test: Inputs) -> Array:
-        import numpy as np
-
-        router = suitability(features, train, strength)
-        return np.array([router.rate(one)[0] for one in test.labels])
-
-    return fit
-
-
-def _held_out(inputs: Inputs, parts: Sequence[Array], fit: Fit) -> Array:
-    import numpy as np
-
-    found = np.zeros_like(inputs.scores)
-    for part in parts:
-        rest = np.setdiff1d(np.arange(len(inputs.labels)), part)
-        found[part] = fit(inputs.rows(rest), inputs.rows(part))
-    return found
-
-
-def _head(vectors: Array, scores: Array, penalty: float) -> tuple[Array, float]:
-    """One logistic head; a fractional score counts as that share of a success."""
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-
-    seen = ~np.isnan(scores)
-    x, y = vectors[seen], scores[seen]
-    weights = np.concatenate([y, 1.0 - y])
-    keep = weights > 0
-    targets = np.concatenate([np.ones(len(y)), np.zeros(len(y))])[keep]
-    if len(np.unique(targets)) < 2:
-        rate = (y.sum() + 1.0) / (len(y) + 2.0)
-        return np.zeros(x.shape[1]), float(np.log(rate / (1.0 - rate)))
-    model = LogisticRegression(C=penalty, max_iter=300)
-    model.fit(np.concatenate([x, x])[keep], targets, sample_weight=weights[keep])
-    return model.coef_[0], float(model.intercept_[0])
-
-
 def log_loss(forecast: Array, scores: Array) -> float:
     """Mean negative log-likelihood of `scores` under `forecast`, both (n, m), NaN skipped."""
     import numpy as np
 
     p = np.clip(forecast, 1e-3, 1.0 - 1e-3)
     return float(-np.nanmean(scores * np.log(p) + (1.0 - scores) * np.log(1.0 - p)))
-
-
-def _logit(rates: Array) -> Array:
-    import numpy as np
-
-    clipped = np.clip(rates, 0.005, 0.995)
-    odds: Array = np.log(clipped / (1.0 - clipped))
-    return odds

@@ -1,13 +1,11 @@
-"""Fits the dial: which price of quality makes the mean spend rise evenly with ``prefer``."""
+"""What calls will cost: each model's prices and its own count of a prompt's tokens, from bills."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emafusion.plan.candidates import candidates, chosen
-from emafusion.plan.outlook import Signals
-from emafusion.types import Forecast
+from emafusion.catalog import tokens
+from emafusion.evaluate.recorded import Recorded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,32 +13,62 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-STOPS = 21
-PRICES_TRIED = 33
-MOST_QUERIES = 250
+
+def counted(recorded: Recorded) -> Array:
+    """Our own count of each prompt's tokens, shape (n,)."""
+    import numpy as np
+
+    return np.array(
+        [tokens.expected([{"role": "user", "content": prompt}]) for prompt in recorded.prompts]
+    )
 
 
-def dial(told: Sequence[Forecast], signals: Signals) -> Array:
-    """Prices of quality (US dollars) at :data:`STOPS` even settings of ``prefer``.
+def overhead(recorded: Recorded, ours: Array) -> Array:
+    """Intercept and slope, both at least 0, from our count to each model's; shape (2, m)."""
+    import numpy as np
+    from sklearn.linear_model import LinearRegression
 
-    Spend at setting p is the geometric mean, with weights 1 − p and p, of what is spent when only
-    cost matters and when only quality does.
+    found = np.tile([[0.0], [1.0]], (1, len(recorded.models)))
+    for m in range(len(recorded.models)):
+        seen = ~np.isnan(recorded.prompt_tokens[:, m])
+        if seen.sum() < 2:
+            continue
+        line = LinearRegression(positive=True).fit(
+            ours[seen, None], recorded.prompt_tokens[seen, m]
+        )
+        # A positive slope may leave a negative intercept: then the slope alone must serve.
+        if line.intercept_ < 0.0:
+            line = LinearRegression(positive=True, fit_intercept=False).fit(
+                ours[seen, None], recorded.prompt_tokens[seen, m]
+            )
+        found[:, m] = float(line.intercept_), float(line.coef_[0])
+    return found
+
+
+def prices(recorded: Recorded) -> Array:
+    """US dollars per prompt token and per completion token, from what was billed; shape (2, m)."""
+    import numpy as np
+    from scipy.optimize import nnls
+
+    found = np.zeros((2, len(recorded.models)))
+    for m in range(len(recorded.models)):
+        table = np.stack([recorded.prompt_tokens[:, m], recorded.tokens[:, m]], axis=1)
+        seen = ~np.isnan(table).any(axis=1) & ~np.isnan(recorded.costs[:, m])
+        if seen.any():
+            found[:, m] = nnls(table[seen], recorded.costs[seen, m])[0]
+    return found
+
+
+def expected(recorded: Recorded, prompts: Array, completions: Array) -> Array:
+    """US dollars each call is expected to cost, (n, m), from expected tokens of both kinds.
+
+    Where the bills do not follow tokens, a model's mean bill stands in.
     """
     import numpy as np
 
-    step = max(len(told) // MOST_QUERIES, 1)
-    sample = told[::step]
-    dearest = float(np.mean([max(e.cost_usd for e in one.estimates) for one in sample]))
-    tried = dearest * np.logspace(-1.0, 4.0, PRICES_TRIED)
-    spends = np.array([np.mean([spend(one, signals, float(w)) for one in sample]) for w in tried])
-    spends = np.maximum.accumulate(spends)
-    wanted = np.geomspace(spends[0], spends[-1], STOPS)
-    rising = spends + np.arange(len(spends)) * 1e-9 * spends[-1]
-    prices: Array = np.exp(np.interp(wanted, rising, np.log(tried)))
-    return prices
-
-
-def spend(forecast: Forecast, signals: Signals, price: float) -> float:
-    """What the best plan at `price` per quality is expected to cost."""
-    offered = candidates(forecast.estimates, signals, usd_per_quality=price)
-    return chosen(offered, price).cost_usd
+    rates = prices(recorded)
+    told = prompts * rates[0] + completions * rates[1]
+    means = np.nanmean(recorded.costs, axis=0)
+    follows = told.mean(axis=0) > 0.5 * means
+    billed: Array = np.where(follows, told, means)
+    return billed
