@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from emafusion.judge import council, heads
 from emafusion.judge.council import Council, Heard
@@ -32,12 +32,14 @@ class States(Struct, frozen=True, kw_only=True):
     """What n queries look like once the members of each set have spoken.
 
     Each mapping goes from set number to an array (n,): P(right) of the best answer and of its
-    best rival; ``tops`` (n, k) says which members gave the best answer.
+    best rival; ``tops`` (n, k) says which members gave the best answer, and ``each`` (n, k)
+    P(right) of every member's own.
     """
 
-    best: dict[int, Array]
-    second: dict[int, Array]
-    tops: dict[int, NDArray[np.bool_]]
+    best: dict[int, Array] = field(default_factory=dict)
+    second: dict[int, Array] = field(default_factory=dict)
+    tops: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+    each: dict[int, Array] = field(default_factory=dict)
 
 
 def fit_heads(evidence: Evidence) -> tuple[dict[str, Array], Array]:
@@ -119,7 +121,7 @@ def fit_council(evidence: Evidence, trust: Array, members: Sequence[int]) -> tup
     import numpy as np
 
     weights: dict[int, Array] = {}
-    states = States(best={}, second={}, tops={})
+    states = States()
     _start(states, len(evidence.scores), len(members))
     for places in sets(len(members)):
         number = set_number(places)
@@ -145,7 +147,7 @@ def read_council(
     fitted: Council, evidence: Evidence, trust: Array, members: Sequence[int]
 ) -> States:
     """Every state of `evidence` by a fitted council."""
-    states = States(best={}, second={}, tops={})
+    states = States()
     _start(states, len(evidence.scores), len(members))
     for places in sets(len(members)):
         number = set_number(places)
@@ -153,6 +155,25 @@ def read_council(
         found = fitted.confidences(number, heard) * council.first(heard.answers)
         _settle(states, number, places, heard, found)
     return states
+
+
+def dearest(states: States, evidence: Evidence, members: Sequence[int]) -> States:
+    """`states` of a cascade that never combines: the dearest member heard gives the answer.
+
+    Members stand in order of cost, so the highest bit of a set's number is its dearest.
+    """
+    import numpy as np
+
+    found = States(best=dict(states.best), second=dict(states.second))
+    for number, top in states.tops.items():
+        mine = np.zeros_like(top)
+        if number:
+            place = number.bit_length() - 1
+            mine[:, place] = True
+            found.best[number] = states.each[number][:, place]
+            found.second[number] = np.zeros(len(top))
+        found.tops[number] = mine
+    return found
 
 
 def sets(members: int) -> list[tuple[int, ...]]:
@@ -265,3 +286,18 @@ def _settle(states: States, number: int, places: Sequence[int], heard: Heard, fo
     whole = np.zeros(states.tops[0].shape, dtype=bool)
     whole[:, list(places)] = same
     states.tops[number] = whole
+    own = np.zeros(whole.shape)
+    own[:, list(places)] = _spread(found, heard.answers)
+    states.each[number] = own
+
+
+def _spread(found: Array, answers: Integers) -> Array:
+    """`found` at the first draft of each answer, given to all drafts of that answer."""
+    import numpy as np
+
+    whole = found.copy()
+    for place in range(1, answers.shape[1]):
+        for earlier in range(place):
+            same = (answers[:, place] == answers[:, earlier]) & (answers[:, place] >= 0)
+            whole[same, place] = np.maximum(whole[same, place], found[same, earlier])
+    return whole

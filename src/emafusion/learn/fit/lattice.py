@@ -51,8 +51,13 @@ class Rules(Struct, frozen=True, kw_only=True):
     decisions: dict[tuple[int, int], Integers]
 
 
-def fit(evidence: Evidence, states: States, members: Sequence[int]) -> Rules:
-    """The rule for `members` on the queries of `evidence`, every one of them complete."""
+def fit(
+    evidence: Evidence, states: States, members: Sequence[int], *, depth: int | None = None
+) -> Rules:
+    """The rule for `members` on the queries of `evidence`, every one of them complete.
+
+    `depth` bounds how many are asked.
+    """
     import numpy as np
 
     size = len(members)
@@ -72,7 +77,7 @@ def fit(evidence: Evidence, states: States, members: Sequence[int]) -> Rules:
     outlook = np.zeros((SETTINGS, width + 1, 2))
     for number in sets:
         standing = _standing(number, states, priors, expected)
-        rest = [place for place in range(size) if not number >> place & 1]
+        rest = _rest(number, size, depth)
         stop = np.tile(standing.best[:, None], (1, SETTINGS))
         if not rest:
             values[number], reached[number], spent[number] = stop, stop, np.zeros_like(stop)
@@ -112,12 +117,19 @@ def fit(evidence: Evidence, states: States, members: Sequence[int]) -> Rules:
     return Rules(lookahead=rule, decisions=decisions)
 
 
-def decide(rule: Lookahead, evidence: Evidence, states: States, members: Sequence[int]) -> Rules:
+def decide(
+    rule: Lookahead,
+    evidence: Evidence,
+    states: States,
+    *,
+    members: Sequence[int],
+    depth: int | None = None,
+) -> Rules:
     """The fitted rule's decisions on other queries."""
     priors, expected = evidence.priors[:, members], evidence.expected[:, members]
     decisions = {}
     for number in range(1 << len(members)):
-        rest = [place for place in range(len(members)) if not number >> place & 1]
+        rest = _rest(number, len(members), depth)
         standing = _standing(number, states, priors, expected)
         for setting in range(len(rule.prices)):
             decisions[number, setting] = rule.decide(number, setting, standing, allowed=rest)
@@ -179,6 +191,13 @@ def _told(
         score=evidence.scores[:, members][rows, source],
         cost=paid.sum(axis=1),
     )
+
+
+def _rest(number: int, size: int, depth: int | None) -> list[int]:
+    """The members that may still be asked once the set `number` has spoken."""
+    if depth is not None and number.bit_count() >= depth:
+        return []
+    return [place for place in range(size) if not number >> place & 1]
 
 
 def _standing(number: int, states: States, priors: Array, expected: Array) -> Standing:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emafusion.evaluate.recorded import Recorded
-from emafusion.learn.fit.answering import States
-from emafusion.learn.fit.evidence import Evidence
+from emafusion.learn.fit.deciding import Decided
 from emafusion.learn.fit.judging import Judged
-from emafusion.learn.fit.lattice import Rules, walk
+from emafusion.learn.fit.lattice import walk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,15 +52,17 @@ def measure(recorded: Recorded, qualities: Array, judged: Judged) -> dict[str, f
     }
 
 
-def walks(
-    rules: Rules, evidence: Evidence, states: States, members: Sequence[int]
-) -> dict[str, float]:
+def walks(decided: Decided) -> dict[str, float]:
     """Held-out accuracy and cost, in shares of the best single model's, along the dial."""
-    base = float(evidence.costs[:, int(evidence.scores.mean(axis=0).argmax())].mean()) or 1.0
-    found = {}
+    evidence = decided.evidence
+    best = int(evidence.scores.mean(axis=0).argmax())
+    base = float(evidence.costs[:, best].mean()) or 1.0
+    found = {"rows": float(len(evidence.scores)), "best": float(evidence.scores[:, best].mean())}
     for prefer in DIAL:
-        setting = rules.lookahead.setting(prefer)
-        done = walk(rules, evidence, states, members=members, setting=setting)
+        setting = decided.rules.lookahead.setting(prefer)
+        done = walk(
+            decided.rules, evidence, decided.states, members=decided.members, setting=setting
+        )
         found[f"accuracy_at_{prefer:g}"] = float(done.score.mean())
         found[f"cost_share_at_{prefer:g}"] = float(done.cost.mean()) / base
         found[f"ece_at_{prefer:g}"] = expected_calibration_error(done.confidence, done.score)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from emafusion.artefacts import VERSION, Artefact, Manifest, write
 from emafusion.errors import DataError
 from emafusion.evaluate.recorded import Recorded, read
 from emafusion.learn.fit import (
-    answering,
+    deciding,
     judging,
-    lattice,
     logistic,
     metrics,
     routers,
@@ -75,96 +76,112 @@ def fit(
     tell = progress or _silent
     tell("reading outcomes")
     recorded = read(folder).where(("train", "val"))
+    tell("reading prompts and drafts")
+    material = prepare(recorded, classifier=classifier, encoder=encoder, seed=seed)
+    return write(out, learn(material, tell).artefact)
+
+
+class Material(Struct, frozen=True, kw_only=True):
+    """Recorded outcomes as the fits read them."""
+
+    recorded: Recorded
+    classifier: FastClassifier
+    features: Features
+    inputs: routers.Inputs
+    surfaces: Array
+    answers: NDArray[np.int64]
+    seed: int
+
+
+class Learnt(Struct, frozen=True, kw_only=True):
+    """A fitted policy, and the judges and rule with what they made of rows they left out.
+
+    ``decided`` is ``None`` where too few queries have been answered by every model.
+    """
+
+    artefact: Artefact
+    before: Mapping[str, Array]
+    evidence: Evidence
+    decided: deciding.Decided | None
+    alone: Mapping[str, Array]
+
+
+def prepare(
+    recorded: Recorded, *, classifier: FastClassifier, encoder: Encoder, seed: int = 0
+) -> Material:
+    """What prompts and drafts show; raises ``DataError`` where there is too little to fit on."""
     if len(recorded.queries) < FEWEST:
         raise DataError(
-            f"{str(folder)!r} has {len(recorded.queries)} train and val queries; "
+            f"the outcomes hold {len(recorded.queries)} train and val queries; "
             f"a fit needs at least {FEWEST}: collect more"
         )
-    tell("labelling prompts")
     classifier = _acquainted(classifier, recorded, encoder=encoder, seed=seed)
-    labels = tuple(classifier.read(prompt) for prompt in recorded.prompts)
+    labels = classifier.read_all(recorded.prompts)
     plain = Features(encoder, label_names(classifier))
     features = routers.standardised(plain, plain.vectors(recorded.prompts, labels))
     inputs = routers.Inputs(
         vectors=features.vectors(recorded.prompts, labels), labels=labels, scores=recorded.scores
     )
-    arrays, figures, settings = _learn(recorded, inputs, features=features, seed=seed, tell=tell)
-    arrays |= {f"understand/{name}": array for name, array in classifier.to_arrays().items()}
+    surfaces, numbers = drafted(recorded)
+    return Material(
+        recorded=recorded,
+        classifier=classifier,
+        features=features,
+        inputs=inputs,
+        surfaces=surfaces,
+        answers=numbers,
+        seed=seed,
+    )
+
+
+def learn(material: Material, tell: Progress | None = None) -> Learnt:
+    """Fit stages 3, 4 and 6."""
+    tell = tell or _silent
+    recorded, inputs, seed = material.recorded, material.inputs, material.seed
+    tell("fitting routers")
+    chosen, qualities = routers.choose(material.features, inputs, seed)
+    before = _before(material.features, inputs, chosen=chosen, recorded=recorded, seed=seed)
+    arrays: dict[str, NDArray[np.generic]] = {f"predict/{name}": a for name, a in before.items()}
+    evidence = held_out(material, before, qualities)
+    tell("fitting the panel of last resort")
+    found, figures = _plainly(recorded, qualities, seed)
+    arrays |= found
+    decided = None
+    if int(evidence.complete.sum()) >= FEWEST:
+        tell("fitting the judges and the look-ahead")
+        decided = deciding.fit(evidence)
+        arrays |= _decided(decided, recorded.models)
+        figures |= metrics.walks(decided)
+    understood = material.classifier.to_arrays()
+    arrays |= {f"understand/{name}": array for name, array in understood.items()}
     manifest = Manifest(
         version=VERSION,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        encoder=encoder.name,
+        encoder=material.features.encoder.name,
         pool=recorded.models,
         data_digest=recorded.digest,
         queries=len(recorded.queries),
         metrics=figures,
-        settings=settings,
+        settings={"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)},
     )
-    return write(out, Artefact(manifest=manifest, arrays=arrays))
+    return Learnt(
+        artefact=Artefact(manifest=manifest, arrays=arrays),
+        before=before,
+        evidence=evidence,
+        decided=decided,
+        alone=routers.separate(material.features, inputs, chosen=chosen, seed=seed),
+    )
 
 
-def _learn(
-    recorded: Recorded,
-    inputs: routers.Inputs,
-    *,
-    features: Features,
-    seed: int,
-    tell: Progress,
-) -> tuple[dict[str, NDArray[np.generic]], dict[str, float], dict[str, float]]:
-    """Stages 3, 4 and 6: their arrays, held-out figures, and the settings that were chosen."""
-    import numpy as np
-
-    tell("fitting routers")
-    chosen, qualities = routers.choose(features, inputs, seed)
-    before = _before(features, inputs, chosen=chosen, recorded=recorded, seed=seed)
-    arrays: dict[str, NDArray[np.generic]] = {f"predict/{name}": a for name, a in before.items()}
-    tell("reading drafts")
-    evidence = _evidence(recorded, inputs, before, qualities=qualities, seed=seed)
-    tell("fitting the judges")
-    heads, trust = answering.fit_heads(evidence)
-    arrays |= {f"judge/head_{name}": array for name, array in heads.items()}
-    few = recorded.rows(_sample(len(recorded.queries)))
-    told = judging.forecasts(few, qualities[_sample(len(recorded.queries))])
-    judged = judging.panel(few, told, seed)
-    signals = judging.signals(few, judged, qualities[_sample(len(recorded.queries))])
-    arrays |= {"judge/weights": judged.weights, "judge/bias": np.array([judged.bias])}
-    arrays |= {f"plan/{name}": a for name, a in signals.to_arrays(recorded.models).items()}
-    figures = metrics.measure(few, qualities[_sample(len(recorded.queries))], judged)
-    full = evidence.complete
-    if int(full.sum()) >= FEWEST:
-        tell("fitting the council and the look-ahead")
-        members = answering.choose_members(evidence, trust)
-        whole = evidence.rows(full)
-        council, states = answering.fit_council(whole, trust[full], members)
-        rules = lattice.fit(whole, states, members)
-        arrays |= {f"judge/{n}": a for n, a in council.to_arrays(recorded.models).items()}
-        arrays |= {f"plan/{n}": a for n, a in rules.lookahead.to_arrays(recorded.models).items()}
-        figures |= metrics.walks(rules, whole, states, members)
-    settings = {"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)}
-    return arrays, figures, settings
-
-
-def _evidence(
-    recorded: Recorded,
-    inputs: routers.Inputs,
-    before: Mapping[str, Array],
-    *,
-    qualities: Array,
-    seed: int,
-) -> Evidence:
+def held_out(material: Material, before: Mapping[str, Array], qualities: Array) -> Evidence:
     """What judges and planner see of the fitted rows, each by routers that left it out."""
     import numpy as np
 
+    recorded = material.recorded
     fold = np.zeros(len(recorded.queries), dtype=np.int64)
-    for number, part in enumerate(routers.folds(len(recorded.queries), seed)):
+    for number, part in enumerate(routers.folds(len(recorded.queries), material.seed)):
         fold[part] = number
-    surfaces, numbers = drafted(recorded)
-    lengths = Lengths(
-        before["length_weights"],
-        before["length_biases"],
-        spreads=before["length_spreads"],
-        paces=before["length_paces"],
-    ).tokens(inputs.vectors)
+    lengths = lengths_of(before).tokens(material.inputs.vectors)
     ours = spending.counted(recorded)
     prompts = before["overhead"][0] + before["overhead"][1] * ours[:, None]
     return Evidence(
@@ -172,12 +189,49 @@ def _evidence(
         priors=logistic.log_odds(qualities),
         expected=spending.expected(recorded, prompts, lengths),
         surplus=surplus(recorded.tokens, lengths),
-        surfaces=surfaces,
-        answers=numbers,
+        surfaces=material.surfaces,
+        answers=material.answers,
         scores=recorded.scores,
         costs=recorded.costs,
         fold=fold,
     )
+
+
+def lengths_of(before: Mapping[str, Array]) -> Lengths:
+    """The fitted lengths of answers."""
+    return Lengths(
+        before["length_weights"],
+        before["length_biases"],
+        spreads=before["length_spreads"],
+        paces=before["length_paces"],
+    )
+
+
+def _plainly(
+    recorded: Recorded, qualities: Array, seed: int
+) -> tuple[dict[str, NDArray[np.generic]], dict[str, float]]:
+    """The panel and the signals that serve where the look-ahead does not, and their figures."""
+    import numpy as np
+
+    keep = _sample(len(recorded.queries))
+    few, told = recorded.rows(keep), qualities[keep]
+    judged = judging.panel(few, judging.forecasts(few, told), seed)
+    signals = judging.signals(few, judged, told)
+    arrays: dict[str, NDArray[np.generic]] = {
+        "judge/weights": judged.weights,
+        "judge/bias": np.array([judged.bias]),
+    }
+    arrays |= {f"plan/{name}": a for name, a in signals.to_arrays(recorded.models).items()}
+    return arrays, metrics.measure(few, told, judged)
+
+
+def _decided(decided: deciding.Decided, pool: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    arrays: dict[str, NDArray[np.generic]] = {
+        f"judge/head_{name}": array for name, array in decided.heads.items()
+    }
+    arrays |= {f"judge/{n}": a for n, a in decided.council.to_arrays(pool).items()}
+    arrays |= {f"plan/{n}": a for n, a in decided.rules.lookahead.to_arrays(pool).items()}
+    return arrays
 
 
 def _sample(count: int) -> list[int]:
@@ -237,4 +291,4 @@ def _silent(_: str) -> None:
     pass
 
 
-__all__ = ["FEWEST", "fit", "label_names"]
+__all__ = ["FEWEST", "Learnt", "Material", "fit", "label_names", "learn", "prepare"]

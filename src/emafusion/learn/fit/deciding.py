@@ -1,0 +1,133 @@
+"""Judges and planner fitted together, and the same applied to other queries.
+
+Knows in which order heads, council and look-ahead are fitted, and how to leave one of them out
+for an ablation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from emafusion.judge import surface
+from emafusion.judge.council import Council
+from emafusion.judge.heads import Heads
+from emafusion.learn.fit import answering, lattice
+from emafusion.learn.fit.answering import States
+from emafusion.learn.fit.evidence import Evidence
+from emafusion.learn.fit.lattice import Rules
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+class Without(Struct, frozen=True, kw_only=True):
+    """What an ablation leaves out.
+
+    ``surfaces`` names surface columns that no head may read; ``reading`` leaves every head out;
+    ``agreement`` hides who agrees with whom; ``fusion`` returns the draft of the dearest model
+    asked, whatever the others say; ``depth`` bounds the models asked.
+    """
+
+    surfaces: tuple[str, ...] = ()
+    reading: bool = False
+    agreement: bool = False
+    fusion: bool = False
+    depth: int | None = None
+
+
+NOTHING = Without()
+
+
+class Decided(Struct, frozen=True, kw_only=True):
+    """The fitted judges and rule, with the held-out states and decisions of the fitted rows."""
+
+    without: Without
+    heads: Mapping[str, Array]
+    members: tuple[int, ...]
+    council: Council
+    rules: Rules
+    evidence: Evidence
+    states: States
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """What fitted judges and rule make of other rows."""
+
+    members: tuple[int, ...]
+    evidence: Evidence
+    states: States
+    rules: Rules
+
+
+def fit(evidence: Evidence, without: Without = NOTHING) -> Decided:
+    """Fit heads, council and look-ahead on the complete rows of `evidence`.
+
+    Incomplete rows still teach the heads.
+    """
+    evidence = _less(evidence, without)
+    heads, trust = answering.fit_heads(evidence)
+    if without.reading:
+        trust = evidence.priors
+    members = answering.choose_members(evidence, trust)
+    full = evidence.complete
+    whole = evidence.rows(full)
+    council, states = answering.fit_council(whole, trust[full], members)
+    states = states if not without.fusion else answering.dearest(states, whole, members)
+    rules = lattice.fit(whole, states, members, depth=without.depth)
+    return Decided(
+        without=without,
+        heads=heads,
+        members=tuple(members),
+        council=council,
+        rules=rules,
+        evidence=whole,
+        states=states,
+    )
+
+
+def apply(decided: Decided, evidence: Evidence) -> Applied:
+    """The fitted judges and rule on other queries, every model of which has answered."""
+    evidence = _less(evidence, decided.without)
+    heads = Heads(evidence.pool, **decided.heads)
+    trust = evidence.priors if decided.without.reading else answering.read_heads(heads, evidence)
+    states = answering.read_council(decided.council, evidence, trust, decided.members)
+    if decided.without.fusion:
+        states = answering.dearest(states, evidence, decided.members)
+    lookahead = decided.rules.lookahead
+    rules = lattice.decide(
+        lookahead, evidence, states, members=decided.members, depth=decided.without.depth
+    )
+    return Applied(members=decided.members, evidence=evidence, states=states, rules=rules)
+
+
+def _less(evidence: Evidence, without: Without) -> Evidence:
+    """`evidence` with what is to be left out made to say nothing."""
+    import numpy as np
+
+    surfaces, answers = evidence.surfaces, evidence.answers
+    if without.surfaces:
+        surfaces = surfaces.copy()
+        surfaces[:, :, _places(without.surfaces)] = 0.0
+    if without.agreement:
+        answers = np.full_like(answers, -1)
+    return Evidence(
+        pool=evidence.pool,
+        priors=evidence.priors,
+        expected=evidence.expected,
+        surplus=evidence.surplus,
+        surfaces=surfaces,
+        answers=answers,
+        scores=evidence.scores,
+        costs=evidence.costs,
+        fold=evidence.fold,
+    )
+
+
+def _places(names: Sequence[str]) -> list[int]:
+    return [surface.NAMES.index(name) for name in names]
