@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from emafusion import __version__
-from emafusion.cli import asking, learning, listing, serving, showing
+from emafusion.cli import asking, evaluating, learning, listing, serving, showing
 from emafusion.cli.console import note, say
 from emafusion.errors import ConfigError, DataError, EmafusionError, RequestError
 
@@ -40,6 +40,7 @@ app.command()(showing.demo)
 app.command()(learning.synthesise)
 app.command()(learning.collect)
 app.command()(learning.fit)
+app.command()(evaluating.evaluate)
 
 
 def _tell_version(wanted: bool) -> None:

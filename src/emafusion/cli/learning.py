@@ -137,7 +137,7 @@ def fit(
         note("fitting the classifier")
         arrays: Mapping[str, NDArray[np.generic]] = taught(seed=seed, encoder=encoder)
     else:
-        arrays = _policy(config).under("understand")
+        arrays = policy(config).under("understand")
     classifier = FastClassifier.from_arrays(arrays, encoder)
     made = fitted(folder, out, classifier=classifier, encoder=encoder, seed=seed, progress=note)
     if json:
@@ -145,7 +145,7 @@ def fit(
     note(f"wrote {out}; to use it, set path = {str(out)!r} under [artefact] in the settings")
 
 
-def _policy(config: Path | None) -> Artefact:
+def policy(config: Path | None) -> Artefact:
     """The fitted policy that is in use: the configured one, else the one that ships."""
     from importlib import resources
 

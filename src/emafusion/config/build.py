@@ -84,6 +84,15 @@ def build(
     return Client(engine)
 
 
+def replaying(
+    policy: artefacts.Artefact, models: Sequence[Model], parts: Mapping[str, Provider]
+) -> Engine:
+    """The engine that would serve `policy`, over `parts`; it keeps its records in memory."""
+    settings = Settings(record=RecordSettings(path="memory"))
+    stages = _stages(settings, policy, encoder=_encoder(policy), models=models)
+    return Engine(stages, models, providers=parts, clock=SystemClock())
+
+
 def providers(settings: Settings, *, without: Sequence[str] = ()) -> dict[str, Provider]:
     """The configured providers, less those named in `without`; none of them connects yet."""
     return {

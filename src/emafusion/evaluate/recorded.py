@@ -65,6 +65,26 @@ class Recorded(Struct, frozen=True, kw_only=True):
             digest=self.digest,
         )
 
+    def columns(self, keep: Sequence[int]) -> Recorded:
+        """The models at the positions `keep`, in that order."""
+        import numpy as np
+
+        places = np.array(keep, dtype=int)
+        return Recorded(
+            queries=self.queries,
+            prompts=self.prompts,
+            splits=self.splits,
+            tasks=self.tasks,
+            models=tuple(self.models[i] for i in keep),
+            scores=self.scores[:, places],
+            costs=self.costs[:, places],
+            prompt_tokens=self.prompt_tokens[:, places],
+            tokens=self.tokens[:, places],
+            seconds=self.seconds[:, places],
+            drafts=tuple(tuple(row[i] for i in keep) for row in self.drafts),
+            digest=self.digest,
+        )
+
 
 def read(folder: Path) -> Recorded:
     """The outcomes in `folder`.

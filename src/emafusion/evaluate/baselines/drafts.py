@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from emafusion.evaluate.baselines.threads import one_thread
+from emafusion.evaluate.threads import one_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ from msgspec import Struct
 from emafusion.evaluate.baselines.plays import Play, figures, pick
 from emafusion.evaluate.baselines.settings import swept, val_aiq
 from emafusion.evaluate.baselines.singles import accuracies, mean_costs
-from emafusion.evaluate.baselines.threads import one_thread
 from emafusion.evaluate.runs import System
+from emafusion.evaluate.threads import one_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

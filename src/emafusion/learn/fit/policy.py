@@ -12,6 +12,7 @@ from msgspec import Struct
 from emafusion.artefacts import VERSION, Artefact, Manifest, write
 from emafusion.errors import DataError
 from emafusion.evaluate.recorded import Recorded, read
+from emafusion.judge import surface
 from emafusion.learn.fit import (
     deciding,
     judging,
@@ -96,14 +97,22 @@ class Material(Struct, frozen=True, kw_only=True):
 class Learnt(Struct, frozen=True, kw_only=True):
     """A fitted policy, and the judges and rule with what they made of rows they left out.
 
-    ``decided`` is ``None`` where too few queries have been answered by every model.
+    ``decided`` is ``None`` where too few queries have been answered by every model. ``alone``
+    holds each router's held-out forecast, P(right) (n, m).
     """
 
     artefact: Artefact
     before: Mapping[str, Array]
+    bills: spending.Bills
     evidence: Evidence
     decided: deciding.Decided | None
     alone: Mapping[str, Array]
+
+    @property
+    def speaks(self) -> bool:
+        """Whether any outcome has log-probabilities."""
+        silent = self.evidence.surfaces[:, :, surface.NAMES.index("no_logprob")]
+        return bool((silent[self.evidence.complete] == 0.0).any())
 
 
 def prepare(
@@ -167,6 +176,7 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
     return Learnt(
         artefact=Artefact(manifest=manifest, arrays=arrays),
         before=before,
+        bills=spending.bills(recorded),
         evidence=evidence,
         decided=decided,
         alone=routers.separate(material.features, inputs, chosen=chosen, seed=seed),
@@ -187,7 +197,7 @@ def held_out(material: Material, before: Mapping[str, Array], qualities: Array) 
     return Evidence(
         pool=recorded.models,
         priors=logistic.log_odds(qualities),
-        expected=spending.expected(recorded, prompts, lengths),
+        expected=spending.bills(recorded).expected(prompts, lengths),
         surplus=surplus(recorded.tokens, lengths),
         surfaces=material.surfaces,
         answers=material.answers,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from emafusion.catalog import tokens
 from emafusion.evaluate.recorded import Recorded
 
@@ -45,30 +47,46 @@ def overhead(recorded: Recorded, ours: Array) -> Array:
     return found
 
 
-def prices(recorded: Recorded) -> Array:
-    """US dollars per prompt token and per completion token, from what was billed; shape (2, m)."""
+class Bills(Struct, frozen=True, kw_only=True):
+    """What calls cost: US dollars per token, and each model's mean bill.
+
+    Parameters
+    ----------
+    prices : ndarray, shape (2, m)
+        Per prompt token and per completion token.
+    means : ndarray, shape (m,)
+        The mean bill; it stands in where ``follows`` says that bills do not follow tokens.
+    follows : ndarray of bool, shape (m,)
+    """
+
+    prices: Array
+    means: Array
+    follows: NDArray[np.bool_]
+
+    def expected(self, prompts: Array, completions: Array) -> Array:
+        """US dollars for calls of so many tokens of both kinds, each (n, m)."""
+        import numpy as np
+
+        told = prompts * self.prices[0] + completions * self.prices[1]
+        billed: Array = np.where(self.follows, told, self.means)
+        return billed
+
+
+def bills(recorded: Recorded) -> Bills:
+    """Prices by least squares from what was billed, none below 0."""
     import numpy as np
     from scipy.optimize import nnls
 
-    found = np.zeros((2, len(recorded.models)))
-    for m in range(len(recorded.models)):
+    models = len(recorded.models)
+    prices, follows = np.zeros((2, models)), np.zeros(models, dtype=bool)
+    for m in range(models):
         table = np.stack([recorded.prompt_tokens[:, m], recorded.tokens[:, m]], axis=1)
         seen = ~np.isnan(table).any(axis=1) & ~np.isnan(recorded.costs[:, m])
-        if seen.any():
-            found[:, m] = nnls(table[seen], recorded.costs[seen, m])[0]
-    return found
-
-
-def expected(recorded: Recorded, prompts: Array, completions: Array) -> Array:
-    """US dollars each call is expected to cost, (n, m), from expected tokens of both kinds.
-
-    Where the bills do not follow tokens, a model's mean bill stands in.
-    """
-    import numpy as np
-
-    rates = prices(recorded)
-    told = prompts * rates[0] + completions * rates[1]
-    means = np.nanmean(recorded.costs, axis=0)
-    follows = told.mean(axis=0) > 0.5 * means
-    billed: Array = np.where(follows, told, means)
-    return billed
+        billed = recorded.costs[seen, m]
+        if seen.sum() < 2 or not billed.any():
+            continue
+        # In millionths: the solver's tolerances are absolute.
+        prices[:, m] = nnls(table[seen], billed * 1e6)[0] / 1e6
+        told = table[seen] @ prices[:, m]
+        follows[m] = float(np.abs(told - billed).mean()) < 0.5 * float(billed.mean())
+    return Bills(prices=prices, means=np.nanmean(recorded.costs, axis=0), follows=follows)

@@ -1,0 +1,111 @@
+"""``emafusion evaluate``: fit on recorded outcomes, replay others, compare, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emafusion.cli.console import console, note, print_json, say
+from emafusion.cli.learning import policy
+from emafusion.cli.options import Config, Json
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+    from rich.table import Table
+
+    from emafusion.evaluate.report.document import Document
+
+
+def evaluate(  # noqa: PLR0913 (each parameter is an option of the command)
+    *,
+    train: Annotated[Path, typer.Option("--train", metavar="FOLDER", help="What is fitted on.")],
+    test: Annotated[Path, typer.Option("--test", metavar="FOLDER", help="What is replayed.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Gets the report.")],
+    seed: Annotated[int, typer.Option(help="Fixes folds and samples.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
+    prompts: Annotated[
+        bool, typer.Option("--prompts", help="Show prompts beside the report's examples.")
+    ] = False,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Fit a policy on one folder, replay another through the engine, write a report.
+
+    Folders hold recorded outcomes: emafusion's interchange format, or the files that RouterBench
+    and LLMRouterBench publish. A second run goes on where an interrupted one stopped.
+    """
+    from emafusion.config.build import replaying
+    from emafusion.encoders import Remembered, default
+    from emafusion.learn.benchmark import Options, Parts, run
+    from emafusion.understand import FastClassifier
+
+    encoder = Remembered(default(), size=50_000)
+    classifier = FastClassifier.from_arrays(policy(config).under("understand"), encoder)
+    parts = Parts(classifier=classifier, encoder=encoder, build=replaying)
+    options = Options(seed=seed, jobs=jobs, prompts=prompts)
+    with _Progress() as progress:
+        found = run(train, test, out, parts=parts, options=options, tell=progress.tell)
+    if json:
+        print_json(found.headline)
+        return
+    console().print(_table(found))
+    say(f"wrote {out / 'report.html'}, report.json and decisions.parquet")
+
+
+class _Progress:
+    """A bar for each part of the work, on standard error."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeElapsedColumn as Elapsed
+
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            Elapsed(),
+            console=console(stderr=True),
+            transient=True,
+        )
+        self._task: tuple[str, TaskID] | None = None
+
+    def __enter__(self) -> _Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Show `what`, `done` of `total`; a new part is noted for those who see no bars."""
+        part = what.split(" ", maxsplit=1)[0]
+        if self._task is None or self._task[0] != part:
+            if self._task is not None:
+                self._bars.remove_task(self._task[1])
+            note(
+                what
+                if total <= 1
+                else what.split(" ", maxsplit=1)[0] + " systems" * (part == "measuring")
+            )
+            self._task = (part, self._bars.add_task(what, total=total))
+        self._bars.update(self._task[1], description=what, completed=done, total=total)
+
+
+def _table(found: Document) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"{found.dataset}: {found.n} queries", title_justify="left")
+    for name in ("system", "accuracy", "cost"):
+        table.add_column(name, justify="left" if name == "system" else "right")
+    base = found.best_single
+    for name, point in found.headline.items():
+        share = point.cost_share
+        cost = "–" if share is None else f"{share:.3f} ×"
+        table.add_row(f"emafusion, {name.replace('_', ' ')}", f"{point.accuracy:.4f}", cost)
+    table.add_row(f"best single: {base.model}", f"{base.accuracy:.4f}", "1 ×")
+    for name, system in sorted(found.systems.items(), key=lambda each: -(each[1].aiq or 0.0)):
+        if system.role in ("baseline", "ablation", "ours") and system.aiq is not None:
+            table.add_row(f"AIQ {name}", f"{system.aiq:.4f}", "")
+    return table

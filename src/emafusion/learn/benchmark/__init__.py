@@ -1,0 +1,10 @@
+"""``emafusion evaluate``: fit on one folder, replay another, compare with the field's systems.
+
+:mod:`~emafusion.learn.benchmark.run` is the story.
+"""
+
+from __future__ import annotations
+
+from emafusion.learn.benchmark.run import Options, Parts, run
+
+__all__ = ["Options", "Parts", "run"]
