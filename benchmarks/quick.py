@@ -21,6 +21,7 @@ import numpy as np
 
 from emafusion import artefacts, config, encoders
 from emafusion.evaluate.recorded import Recorded, read
+from emafusion.evaluate.threads import one_thread
 from emafusion.learn.fit import logistic, routers
 from emafusion.learn.fit.metrics import DIAL
 from emafusion.learn.fit.policy import Learnt, learn, prepare
@@ -37,7 +38,8 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--queries", type=int, default=600)
     given = parser.parse_args()
-    found = [check(given.data / name, given.queries) for name in SETS]
+    with one_thread():
+        found = [check(given.data / name, given.queries) for name in SETS]
     return 0 if all(found) else 1
 
 
@@ -49,7 +51,9 @@ def check(folder: Path, count: int) -> bool:
     figures = learnt.artefact.manifest.metrics
     losses = log_losses(learnt, recorded)
     print(f"\n{folder.name}: {len(recorded.queries)} queries × {len(recorded.models)} models")
-    print(f"  best single model: accuracy {figures['best']:.4f} at {base(recorded):.5f} US$ a query")
+    print(
+        f"  best single model: accuracy {figures['best']:.4f} at {base(recorded):.5f} US$ a query"
+    )
     print("  log-loss: " + ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items()))
     for prefer in DIAL:
         print("  " + point(figures, prefer))
@@ -76,7 +80,9 @@ def point(figures: Mapping[str, float], prefer: float) -> str:
     accuracy, share, error = (
         figures[f"{name}_at_{prefer:g}"] for name in ("accuracy", "cost_share", "ece")
     )
-    return f"prefer {prefer:.1f}: accuracy {accuracy:.4f} at {share:.2f} × its cost, ECE {error:.3f}"
+    return (
+        f"prefer {prefer:.1f}: accuracy {accuracy:.4f} at {share:.2f} × its cost, ECE {error:.3f}"
+    )
 
 
 def log_losses(learnt: Learnt, recorded: Recorded) -> dict[str, float]:

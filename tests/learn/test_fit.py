@@ -9,19 +9,34 @@ import pytest
 
 from emafusion import artefacts, config, encoders
 from emafusion.errors import DataError
-from emafusion.judge import CalibratedPanel
-from emafusion.learn.fit import fit
 from emafusion.evaluate.recorded import read
-from emafusion.learn.fit.rehearsal import best
-from emafusion.plan import Dial, Signals
+from emafusion.judge import Bench, CalibratedPanel
+from emafusion.learn.fit import fit
+from emafusion.plan import FittedRule, Lookahead, Signals, UtilityPlanner
 from emafusion.predict import Fitted, Union
-from emafusion.types import Forecast, Model, Request
+from emafusion.protocols import Panel
+from emafusion.types import (
+    Adaptive,
+    Assessment,
+    Completion,
+    Draft,
+    Forecast,
+    Knobs,
+    Model,
+    Plan,
+    Request,
+    Usage,
+)
 from emafusion.understand import FastClassifier
 
 pa = pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
 
 EASY = "What is the capital of country number {}?"
+POOL = tuple(
+    Model(name=n, provider="p", upstream=n, usd_per_mtok_in=p, usd_per_mtok_out=p)
+    for n, p in (("cheap", 0.03), ("dear", 0.6))
+)
 HARD = "A train travels {} km in 3 hours, then stops. Work out its speed step by step."
 
 
@@ -82,12 +97,13 @@ def forecast(policy: artefacts.Artefact, prompt: str) -> Forecast:
         encoder=encoders.default(),
         labels={str(axis): labels for axis, labels in names.items()},
     )
-    request = Request(id="x", messages=({"role": "user", "content": prompt},))
-    pool = [
-        Model(name=n, provider="p", upstream=n, usd_per_mtok_in=p, usd_per_mtok_out=p)
-        for n, p in (("cheap", 0.03), ("dear", 0.6))
-    ]
-    return Union(fitted).predict(request, reader.labels(request), pool)
+    return Union(fitted).predict(asked(prompt), reader.labels(asked(prompt)), POOL)
+
+
+def asked(prompt: str, prefer: float = 0.5) -> Request:
+    return Request(
+        id="x", messages=({"role": "user", "content": prompt},), knobs=Knobs(prefer=prefer)
+    )
 
 
 def test_the_forecast_knows_easy_from_hard(policy: artefacts.Artefact) -> None:
@@ -97,23 +113,57 @@ def test_the_forecast_knows_easy_from_hard(policy: artefacts.Artefact) -> None:
     assert hard["dear"].quality > 0.75
 
 
+def planned(policy: artefacts.Artefact, prompt: str, prefer: float) -> Plan:
+    arrays, pool = policy.under("plan"), policy.manifest.pool
+    planner = UtilityPlanner(
+        Signals.from_arrays(arrays, pool), rule=FittedRule(Lookahead.from_arrays(arrays, pool))
+    )
+    return planner.plan(asked(prompt, prefer), forecast(policy, prompt), POOL)
+
+
 def test_the_plan_spends_where_it_pays(policy: artefacts.Artefact) -> None:
-    planned = policy.under("plan")
-    signals = Signals.from_arrays(planned, policy.manifest.pool)
-    dial = Dial(prices=tuple(planned["dial"].tolist()))
-    easy = best(forecast(policy, EASY.format(999)), signals, dial=dial, prefer=0.6)
-    hard = best(forecast(policy, HARD.format(999)), signals, dial=dial, prefer=1.0)
-    assert easy.arrangement.models[0] == "cheap"
-    assert hard.arrangement.models[-1] == "dear"
+    easy = planned(policy, EASY.format(999), 0.5)
+    hard = planned(policy, HARD.format(999), 1.0)
+    assert isinstance(easy.arrangement, Adaptive)
+    assert easy.arrangement.start == "cheap"
+    assert "dear" in hard.arrangement.models
     assert easy.cost_usd < hard.cost_usd
 
 
-def test_the_panel_hears_the_doubt(policy: artefacts.Artefact) -> None:
-    folder = artefacts.Artefact(manifest=policy.manifest, arrays=policy.arrays)
-    panel = CalibratedPanel(folder.under("judge"), policy.manifest.pool)
+def test_following_the_rule_beats_the_best_model_at_less_than_its_cost(
+    policy: artefacts.Artefact,
+) -> None:
+    """Easy questions need the cheap model alone, and doubt tells which of its answers are wrong."""
+    figures = policy.manifest.metrics
+    assert figures["best"] <= figures["accuracy_at_0.5"]
+    assert figures["cost_share_at_0.5"] < 0.8
+    assert figures["cost_share_at_0"] < figures["cost_share_at_1"]
+
+
+async def test_the_panel_hears_the_doubt(policy: artefacts.Artefact) -> None:
     assert policy.manifest.metrics["panel_auroc"] > 0.9
     assert policy.manifest.metrics["panel_ece"] < 0.1
-    assert panel is not None
+    last_resort = CalibratedPanel(policy.under("judge"), policy.manifest.pool)
+    for panel in (last_resort, Bench.from_arrays(policy.under("judge"), policy.manifest.pool)):
+        sure, unsure = [(await heard(panel, policy, doubt)).confidence for doubt in (-0.1, -0.9)]
+        assert sure > unsure + 0.3
+
+
+async def heard(panel: Panel, policy: artefacts.Artefact, doubt: float) -> Assessment:
+    """The dear model's answer to a hard question, written with this log-probability a token."""
+    prompt = HARD.format(999)
+    completion = Completion(
+        text="The answer is 999.", usage=Usage(completion_tokens=10), logprobs=(doubt,) * 10
+    )
+    draft = Draft(model="dear", completion=completion, cost_usd=0.0, latency_s=0.0)
+    return await panel.assess(asked(prompt), forecast(policy, prompt), [draft], port=Nobody())
+
+
+class Nobody:
+    """A port that may not be used."""
+
+    async def complete(self, model: str, messages: object, **more: object) -> Draft:
+        raise AssertionError(model)
 
 
 def test_equal_outcomes_give_equal_policies(policy: artefacts.Artefact, tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def fitted(gate: tuple[float, float] = (0.0, 0.0)) -> Fitted:
             paces=np.array([[0.5, 1.0], [0.0, 0.01], [0.02, 0.1]]),
         ),
         gate=gate,
+        overhead=np.array([[0.0, 0.0], [1.0, 1.0]]),
     )
 
 

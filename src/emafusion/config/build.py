@@ -158,7 +158,7 @@ def _stages(
     panel: Panel = CalibratedPanel(judged, pool)
     if "council_members" in judged:
         panel = Bench.from_arrays(judged, pool, panel)
-        rule = FittedRule(Lookahead.from_arrays(planned, pool))
+        rule = FittedRule(Lookahead.from_arrays(planned, pool), pool)
     return Stages(
         protector=VisibilityProtector(),
         classifier=_classifier(settings, fast, policy),

@@ -28,6 +28,9 @@ _CHEAPEST_PER_1K: Final = 0.0044
 _Z95: Final = 1.959963984540054
 _CHUNK: Final = 200
 
+LEVEL = 0.003
+"""Accuracy by which a point may fall short and still count as level."""
+
 
 def hull(points: ArrayLike, *, origin: bool = False) -> Array:
     """The non-decreasing concave frontier of points: what mixing operating points at random buys.
@@ -202,10 +205,10 @@ def headline(
 ) -> dict[str, Run]:
     """The operating points a report leads with, chosen by their ``val`` figures alone.
 
-    ``max_quality`` is the most accurate; ``parity`` the cheapest that is not below the best single
-    model's accuracy, ``economy`` the most accurate within the budget. Of equals the cheaper. Where
-    none is good enough for parity, the most accurate stands in; where none fits the budget, the
-    cheapest.
+    ``max_quality`` is the most accurate; ``parity`` the cheapest that is level with the best single
+    model's accuracy (within :data:`LEVEL`), ``economy`` the most accurate within the budget. Of
+    equals the cheaper. Where none is good enough for parity, the most accurate stands in; where
+    none fits the budget, the cheapest.
 
     Parameters
     ----------
@@ -224,7 +227,7 @@ def headline(
     known = [(run, *run.tuned) for run in runs if run.tuned is not None]
     if not known:
         raise DataError("no run has figures of the val rows to choose operating points by")
-    level = [each for each in known if each[1] >= best_single[1]]
+    level = [each for each in known if each[1] >= best_single[1] - LEVEL]
     thrifty = [each for each in known if each[2] <= budget_usd]
     best = max(known, key=lambda each: (each[1], -each[2]))
     cheapest = min(known, key=lambda each: (each[2], -each[1]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from emafusion.errors import ArtefactError
 from emafusion.judge import surface
 
 if TYPE_CHECKING:
@@ -43,9 +44,20 @@ class Heads:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], pool: Sequence[str]) -> Heads:
-        """The heads that a fit wrote."""
+        """The heads that a fit wrote.
+
+        Raises
+        ------
+        ArtefactError
+            They were fitted to other columns than this version reads.
+        """
         import numpy as np
 
+        if arrays["head_weights"].shape[1] != WIDTH + 1:
+            raise ArtefactError(
+                "the policy was fitted by another version of emafusion, which read drafts "
+                "differently; fit it anew with: emafusion fit"
+            )
         found = {
             name: np.asarray(arrays[f"head_{name}"], dtype=np.float64)
             for name in ("mean", "scale", "weights")

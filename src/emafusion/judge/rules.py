@@ -43,12 +43,16 @@ Check = Callable[["Look"], bool]
 
 
 class Look(NamedTuple):
-    """One draft under the judge's eye: the request, the draft, its kind and canonical answer."""
+    """One draft under the judge's eye: the request, the draft, its kind and canonical answer.
+
+    ``options`` are those that a multiple-choice question offers, by label.
+    """
 
     request: Request
     draft: Draft
     kind: answers.Kind
     key: str | None
+    options: Mapping[str, str] = {}
 
 
 class RulesJudge:
@@ -134,9 +138,10 @@ def _bad_json(look: Look) -> bool:
 def _foreign(look: Look) -> bool:
     """Mostly another script than the question's, and no translation was asked for."""
     text = look.draft.text[:400]
-    foreign = sum(char > "\u02af" and char.isalpha() for char in text)
-    invited = ABROAD.search(look.request.text) is not None or not look.request.text.isascii()
-    return foreign * 3 > len(text) and not invited
+    # Nearly every draft ends here, before its long prompt is searched.
+    if text.isascii() or sum(c > "\u02af" and c.isalpha() for c in text) * 3 <= len(text):
+        return False
+    return ABROAD.search(look.request.text) is None and look.request.text.isascii()
 
 
 FAULTS: Mapping[str, tuple[float, Check]] = {

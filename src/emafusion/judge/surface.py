@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emafusion import answers
+from emafusion.judge import options
 from emafusion.judge.rules import Look, form
 from emafusion.types import Draft, Request
 
@@ -24,7 +25,7 @@ NAMES: tuple[str, ...] = (
     "number_density", "bold", "unreadable", "answer_length", "answer_whole", "answer_decimal",
     "answer_formula", "answer_bracketed", "answer_size", "answer_negative", "answer_several",
     "tokens", "truncated", "tool_call", "logprob", "lowest_logprob", "sequence_logprob",
-    "no_logprob", "rules",
+    "no_logprob", "rules", *options.NAMES,
 )  # fmt: skip
 """The columns, in order. Counts enter as ln(1 + count)."""
 
@@ -60,7 +61,8 @@ def read(look: Look) -> list[float]:
     text = draft.text
     if len(text) > LONGEST:
         text = text[: LONGEST // 2] + text[-LONGEST // 2 :]
-    return [*_form(text), *_answer(key), *_ending(draft), form(look)]
+    chosen = options.read(text, key, look.options)
+    return [*_form(text), *_answer(key), *_ending(draft), form(look), *chosen]
 
 
 def table(looks: Sequence[Look]) -> NDArray[np.float64]:
@@ -77,7 +79,13 @@ def looks(request: Request, drafts: Sequence[Draft]) -> list[Look]:
     An answer that the upstream has extracted itself is taken before one of our own extraction.
     """
     kind = answers.guess_kind(request.text)
-    return [Look(request, draft, kind, key(draft, kind)) for draft in drafts]
+    choices = offered(request.text, kind)
+    return [Look(request, draft, kind, key(draft, kind), choices) for draft in drafts]
+
+
+def offered(prompt: str, kind: answers.Kind) -> dict[str, str]:
+    """The options of a multiple-choice question; empty for questions of other kinds."""
+    return options.offered(prompt) if kind == "choice" else {}
 
 
 def key(draft: Draft, kind: answers.Kind) -> str | None:

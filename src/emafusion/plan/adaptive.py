@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 
 
 class FittedRule:
-    """The look-ahead, applied to one request at a time (the engine's ``rule``)."""
+    """The look-ahead, applied to one request at a time (the engine's ``rule``).
 
-    def __init__(self, lookahead: Lookahead) -> None:
+    Parameters
+    ----------
+    lookahead : Lookahead
+        The fitted rule.
+    pool : sequence of str, optional
+        Every model of the fit, those that earned no place in the rule among them.
+    """
+
+    def __init__(self, lookahead: Lookahead, pool: Sequence[str] = ()) -> None:
         self.lookahead = lookahead
+        self.pool = frozenset((*pool, *lookahead.members))
 
     def next(
         self,

@@ -96,7 +96,7 @@ class UtilityPlanner:
         adaptive = self._rule.candidate([e for e in within if e.model in members], prefer)
         if adaptive is None:
             return None
-        strangers = [alone(e) for e in within if e.model not in members]
+        strangers = [alone(e) for e in within if e.model not in self._rule.pool]
         best = chosen([adaptive, *strangers], price, usd_per_second=self._usd_per_second)
         return self._plan(
             best, [adaptive, *strangers], estimates=estimates, request=request, price=price

@@ -82,12 +82,13 @@ def surfaces(recorded: Recorded) -> tuple[Array, Integers]:
     for query, prompt in enumerate(recorded.prompts):
         request = Request(id="", messages=({"role": "user", "content": prompt},))
         kind = answers.guess_kind(prompt)
+        choices = surface.offered(prompt, kind)
         seen: dict[str, int] = {}
         for place, draft in enumerate(recorded.drafts[query]):
             if draft is None:
                 continue
             key = surface.key(draft, kind)
-            found[query, place] = surface.read(Look(request, draft, kind, key))
+            found[query, place] = surface.read(Look(request, draft, kind, key, choices))
             if key is not None:
                 numbers[query, place] = seen.setdefault(key, len(seen))
     return found, numbers

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-SETTINGS = 25
+SETTINGS = 41
 CHEAPEST, DEAREST = 3.0, 0.002
 """Quality that the best single model's cost must buy, at the two ends of the dial."""
 PENALTY = 30.0
