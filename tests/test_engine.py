@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from emafusion.client import Client
@@ -18,13 +19,13 @@ from emafusion.errors import (
     UnavailableError,
 )
 from emafusion.judge import CalibratedPanel
-from emafusion.plan import UtilityPlanner
+from emafusion.plan import FittedRule, Lookahead, UtilityPlanner
 from emafusion.predict import Union
 from emafusion.protect import VisibilityProtector
 from emafusion.protocols import Port, Recorder
 from emafusion.record import Memory
 from emafusion.testing import ScriptedProvider
-from emafusion.types import Answer, Chunk, Knobs, Labels, Model, Outcome, Request
+from emafusion.types import Adaptive, Answer, Chunk, Knobs, Labels, Model, Outcome, Request
 
 EVEN = Labels(axes={"task": {"question_answering": 1.0}})
 
@@ -77,17 +78,38 @@ def client(
     *,
     recorder: Recorder | None = None,
     knobs: Knobs | None = None,
+    rule: FittedRule | None = None,
 ) -> Client:
     stages = Stages(
         protector=VisibilityProtector(),
         classifier=Classifier(),
         predictor=Union(),
-        planner=UtilityPlanner(),
+        planner=UtilityPlanner(rule=rule),
         panel=CalibratedPanel(),
         recorder=recorder or Memory(),
+        rule=rule,
     )
     providers = {"small": small, "large": large}
     return Client(Engine(stages, POOL, providers=providers, clock=Clock(), knobs=knobs))
+
+
+def doubting() -> FittedRule:
+    """Begins with the small model; goes on to the large one below a confidence of six in ten."""
+    settings, width = 3, 12 + 2 * 2
+    weights = np.zeros((4, settings, width + 1, 2))
+    weights[:, :, 0, :], weights[:, :, 1, :] = 0.6, -1.0
+    lookahead = Lookahead(
+        ("small", "large"),
+        np.geomspace(1.0, 100.0, settings),
+        mean=np.zeros((4, width)),
+        scale=np.ones((4, width)),
+        weights=weights,
+        outlook=np.zeros((settings, width + 1, 2)),
+    )
+    return FittedRule(lookahead)
+
+
+REFUSAL = "I'm sorry, I cannot help with that."
 
 
 async def pieces(fusion: Client, question: str, **knobs: object) -> tuple[list[Chunk], Answer]:
@@ -250,3 +272,81 @@ async def test_the_explanation_tells_the_whole_story() -> None:
     told = answer.explain()
     for word in ("forecast", "plan", "draft", "verdict", "total", answer.decision_id, answer.model):
         assert word in told
+
+
+async def test_an_adaptive_plan_stops_at_a_trusted_draft() -> None:
+    small, large = ScriptedProvider("4", logprob=-0.001), ScriptedProvider("5")
+    answer = await client(small, large, rule=doubting()).answer("What is 2 + 2?")
+    assert answer.plan.arrangement == Adaptive(pool=("small", "large"), start="small", setting=1)
+    assert (answer.text, answer.model) == ("4", "small")
+    assert large.calls == []
+
+
+async def test_an_adaptive_plan_goes_on_after_a_doubtful_draft_and_pays_for_both() -> None:
+    small, large = ScriptedProvider(REFUSAL), ScriptedProvider("4")
+    answer = await client(small, large, rule=doubting()).answer("What is 2 + 2?")
+    assert (answer.text, answer.model) == ("4", "large")
+    assert [step.model for step in answer.outcome.steps] == ["small", "large"]
+    assert answer.cost_usd == pytest.approx(sum(step.cost_usd for step in answer.outcome.steps))
+    assert answer.outcome.tier == 1
+    assert "adaptive" in answer.explain() or "⇢" in answer.explain()
+
+
+async def test_an_adaptive_plan_streams_its_answer_in_one_piece() -> None:
+    small, large = ScriptedProvider(REFUSAL), ScriptedProvider("The answer is 4.", piece=3)
+    fusion = client(small, large, rule=doubting())
+    chunks, answer = await pieces(fusion, "What is 2 + 2?")
+    assert [chunk.text for chunk in chunks] == ["The answer is 4."]
+    assert answer.model == "large"
+
+
+async def test_a_failed_model_of_an_adaptive_plan_is_passed_over() -> None:
+    small, large = ScriptedProvider(UnavailableError("gone", "small")), ScriptedProvider("4")
+    answer = await client(small, large, rule=doubting()).answer("What is 2 + 2?")
+    assert (answer.text, answer.model) == ("4", "large")
+    assert len(small.calls) == 1
+
+
+async def test_when_every_model_of_an_adaptive_plan_fails_its_fallbacks_are_asked() -> None:
+    """They may have recovered: the large one has at its second call."""
+    small = ScriptedProvider(UnavailableError("gone", "small"))
+    large = ScriptedProvider([UnavailableError("gone", "large"), "4"])
+    answer = await client(small, large, rule=doubting()).answer("What is 2 + 2?")
+    assert (answer.text, answer.model) == ("4", "large")
+    assert [step.model for step in answer.outcome.steps] == ["small", "large", "large"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_an_adaptive_plan_that_nobody_can_answer_is_an_error(streamed: bool) -> None:
+    gone = UnavailableError("gone", "x")
+    memory = Memory()
+    fusion = client(
+        ScriptedProvider(gone), ScriptedProvider(gone), recorder=memory, rule=doubting()
+    )
+    with pytest.raises(UnavailableError):
+        await (pieces(fusion, "Is it?") if streamed else fusion.answer("Is it?"))
+    (kept,) = await memory.recent(5)
+    assert kept.error == "UnavailableError: gone"
+    assert {step.model for step in kept.steps} == {"small", "large"}
+
+
+async def test_an_adaptive_plan_never_spends_more_than_the_limit() -> None:
+    """Both models are within the limit alone; together they are not."""
+    small, large = ScriptedProvider(REFUSAL), ScriptedProvider("4")
+    fusion = client(small, large, rule=doubting())
+    free = await fusion.answer("What is 2 + 2?", params={"max_tokens": 20})
+    estimates = {e.model: e.cost_usd for e in free.outcome.forecast.estimates}
+    limit = estimates["large"] + estimates["small"] * 0.01
+    bound = await fusion.answer("What is 2 + 2?", params={"max_tokens": 20}, max_cost_usd=limit)
+    assert isinstance(bound.plan.arrangement, Adaptive)
+    assert bound.cost_usd <= limit
+    assert [step.model for step in bound.outcome.steps] == ["small"]
+
+
+@pytest.mark.parametrize("knobs", [{"models": ["small"]}, {"private": True}])
+async def test_an_adaptive_plan_reaches_permitted_models_only(knobs: dict[str, object]) -> None:
+    small, large = ScriptedProvider(REFUSAL), ScriptedProvider("4")
+    answer = await client(small, large, rule=doubting()).answer("What is 2 + 2?", **knobs)  # type: ignore[arg-type]  # the tests' knobs are right
+    assert answer.model == "small"
+    assert large.calls == []
+    assert "large" not in (*answer.plan.arrangement.models, *answer.plan.fallbacks)

@@ -14,6 +14,7 @@ from emafusion.execute import Ask, Trial, carry_out, settle
 from emafusion.execute.vote import vote
 from emafusion.protocols import Port
 from emafusion.types import (
+    Adaptive,
     Arranged,
     Assessment,
     Cascade,
@@ -77,7 +78,39 @@ class Sure:
         )
 
 
-def trial(plan: Arranged, desk: Desk, panel: Sure, *, question: str = "hm") -> Trial:
+class Order:
+    """A rule that asks its models in order until the confidence suffices."""
+
+    def __init__(self, *names: str, accept: float = 0.7) -> None:
+        self.names = names
+        self.accept = accept
+        self.told: list[tuple[float | None, tuple[str, ...], tuple[str, ...]]] = []
+
+    def next(
+        self,
+        plan: Adaptive,
+        forecast: Forecast,
+        assessment: Assessment | None,
+        *,
+        heard: Sequence[str],
+        allowed: Sequence[str],
+    ) -> str | None:
+        confidence = None if assessment is None else assessment.confidence
+        self.told.append((confidence, tuple(heard), tuple(allowed)))
+        if confidence is not None and confidence >= self.accept:
+            return None
+        return next((name for name in self.names if name in allowed), None)
+
+
+def trial(
+    plan: Arranged,
+    desk: Desk,
+    panel: Sure,
+    *,
+    question: str = "hm",
+    rule: Order | None = None,
+    limits: tuple[float | None, float | None] = (None, None),
+) -> Trial:
     request = Request(id="x", messages=({"role": "user", "content": question},))
     models = sorted({*plan.models, *panel.confidence})
     forecast = Forecast(
@@ -85,8 +118,20 @@ def trial(plan: Arranged, desk: Desk, panel: Sure, *, question: str = "hm") -> T
             Estimate(model=m, quality=0.6, quality_std=0, cost_usd=1, latency_s=1) for m in models
         )
     )
-    full = Plan(arrangement=plan, quality=0.6, cost_usd=1, latency_s=1)
-    return Trial(Ask(request=request, forecast=forecast, plan=full), port=desk, panel=panel)
+    full = Plan(
+        arrangement=plan,
+        quality=0.6,
+        cost_usd=1,
+        latency_s=1,
+        max_cost_usd=limits[0],
+        max_latency_s=limits[1],
+    )
+    ask = Ask(request=request, forecast=forecast, plan=full)
+    return Trial(ask, port=desk, panel=panel, rule=rule)
+
+
+def adaptive(*names: str) -> Adaptive:
+    return Adaptive(pool=names, start=names[0], setting=0)
 
 
 def tiers(*names: str, accept: float = 0.7) -> Cascade:
@@ -135,6 +180,84 @@ async def test_a_model_judge_is_asked_only_within_the_band() -> None:
     )
     assert await carry_out(trial(near, Desk(), Sure({"a": 0.6, "b": 0.5}))) is None
     assert await carry_out(trial(near, Desk(), Sure({"a": 0.3, "b": 0.5}))) == "b"
+
+
+async def test_an_adaptive_plan_asks_as_its_rule_says_until_it_accepts() -> None:
+    desk, rule = Desk(), Order("c", "b")
+    work = trial(adaptive("a", "b", "c"), desk, Sure({"a": 0.2, "b": 0.9, "c": 0.6}), rule=rule)
+    assert await carry_out(work) is None
+    assert desk.asked == ["a", "c", "b"]
+    assert work.tier == 2
+    assert rule.told == [
+        (0.2, ("a",), ("b", "c")),
+        (0.6, ("a", "c"), ("b",)),
+    ]
+    assert work.drafts[(await settle(work)).chosen].model == "b"
+
+
+async def test_the_last_draft_is_judged_with_the_others_and_may_lose() -> None:
+    work = trial(adaptive("a", "b"), Desk(), Sure({"a": 0.6, "b": 0.1}), rule=Order("b"))
+    assert await carry_out(work) is None
+    settled = await settle(work)
+    assert (work.drafts[settled.chosen].model, settled.confidence) == ("a", 0.6)
+
+
+async def test_an_adaptive_plan_without_a_rule_asks_its_first_model_alone() -> None:
+    desk = Desk()
+    assert await carry_out(trial(adaptive("a", "b"), desk, Sure({"a": 0.1, "b": 0.9}))) is None
+    assert desk.asked == ["a"]
+
+
+async def test_a_model_that_failed_is_not_asked_again_and_counts_as_unheard() -> None:
+    desk, rule = Desk(broken=["a", "b"]), Order("a", "b", "c")
+    work = trial(adaptive("a", "b", "c"), desk, Sure({"c": 0.1}), rule=rule)
+    assert await carry_out(work) is None
+    assert desk.asked == ["a", "b", "c"]
+    assert rule.told[:2] == [(None, (), ("b", "c")), (None, (), ("c",))]
+    assert len(work.failures) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked"),
+    [
+        ((None, None), ["a", "b", "c", "d"]),
+        ((2.0, None), ["a", "b"]),
+        ((3.5, None), ["a", "b", "c"]),
+        ((None, 2.5), ["a", "b"]),
+        ((0.5, None), ["a"]),
+    ],
+)
+async def test_nobody_is_asked_whom_the_rest_of_the_limits_cannot_pay(
+    limits: tuple[float | None, float | None], asked: list[str]
+) -> None:
+    """Every call takes one dollar and one second; the first one was the planner's to weigh."""
+    desk = Desk()
+    sure = Sure(dict.fromkeys("abcd", 0.1))
+    await carry_out(trial(adaptive(*"abcd"), desk, sure, rule=Order(*"abcd"), limits=limits))
+    assert desk.asked == asked
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    order=st.permutations("abcd"),
+    broken=st.sets(st.sampled_from("abcd")),
+    confidences=st.lists(st.floats(0, 1), min_size=4, max_size=4),
+    limit=st.none() | st.floats(1.0, 6.0),
+)
+def test_an_adaptive_plan_asks_nobody_twice_and_keeps_its_purse(
+    order: list[str], broken: set[str], confidences: list[float], limit: float | None
+) -> None:
+    desk, rule = Desk(broken=sorted(broken)), Order(*order)
+    sure = Sure(dict(zip("abcd", confidences, strict=True)))
+    work = trial(adaptive(*"abcd"), desk, sure, rule=rule, limits=(limit, None))
+    assert asyncio.run(carry_out(work)) is None
+    assert len(set(desk.asked)) == len(desk.asked)
+    assert desk.asked[0] == "a"
+    assert sum(draft.cost_usd for draft in work.drafts) <= (limit or 4.0)
+    assert [draft.model for draft in work.drafts] == [m for m in desk.asked if m not in broken]
+    best = max((sure.confidence[draft.model] for draft in work.drafts), default=0.0)
+    left = set("abcd") - set(desk.asked)
+    assert best >= rule.accept or not left or (limit is not None and len(work.drafts) + 1 > limit)
 
 
 async def test_a_fusion_asks_its_whole_panel_and_votes() -> None:

@@ -60,7 +60,9 @@ def counted(trials: float, successes: Sequence[float]) -> Suitability:
     return Suitability(NAMES, n, s, strength=5.0)
 
 
-def fitted(gate: tuple[float, float] = (0.0, 0.0)) -> Fitted:
+def fitted(
+    gate: tuple[float, float] = (0.0, 0.0), *, overhead: tuple[float, float] = (0.0, 1.0)
+) -> Fitted:
     features = Features(Letters(), NAMES)
     dim = features.vectors(["x"], [labels()]).shape[1]
     weights = np.zeros((2, dim, 2))
@@ -77,7 +79,7 @@ def fitted(gate: tuple[float, float] = (0.0, 0.0)) -> Fitted:
             paces=np.array([[0.5, 1.0], [0.0, 0.01], [0.02, 0.1]]),
         ),
         gate=gate,
-        overhead=np.array([[0.0, 0.0], [1.0, 1.0]]),
+        overhead=np.repeat(np.array(overhead)[:, None], 2, axis=1),
     )
 
 
@@ -136,6 +138,16 @@ def test_costs_follow_expected_lengths_and_the_callers_bound() -> None:
     assert bounded["b"].tokens == 20.0
     assert bounded["b"].cost_usd < free["b"].cost_usd
     assert free["b"].latency_s > free["a"].latency_s > 0.5
+
+
+def test_each_models_own_count_of_the_prompt_is_paid() -> None:
+    """One US dollar a million tokens: the templates' 30 tokens, and the prompt counted twice."""
+    pool = (model("a"),)
+    plain = Union(fitted()).predict(request("word " * 40), labels(), pool)["a"]
+    wordy = Union(fitted(overhead=(30.0, 2.0))).predict(request("word " * 40), labels(), pool)["a"]
+    counted = plain.cost_usd * 1e6 - plain.tokens
+    assert counted > 20.0
+    assert (wordy.cost_usd - plain.cost_usd) * 1e6 == pytest.approx(30.0 + counted)
 
 
 def test_an_unknown_model_gets_a_wide_prior() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,8 @@ from emafusion.encoders.words import clip, words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+REMEMBERED = 1024
+"""Texts whose features are kept: those of requests in progress, and of a batch."""
 _CLASSES = {
     "lower": "abcdefghijklmnopqrstuvwxyz",
     "upper": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
@@ -251,8 +253,14 @@ def features(texts: Sequence[str]) -> NDArray[np.float32]:
     """
     out = np.zeros((len(texts), len(NAMES)), dtype=np.float32)
     for row, text in enumerate(texts):
-        out[row] = _one(text)
+        out[row] = _row(text)
     return out
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _row(text: str) -> NDArray[np.float32]:
+    """One text's features; the classifier and the routers read the same prompt in turn."""
+    return np.array(_one(text), dtype=np.float32)
 
 
 def _one(text: str) -> list[float]:

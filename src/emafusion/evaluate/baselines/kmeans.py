@@ -74,6 +74,8 @@ def run(train: Table, val: Table, test: Table, *, seed: int) -> System:
 def _fit(train: Table, k: int, *, seed: int) -> Profiles:
     from sklearn.cluster import KMeans
 
+    # Fewer prompts than clusters, once equal vectors are counted once, leave clusters empty.
+    k = min(k, len(np.unique(train.vectors.round(5), axis=0)))
     with one_thread():
         model = KMeans(n_clusters=k, n_init=2, random_state=seed).fit(train.vectors)
     places = model.labels_

@@ -363,7 +363,11 @@ def _digest(prepared: Prepared, options: Options) -> str:
             emafusion.__version__,
         )
     )
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(text.encode())
+    # What was fitted stands for the code that fitted it: another policy, other systems.
+    for name, array in sorted(prepared.learnt.artefact.arrays.items()):
+        digest.update(name.encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def _silent(*_: object) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-HEAD_PENALTY = 100.0
+HEAD_PENALTY = 50.0
 SET_PENALTY = 10.0
 MOST_MEMBERS = 7
 """Sets grow as 2^members; more than seven members brought nothing on recorded outcomes."""

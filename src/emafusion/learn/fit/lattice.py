@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SETTINGS = 41
 CHEAPEST, DEAREST = 3.0, 0.002
 """Quality that the best single model's cost must buy, at the two ends of the dial."""
-PENALTY = 30.0
+PENALTY = 100.0
 
 
 class Walk(Struct, frozen=True, kw_only=True):

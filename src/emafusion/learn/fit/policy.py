@@ -12,6 +12,7 @@ from msgspec import Struct
 from emafusion.artefacts import VERSION, Artefact, Manifest, write
 from emafusion.errors import DataError
 from emafusion.evaluate.recorded import Recorded, read
+from emafusion.evaluate.threads import one_thread
 from emafusion.judge import surface
 from emafusion.learn.fit import (
     deciding,
@@ -78,8 +79,10 @@ def fit(
     tell("reading outcomes")
     recorded = read(folder).where(("train", "val"))
     tell("reading prompts and drafts")
-    material = prepare(recorded, classifier=classifier, encoder=encoder, seed=seed)
-    return write(out, learn(material, tell).artefact)
+    with one_thread():
+        material = prepare(recorded, classifier=classifier, encoder=encoder, seed=seed)
+        learnt = learn(material, tell)
+    return write(out, learnt.artefact)
 
 
 class Material(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,239 @@
+"""What serves one request gives what the fit gave for the same drafts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from emafusion.evaluate.recorded import Recorded
+from emafusion.judge import Bench, council, heads, surface
+from emafusion.judge.council import Council
+from emafusion.judge.heads import Heads
+from emafusion.learn.fit import answering, logistic
+from emafusion.learn.fit.evidence import Evidence, surfaces, surplus
+from emafusion.protocols import Port
+from emafusion.types import (
+    Assessment,
+    Completion,
+    Draft,
+    Estimate,
+    Forecast,
+    Request,
+    Usage,
+)
+
+POOL = ("a", "b", "c", "d", "e")
+MEMBERS = (3, 0, 4, 1)
+"""Of the pool, in an order of their own; c has no place on the council."""
+QUERIES = 25
+TEXTS = (
+    "I think the answer is {}.",
+    "It is not entirely clear, but maybe {}",
+    "1. Count them.\n2. Add them.\nThe answer is **{}**.",
+    "I'm sorry, I cannot say.",
+    "",
+)
+
+
+class Nobody:
+    """A port that may not be used."""
+
+    async def complete(self, model: str, messages: object, **more: object) -> Draft:
+        raise AssertionError(model)
+
+
+class Otherwise:
+    """A panel that says one thing of everything and remembers being asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[str], str | None]] = []
+
+    async def assess(
+        self,
+        request: Request,
+        forecast: Forecast,
+        drafts: Sequence[Draft],
+        *,
+        port: Port,
+        judge: str | None = None,
+    ) -> Assessment:
+        self.asked.append(([draft.model for draft in drafts], judge))
+        return Assessment(confidences=(0.123,) * len(drafts))
+
+
+def draft(rng: np.random.Generator, model: str) -> Draft:
+    text = TEXTS[int(rng.integers(len(TEXTS)))].format(int(rng.integers(3)))
+    spoken = tuple((-rng.exponential(0.3, 5)).tolist()) if rng.random() < 0.5 else None
+    completion = Completion(
+        text=text,
+        usage=Usage(completion_tokens=int(rng.integers(1, 2000))),
+        finish_reason="length" if rng.random() < 0.2 else "stop",
+        logprobs=spoken,
+        answer="7" if rng.random() < 0.1 else None,
+    )
+    return Draft(model=model, completion=completion, cost_usd=0.0, latency_s=0.0)
+
+
+def recorded() -> Recorded:
+    rng = np.random.default_rng(0)
+    shape = (QUERIES, len(POOL))
+    drafts = tuple(tuple(draft(rng, model) for model in POOL) for _ in range(QUERIES))
+    tokens = np.array([[d.completion.usage.completion_tokens for d in row] for row in drafts])
+    return Recorded(
+        queries=tuple(map(str, range(QUERIES))),
+        prompts=tuple(f"How many are there in box {i}?" for i in range(QUERIES)),
+        splits=("train",) * QUERIES,
+        tasks=("t",) * QUERIES,
+        models=POOL,
+        scores=rng.integers(0, 2, shape).astype(float),
+        costs=np.full(shape, 1e-6),
+        prompt_tokens=np.full(shape, 10.0),
+        tokens=tokens.astype(float),
+        seconds=np.full(shape, 0.1),
+        drafts=drafts,
+        digest="",
+    )
+
+
+RECORDED = recorded()
+EXPECTED = np.random.default_rng(1).uniform(1.0, 900.0, RECORDED.scores.shape)
+QUALITIES = np.random.default_rng(2).uniform(0.0, 1.0, RECORDED.scores.shape)
+
+
+def evidence() -> Evidence:
+    found, numbers = surfaces(RECORDED)
+    return Evidence(
+        pool=POOL,
+        priors=logistic.log_odds(QUALITIES),
+        expected=RECORDED.costs,
+        surplus=surplus(RECORDED.tokens, EXPECTED),
+        surfaces=found,
+        answers=numbers,
+        scores=RECORDED.scores,
+        costs=RECORDED.costs,
+        fold=np.zeros(QUERIES, dtype=np.int64),
+    )
+
+
+def parts() -> tuple[Heads, Council]:
+    """Heads and a council of random weights, none of them a special case."""
+    rng = np.random.default_rng(3)
+    width = len(surface.NAMES)
+    fitted = Heads(
+        POOL,
+        mean=rng.normal(0.5, 0.2, (len(POOL), width)),
+        scale=rng.uniform(0.5, 2.0, (len(POOL), width)),
+        weights=rng.normal(0.0, 0.15, (len(POOL), heads.WIDTH + 1)),
+    )
+    weights = {
+        answering.set_number(places): rng.normal(0.0, 0.3, council.width(len(places)) + 1)
+        for places in answering.sets(len(MEMBERS))
+    }
+    return fitted, Council([POOL[member] for member in MEMBERS], weights)
+
+
+def request(query: int) -> Request:
+    return Request(id="x", messages=({"role": "user", "content": RECORDED.prompts[query]},))
+
+
+def forecast(query: int) -> Forecast:
+    return Forecast(
+        estimates=tuple(
+            Estimate(
+                model=model,
+                quality=float(QUALITIES[query, place]),
+                quality_std=0.1,
+                cost_usd=1e-6,
+                latency_s=0.1,
+                tokens=float(EXPECTED[query, place]),
+            )
+            for place, model in enumerate(POOL)
+        )
+    )
+
+
+async def assess(bench: Bench, query: int, models: Sequence[int]) -> Assessment:
+    said = [one for one in RECORDED.drafts[query] if one is not None]
+    drafts = [said[model] for model in models]
+    return await bench.assess(request(query), forecast(query), drafts, port=Nobody())
+
+
+async def test_serving_is_the_benchmark_to_the_ninth_decimal() -> None:
+    fitted, weighing = parts()
+    bench, told = Bench(fitted, weighing), evidence()
+    trust = answering.read_heads(fitted, told)
+    states = answering.read_council(weighing, told, trust, MEMBERS)
+    for places, query in itertools.product(answering.sets(len(MEMBERS)), range(QUERIES)):
+        number = answering.set_number(places)
+        found = await assess(bench, query, [MEMBERS[place] for place in places])
+        assert found.confidence == pytest.approx(states.best[number][query], abs=1e-9)
+        assert found.second == pytest.approx(states.second[number][query], abs=1e-9)
+        each = states.each[number][query, list(places)]
+        assert found.confidences == pytest.approx(each.tolist(), abs=1e-9)
+        assert states.tops[number][query, places[found.best]]
+
+
+async def test_the_order_of_asking_changes_nobodys_confidence() -> None:
+    bench = Bench(*parts())
+    for query, order in itertools.product(range(QUERIES), itertools.permutations((0, 1, 3))):
+        plain = await assess(bench, query, (0, 1, 3))
+        other = await assess(bench, query, order)
+        expected = [plain.confidences[(0, 1, 3).index(model)] for model in order]
+        assert other.confidences == pytest.approx(expected)
+        assert other.second == pytest.approx(plain.second)
+
+
+async def test_drafts_of_the_best_answer_stand_level_and_the_first_asked_is_returned() -> None:
+    bench, told = Bench(*parts()), evidence()
+    level = 0
+    for query in range(QUERIES):
+        found = await assess(bench, query, MEMBERS)
+        answers = told.answers[query, list(MEMBERS)]
+        best = answers[found.best]
+        if best >= 0:
+            same = [at for at, answer in enumerate(answers) if answer == best]
+            assert {found.confidences[at] for at in same} == {found.confidence}
+            assert found.best == same[0]
+            level += len(same) > 1
+    assert level, "no two drafts agreed on the best answer"
+
+
+async def test_every_verdict_is_kept_for_the_record() -> None:
+    found = await assess(Bench(*parts()), 0, (0, 1))
+    assert {(v.judge, v.draft) for v in found.verdicts} == set(
+        itertools.product(("rules", "logprob", "surface", "agreement"), (0, 1))
+    )
+
+
+@pytest.mark.parametrize(
+    "models",
+    [(2,), (0, 2), (0, 0), (3, 3, 1)],
+    ids=["no member", "one of them no member", "sampled twice", "two of them of one model"],
+)
+async def test_what_the_council_does_not_know_is_judged_otherwise(models: tuple[int, ...]) -> None:
+    otherwise = Otherwise()
+    found = await assess(Bench(*parts(), otherwise), 0, models)
+    assert found.confidences == (0.123,) * len(models)
+    assert otherwise.asked == [([POOL[model] for model in models], None)]
+
+
+async def test_a_set_that_was_never_fitted_is_judged_otherwise() -> None:
+    otherwise = Otherwise()
+    fitted, _ = parts()
+    bench = Bench(fitted, Council(("a", "b"), {1: np.zeros(4)}), otherwise)
+    await assess(bench, 0, (0,))
+    assert otherwise.asked == []
+    await assess(bench, 0, (0, 1))
+    assert otherwise.asked == [(["a", "b"], None)]
+
+
+async def test_a_model_judges_opinion_is_asked_for_otherwise() -> None:
+    otherwise = Otherwise()
+    drafts = [one for one in RECORDED.drafts[0][:2] if one is not None]
+    await Bench(*parts(), otherwise).assess(
+        request(0), forecast(0), drafts, port=Nobody(), judge="j"
+    )
+    assert otherwise.asked == [(["a", "b"], "j")]
