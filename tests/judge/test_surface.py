@@ -138,9 +138,11 @@ def test_any_text_has_a_surface(text: str, answer: str | None, prompt: str) -> N
     assert all(math.isfinite(value) for value in found.values())
 
 
-ODD = ("answer ", " ", "1", "9" * 400 + ".", "1,", "-", "- ", "(", "[", "\\boxed{", "$", "```\n", "**",
-       "re-", "I am ", "step ", "\n", "\r", "\u2028", "\u0661", "\u00b2", "\U0001d7d8", "e\u0301",
-       "\u200f", "\x00", '{"a":', "Answer: 1,", "not ", "\ufdfa")  # fmt: skip
+ODD = (
+    "answer ", " ", "1", "9" * 400 + ".", "1,", "-", "- ", "(", "[", "\\boxed{", "$", "```\n",
+    "**", "re-", "I am ", "step ", "\n", "\r", "\u2028", "\u0661", "\u00b2", "\U0001d7d8",
+    "e\u0301", "\u200f", "\x00", '{"a":', "Answer: 1,", "not ", "\ufdfa",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("odd", ODD, ids=ascii)

@@ -136,7 +136,7 @@ def test_the_dial_sets_the_rules_setting() -> None:
     ],
 )
 def test_nobody_is_planned_who_alone_breaks_a_limit(
-    limits: dict[str, float], members: tuple[str, ...]
+    limits: dict[str, object], members: tuple[str, ...]
 ) -> None:
     made = plan(**limits)
     assert adaptive(made).pool == members
