@@ -112,9 +112,10 @@ class Engine:
     async def stream(self, request: Request) -> AsyncGenerator[Chunk | Answer]:
         """Answer `request` piece by piece: chunks, and last the whole :class:`Answer`.
 
-        Drafts that must be judged are not streamed: they come as one chunk once accepted. The last
-        model of a plan is streamed as it speaks; should it fail before its first chunk, the plan's
-        fallbacks are asked. Raises as :meth:`serve`.
+        Drafts that must be judged are not streamed: they come as one chunk once accepted, and so
+        do all answers of adaptive plans. The last model of another plan is streamed as it speaks;
+        should it fail before its first chunk, the plan's fallbacks are asked. Raises as
+        :meth:`serve`.
         """
         async with self._open(request) as case:
             trial = await self._prepare(case)

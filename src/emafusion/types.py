@@ -194,11 +194,23 @@ class Estimate(Value, frozen=True, kw_only=True):
     tokens: float = 0.0
 
 
+class Context(Value, frozen=True, kw_only=True):
+    """What the whole fitted pool is expected to make of a request, asked or not.
+
+    ``mean`` and ``best`` are log-odds of a good answer: they say how hard the request is, whoever
+    of the pool may be asked.
+    """
+
+    mean: float
+    best: float
+
+
 class Forecast(Value, frozen=True, kw_only=True):
     """One :class:`Estimate` per candidate; ``gate`` is the learned router's share in the union."""
 
     estimates: tuple[Estimate, ...]
     gate: Probability = 0.0
+    context: Context | None = None
 
     def __getitem__(self, model: str) -> Estimate:
         """The estimate for `model`; ``KeyError`` where there is none."""
@@ -504,6 +516,7 @@ __all__ = [
     "Chunk",
     "Clearance",
     "Completion",
+    "Context",
     "Draft",
     "Estimate",
     "Forecast",

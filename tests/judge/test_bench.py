@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from emafusion.errors import ArtefactError
 from emafusion.evaluate.recorded import Recorded
 from emafusion.judge import Bench, council, heads, surface
 from emafusion.judge.council import Council
@@ -18,6 +20,7 @@ from emafusion.protocols import Port
 from emafusion.types import (
     Assessment,
     Completion,
+    Context,
     Draft,
     Estimate,
     Forecast,
@@ -165,7 +168,7 @@ async def test_serving_is_the_benchmark_to_the_ninth_decimal() -> None:
     fitted, weighing = parts()
     bench, told = Bench(fitted, weighing), evidence()
     trust = answering.read_heads(fitted, told)
-    states = answering.read_council(weighing, told, trust, MEMBERS)
+    states = answering.read_council(weighing, told, trust=trust, members=MEMBERS)
     for places, query in itertools.product(answering.sets(len(MEMBERS)), range(QUERIES)):
         number = answering.set_number(places)
         found = await assess(bench, query, [MEMBERS[place] for place in places])
@@ -201,6 +204,34 @@ async def test_drafts_of_the_best_answer_stand_level_and_the_first_asked_is_retu
     assert level, "no two drafts agreed on the best answer"
 
 
+async def test_a_narrowed_pool_is_read_in_the_whole_pools_context() -> None:
+    """Who may be asked changes nothing about how hard the request is."""
+    bench = Bench(*parts())
+    for query in range(QUERIES):
+        drafts = [one for one in RECORDED.drafts[query][:2] if one is not None]
+        whole, odds = forecast(query), logistic.log_odds(QUALITIES[query])
+        context = Context(mean=float(odds.mean()), best=float(odds.max()))
+        narrow = Forecast(estimates=whole.estimates[:2], context=context)
+        found = [
+            await bench.assess(request(query), told, drafts, port=Nobody())
+            for told in (narrow, whole)
+        ]
+        assert found[0].confidences == pytest.approx(found[1].confidences, abs=1e-9)
+
+
+def test_heads_fitted_to_other_columns_are_refused() -> None:
+    arrays: dict[str, NDArray[np.generic]] = {
+        "head_columns": np.array(surface.NAMES[::-1]),
+        "head_mean": np.zeros((5, len(surface.NAMES))),
+        "head_scale": np.ones((5, len(surface.NAMES))),
+        "head_weights": np.zeros((5, heads.WIDTH + 1)),
+    }
+    with pytest.raises(ArtefactError, match="emafusion fit"):
+        Heads.from_arrays(arrays, POOL)
+    arrays["head_columns"] = np.array(surface.NAMES)
+    assert Heads.from_arrays(arrays, POOL).pool == POOL
+
+
 async def test_every_verdict_is_kept_for_the_record() -> None:
     found = await assess(Bench(*parts()), 0, (0, 1))
     assert {(v.judge, v.draft) for v in found.verdicts} == set(
@@ -215,7 +246,7 @@ async def test_every_verdict_is_kept_for_the_record() -> None:
 )
 async def test_what_the_council_does_not_know_is_judged_otherwise(models: tuple[int, ...]) -> None:
     otherwise = Otherwise()
-    found = await assess(Bench(*parts(), otherwise), 0, models)
+    found = await assess(Bench(*parts(), otherwise=otherwise), 0, models)
     assert found.confidences == (0.123,) * len(models)
     assert otherwise.asked == [([POOL[model] for model in models], None)]
 
@@ -223,7 +254,7 @@ async def test_what_the_council_does_not_know_is_judged_otherwise(models: tuple[
 async def test_a_set_that_was_never_fitted_is_judged_otherwise() -> None:
     otherwise = Otherwise()
     fitted, _ = parts()
-    bench = Bench(fitted, Council(("a", "b"), {1: np.zeros(4)}), otherwise)
+    bench = Bench(fitted, Council(("a", "b"), {1: np.zeros(4)}), otherwise=otherwise)
     await assess(bench, 0, (0,))
     assert otherwise.asked == []
     await assess(bench, 0, (0, 1))
@@ -233,7 +264,7 @@ async def test_a_set_that_was_never_fitted_is_judged_otherwise() -> None:
 async def test_a_model_judges_opinion_is_asked_for_otherwise() -> None:
     otherwise = Otherwise()
     drafts = [one for one in RECORDED.drafts[0][:2] if one is not None]
-    await Bench(*parts(), otherwise).assess(
+    await Bench(*parts(), otherwise=otherwise).assess(
         request(0), forecast(0), drafts, port=Nobody(), judge="j"
     )
     assert otherwise.asked == [(["a", "b"], "j")]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emafusion.errors import ArtefactError
 from emafusion.judge import council
 from emafusion.judge.council import COMMON, Council, Heard
 
@@ -144,3 +145,10 @@ def test_a_council_survives_its_arrays() -> None:
     for number in weights:
         told = heard(number, number.bit_count())
         assert np.array_equal(after.confidences(number, told), before.confidences(number, told))
+
+
+def test_weights_for_other_sets_are_refused() -> None:
+    arrays = weighing(2).to_arrays(POOL)
+    arrays["council_weights"] = arrays["council_weights"][:-1]
+    with pytest.raises(ArtefactError, match="fit it anew"):
+        Council.from_arrays(arrays, POOL)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emafusion.judge import surface
+from emafusion.judge import options, surface
 from emafusion.types import Completion, Draft, Request, Usage
 
 NUMBER = "How many are there?"
@@ -90,6 +90,40 @@ def test_the_answers_shape_is_read(answer: str, prompt: str, columns: dict[str, 
     assert {name: found[name] for name in columns} == pytest.approx(columns)
 
 
+CHOICE = "How fast is it?\n\nA) 12 km per hour\nB) 20 km per hour\nC) no speed"
+END = " That is far from a walk, as anybody can see. So the answer is (B)."
+REASONED = "Dividing 60 by 3 gives 20 km per hour, no more." + END
+GUESSED = "It is hard to say how fast it goes." + END
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        (REASONED, {"option_stated": 1.0, "option_mentions": log(1), "rival_stated": 0.0}),
+        (REASONED, {"option_computed": 1.0, "option_gap": 0.0, "option_number": 1.0}),
+        (REASONED, {"rival_mentions": 0.0, "option_overlap": 4 / 5, "label_repeated": 0.0}),
+        (GUESSED, {"option_stated": 0.0, "option_computed": 0.0, "option_gap": 3.0}),
+        (GUESSED + " B) it is.", {"label_repeated": 1.0}),
+        ("It has no speed. " + GUESSED, {"rival_stated": 1.0, "rival_mentions": log(1)}),
+    ],
+)
+def test_whether_the_reasoning_arrives_at_its_option_is_read(
+    text: str, columns: dict[str, float]
+) -> None:
+    found = look(draft(text, answer="B"), CHOICE)
+    assert {name: found[name] for name in columns} == pytest.approx(columns)
+
+
+def test_options_in_signs_alone_are_never_stated() -> None:
+    found = look(draft(GUESSED, answer="B"), "Which sign?\n\nA) +\nB) \u2212\nC) \u00d7")
+    assert found["option_stated"] == found["rival_stated"] == 0.0
+
+
+def test_where_no_options_were_offered_nothing_is_said_of_them() -> None:
+    found = look(draft(REASONED, answer="B"), FREE)
+    assert all(found[name] == 0.0 for name in options.NAMES)
+
+
 def test_a_draft_without_the_answer_that_was_asked_for_is_unreadable() -> None:
     found = look(draft("There are some."), NUMBER)
     assert found["unreadable"] == 1.0
@@ -111,6 +145,13 @@ def test_the_ending_and_the_likelihood_are_read() -> None:
     assert found["no_logprob"] == 0.0
 
 
+def test_of_a_very_long_draft_both_ends_are_read() -> None:
+    found = look(draft("I'm sorry. " + "x" * 50_000 + "? The answer is 4."))
+    assert found["length"] == pytest.approx(log(surface.LONGEST))
+    assert found["refusal"] == found["concludes"] == 1.0
+    assert found["questions"] == pytest.approx(log(1))
+
+
 def test_no_columns_name_is_given_twice() -> None:
     assert len(set(surface.NAMES)) == len(surface.NAMES)
 
@@ -119,6 +160,7 @@ PROMPTS = (
     FREE,
     NUMBER,
     "Pick one. A) x B) y C) z",
+    "Pick one.\nA) 1\nB) a a a\nC) 9\nD)  ",
     "Write a Python function f.",
     "Reply with JSON only.",
     FORMULA,

@@ -40,7 +40,7 @@ POOL = tuple(
 HARD = "A train travels {} km in 3 hours, then stops. Work out its speed step by step."
 
 
-def world(folder: Path, count: int = 120) -> None:
+def world(folder: Path, count: int = 300) -> None:
     """Easy questions that both models answer, hard ones that only the dear one does.
 
     A wrong answer is written with less confidence than a right one, most of the time.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,8 +71,8 @@ def forecast(**qualities: float) -> Forecast:
 QUALITIES = {"small": 0.5, "middle": 0.7, "large": 0.85}
 
 
-def plan(qualities: dict[str, float] | None = None, **knobs: object) -> Plan:
-    told = forecast(**(qualities or QUALITIES))
+def plan(qualities: Mapping[str, float] = QUALITIES, **knobs: object) -> Plan:
+    told = forecast(**qualities)
     request = Request(
         id="x",
         messages=({"role": "user", "content": "What is 2 + 2?"},),
@@ -123,8 +125,25 @@ def test_tools_need_one_voice() -> None:
 
 
 def test_the_dial_sets_the_rules_setting() -> None:
-    assert [adaptive(plan(prefer=p)).setting for p in (0.0, 0.3, 1.0)] == [0, 3, 10]
+    assert [adaptive(plan(prefer=p)).setting for p in (0.01, 0.3, 1.0)] == [0, 3, 10]
     assert adaptive(plan()).setting == adaptive(plan(prefer=0.5)).setting
+
+
+def test_where_only_cost_counts_no_draft_is_judged_to_ask_another() -> None:
+    assert plan(prefer=0.0).arrangement == Single(model="small")
+
+
+def test_waiting_counts_as_money_where_a_second_has_a_price() -> None:
+    """Middle and large differ by two seconds, and far less in dollars."""
+    told, verdict = forecast(**QUALITIES), Assessment(confidences=(0.5,))
+    asking = Adaptive(pool=MEMBERS, start="small", setting=5)
+    hurried = FittedRule(RULE.lookahead, usd_per_second=1.0)
+    patient = FittedRule(RULE.lookahead, usd_per_second=1e-6)
+    found = [
+        rule.next(asking, told, verdict, heard=["small"], allowed=["middle", "large"])
+        for rule in (hurried, patient)
+    ]
+    assert found == [None, "middle"]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +157,7 @@ def test_the_dial_sets_the_rules_setting() -> None:
 def test_nobody_is_planned_who_alone_breaks_a_limit(
     limits: dict[str, object], members: tuple[str, ...]
 ) -> None:
-    made = plan(**limits)
+    made = plan(QUALITIES, **limits)
     assert adaptive(made).pool == members
     assert made.max_cost_usd == limits.get("max_cost_usd")
     assert made.max_latency_s == limits.get("max_latency_s")
@@ -176,6 +195,15 @@ def test_a_stranger_that_promises_less_stands_by() -> None:
     assert adaptive(made).pool == MEMBERS
     assert made.fallbacks[0] == "new"
     assert set(made.fallbacks) == {*MEMBERS, "new"}
+
+
+def test_a_model_of_the_fit_that_earned_no_place_does_not_compete() -> None:
+    told = forecast(**QUALITIES, new=0.99)
+    asked = Request(id="x", messages=({"role": "user", "content": "What is 2 + 2?"},))
+    fitted = FittedRule(RULE.lookahead, (*MEMBERS, "new"))
+    made = UtilityPlanner(rule=fitted).plan(asked, told, pool(*MEMBERS, "new"))
+    assert adaptive(made).pool == MEMBERS
+    assert "new" in made.fallbacks
 
 
 def test_of_strangers_alone_an_ordinary_plan_is_made() -> None:

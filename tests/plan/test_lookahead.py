@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emafusion.errors import ArtefactError
 from emafusion.plan.lookahead import STOP, Lookahead, Standing, columns
 
 POOL = ("other", "a", "b", "c", "d")
@@ -137,3 +138,11 @@ def test_decisions_survive_the_arrays_where_they_are_not_a_matter_of_rounding() 
     for number in range(15):
         told = [r.decide(number, 2, where, allowed=unheard(number)) for r in (before, after)]
         assert (told[0] == told[1]).mean() > 0.99
+
+
+@pytest.mark.parametrize("absent", ["prices", "mean", "scale", "weights", "outlook"])
+def test_a_rule_with_a_part_missing_is_refused_by_its_name(absent: str) -> None:
+    arrays = rule().to_arrays(POOL)
+    del arrays[f"lookahead_{absent}"]
+    with pytest.raises(ArtefactError, match=f"lookahead_{absent}"):
+        Lookahead.from_arrays(arrays, POOL)

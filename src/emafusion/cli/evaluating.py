@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from emafusion.cli.console import console, note, print_json, say
 from emafusion.cli.learning import policy
-from emafusion.cli.options import Config, Json
+from emafusion.cli.options import Config, Json, taking
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -18,19 +19,24 @@ if TYPE_CHECKING:
     from emafusion.evaluate.report.document import Document
 
 
-def evaluate(  # noqa: PLR0913 (each parameter is an option of the command)
-    *,
-    train: Annotated[Path, typer.Option("--train", metavar="FOLDER", help="What is fitted on.")],
-    test: Annotated[Path, typer.Option("--test", metavar="FOLDER", help="What is replayed.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Gets the report.")],
-    seed: Annotated[int, typer.Option(help="Fixes folds and samples.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluating:
+    """The options of ``evaluate``."""
+
+    train: Annotated[Path, typer.Option("--train", metavar="FOLDER", help="What is fitted on.")]
+    test: Annotated[Path, typer.Option("--test", metavar="FOLDER", help="What is replayed.")]
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Gets the report.")]
+    seed: Annotated[int, typer.Option(help="Fixes folds and samples.")] = 0
+    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1
     prompts: Annotated[
         bool, typer.Option("--prompts", help="Show prompts beside the report's examples.")
-    ] = False,
-    json: Json = False,
-    config: Config = None,
-) -> None:
+    ] = False
+    json: Json = False
+    config: Config = None
+
+
+@taking(Evaluating)
+def evaluate(options: Evaluating) -> None:
     """Fit a policy on one folder, replay another through the engine, write a report.
 
     Folders hold recorded outcomes: emafusion's interchange format, or the files that RouterBench
@@ -42,16 +48,23 @@ def evaluate(  # noqa: PLR0913 (each parameter is an option of the command)
     from emafusion.understand import FastClassifier
 
     encoder = Remembered(default(), size=50_000)
-    classifier = FastClassifier.from_arrays(policy(config).under("understand"), encoder)
+    classifier = FastClassifier.from_arrays(policy(options.config).under("understand"), encoder)
     parts = Parts(classifier=classifier, encoder=encoder, build=replaying)
-    options = Options(seed=seed, jobs=jobs, prompts=prompts)
+    how = Options(seed=options.seed, jobs=options.jobs, prompts=options.prompts)
     with _Progress() as progress:
-        found = run(train, test, out, parts=parts, options=options, tell=progress.tell)
-    if json:
+        found = run(
+            options.train,
+            options.test,
+            options.out,
+            parts=parts,
+            options=how,
+            tell=progress.tell,
+        )
+    if options.json:
         print_json(found.headline)
         return
     console().print(_table(found))
-    say(f"wrote {out / 'report.html'}, report.json and decisions.parquet")
+    say(f"wrote {options.out / 'report.html'}, report.json and decisions.parquet")
 
 
 class _Progress:

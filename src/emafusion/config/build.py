@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -37,9 +36,6 @@ from emafusion.protect import VisibilityProtector
 from emafusion.protocols import Encoder, Panel, Provider, Recorder
 from emafusion.types import Knobs, Model
 from emafusion.understand import Blend, FastClassifier, Mixture, SlowClassifier, Taxonomy
-
-if TYPE_CHECKING:
-    pass
 
 
 def build(
@@ -157,8 +153,12 @@ def _stages(
     rule = None
     panel: Panel = CalibratedPanel(judged, pool)
     if "council_members" in judged:
-        panel = Bench.from_arrays(judged, pool, panel)
-        rule = FittedRule(Lookahead.from_arrays(planned, pool), pool)
+        panel = Bench.from_arrays(judged, pool, otherwise=panel)
+        rule = FittedRule(
+            Lookahead.from_arrays(planned, pool),
+            pool,
+            usd_per_second=settings.policy.usd_per_second,
+        )
     return Stages(
         protector=VisibilityProtector(),
         classifier=_classifier(settings, fast, policy),
@@ -207,7 +207,10 @@ def _fitted(policy: artefacts.Artefact, encoder: Encoder, fast: FastClassifier) 
 
 
 def _dial(rule: FittedRule | None, pool: Sequence[str], models: Sequence[Model]) -> Dial:
-    """The fitted dial where it was fitted for these models' prices; else the unfitted one."""
+    """The fitted dial where every model is of its fit; else the unfitted one.
+
+    What quality is worth in dollars was fitted too; it stays when a model's price changes.
+    """
     if rule is None or any(model.name not in pool for model in models):
         return Dial()
     return Dial(prices=tuple(rule.lookahead.prices.tolist()))

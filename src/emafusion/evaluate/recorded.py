@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, object]
 LONGEST_LOGPROBS = 4096
+COLUMNS = ("query_id", "model", "score", "cost_usd", "prompt_tokens", "completion_tokens")
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
@@ -99,12 +101,13 @@ def read(folder: Path) -> Recorded:
     import numpy as np
 
     queries = _table(folder, "queries", ("query_id", "prompt", "split"))
-    outcomes = _table(folder, "outcomes", ("query_id", "model", "score", "cost_usd"))
+    outcomes = _table(folder, "outcomes", COLUMNS)
     texts = _responses(folder)
     # Folders that `collect` wrote name a grader: their answers serve readers, and a live engine
     # would extract its own.
     ours = bool(queries) and "grader" in queries[0] and bool(texts)
     places = {str(row["query_id"]): place for place, row in enumerate(queries)}
+    _check_queries(folder, queries)
     models = tuple(sorted({str(row["model"]) for row in outcomes}))
     shape = (len(queries), len(models))
     names = ("score", "cost_usd", "prompt_tokens", "completion_tokens", "latency_s")
@@ -117,9 +120,14 @@ def read(folder: Path) -> Recorded:
         if query not in places:
             raise DataError(f"outcomes.parquet in {str(folder)!r} names unknown query {query!r}")
         at = places[query], models.index(model)
+        if drafts[at[0]][at[1]] is not None:
+            raise DataError(
+                f"outcomes.parquet in {str(folder)!r} has two outcomes of {model!r} for "
+                f"{query!r}; number them in a column 'sample'"
+            )
         for name, array in arrays.items():
-            value = row.get(name)
-            array[at] = np.nan if value is None else float(str(value))
+            array[at] = _number(row, name, math.nan)
+        _check_score(folder, row)
         drafts[at[0]][at[1]] = draft(row, texts.get((query, model)), extracted=not ours)
     return Recorded(
         queries=tuple(places),
@@ -135,6 +143,22 @@ def read(folder: Path) -> Recorded:
         drafts=tuple(tuple(row) for row in drafts),
         digest=_digest(folder),
     )
+
+
+def _check_queries(folder: Path, queries: Sequence[Row]) -> None:
+    if len({str(row["query_id"]) for row in queries}) < len(queries):
+        raise DataError(f"queries.parquet in {str(folder)!r} names a query_id twice")
+    if any(row["prompt"] is None for row in queries):
+        raise DataError(f"queries.parquet in {str(folder)!r} has a query without a prompt")
+
+
+def _check_score(folder: Path, row: Row) -> None:
+    score = _number(row, "score", 0.0)
+    if not 0.0 <= score <= 1.0:
+        raise DataError(
+            f"outcomes.parquet in {str(folder)!r} scores {row['model']!r} {score:g} on "
+            f"{row['query_id']!r}; scores go from 0 to 1"
+        )
 
 
 def draft(row: Row, text: str | None, *, extracted: bool = False) -> Draft:
@@ -173,7 +197,7 @@ def _logprobs(row: Row, tokens: int) -> tuple[float, ...] | None:
 
 def _number(row: Row, name: str, default: float) -> float:
     value = row.get(name)
-    return default if value is None else float(str(value))
+    return default if value is None else float(value if isinstance(value, bool) else str(value))
 
 
 def _responses(folder: Path) -> dict[tuple[str, str], str]:
@@ -207,6 +231,7 @@ def _table(folder: Path, name: str, columns: Sequence[str]) -> list[dict[str, ob
 
 def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for name in ("queries", "outcomes"):
-        digest.update((folder / f"{name}.parquet").read_bytes())
+    for name in ("queries", "outcomes", "responses"):
+        path = folder / f"{name}.parquet"
+        digest.update(path.read_bytes() if path.exists() else b"")
     return digest.hexdigest()

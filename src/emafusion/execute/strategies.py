@@ -35,8 +35,8 @@ async def adaptive(plan: Adaptive, trial: Trial) -> str | None:
     """Ask whom the rule names, judge, ask the rule again, until it accepts (DESIGN §2.3).
 
     A model is asked once; one that failed, or that what is left of the money cannot pay, is not
-    asked again. The last model that may be asked is not judged here: its answer ends the request
-    only where nothing else was said.
+    asked again. Every draft is judged, the last one too: which answer is the best is not known
+    before, so nothing is streamed while it is being written.
     """
     waiting = [model for model in plan.models if model != plan.start]
     following: str | None = plan.start

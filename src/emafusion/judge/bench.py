@@ -17,7 +17,7 @@ from emafusion.judge.logprob import mean_probability
 from emafusion.judge.panel import CalibratedPanel
 from emafusion.judge.rules import Look, form
 from emafusion.protocols import Panel, Port
-from emafusion.types import Assessment, Draft, Forecast, Request, Verdict
+from emafusion.types import Assessment, Context, Draft, Forecast, Request, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ class Bench:
         Judges what the council was not fitted on.
     """
 
-    def __init__(self, heads: Heads, council: Council, otherwise: Panel | None = None) -> None:
+    def __init__(self, heads: Heads, council: Council, *, otherwise: Panel | None = None) -> None:
         self._heads = heads
         self._council = council
         self._otherwise = otherwise or CalibratedPanel()
@@ -49,10 +49,13 @@ class Bench:
         cls,
         arrays: Mapping[str, NDArray[np.generic]],
         pool: Sequence[str],
+        *,
         otherwise: Panel | None = None,
     ) -> Bench:
         """The bench that a fit wrote."""
-        return cls(Heads.from_arrays(arrays, pool), Council.from_arrays(arrays, pool), otherwise)
+        return cls(
+            Heads.from_arrays(arrays, pool), Council.from_arrays(arrays, pool), otherwise=otherwise
+        )
 
     async def assess(
         self,
@@ -79,7 +82,9 @@ class Bench:
             confidences[place] = float(told[at])
         best = int((told * fresh).argmax())
         rivals = [float(t) for i, t in enumerate(told) if fresh[i] and i != best]
-        confidences = _level(confidences, found, confidences[order[best]], found[order[best]])
+        confidences = _level(
+            confidences, found, confidence=confidences[order[best]], answer=found[order[best]]
+        )
         return Assessment(
             confidences=tuple(confidences),
             verdicts=_verdicts(looks, trust),
@@ -102,8 +107,8 @@ class Bench:
         """Each draft's log-odds, read alone."""
         import numpy as np
 
-        priors = [_log_odds(e.quality) for e in forecast.estimates if e.model in self._heads.pool]
-        pool = np.array([[math.fsum(priors) / len(priors), max(priors)]])
+        context = self._context(forecast)
+        pool = np.array([[context.mean, context.best]])
         surfaces = surface.table(looks)
         told = []
         for at, draft in enumerate(look.draft for look in looks):
@@ -120,6 +125,13 @@ class Bench:
             told.append(float(odds[0]))
         return told
 
+    def _context(self, forecast: Forecast) -> Context:
+        """How the pool is expected to do: all of it, or those forecast where nobody said more."""
+        if forecast.context is not None:
+            return forecast.context
+        priors = [_log_odds(e.quality) for e in forecast.estimates if e.model in self._heads.pool]
+        return Context(mean=math.fsum(priors) / len(priors), best=max(priors))
+
     def _heard(
         self,
         forecast: Forecast,
@@ -134,19 +146,19 @@ class Bench:
         order = sorted(range(len(drafts)), key=lambda i: self._place(drafts[i]))
         seen: dict[str, int] = {}
         numbers = [-1 if k is None else seen.setdefault(k, len(seen)) for k in found]
-        priors = [_log_odds(e.quality) for e in forecast.estimates if e.model in self._heads.pool]
         own = [_log_odds(forecast[drafts[i].model].quality) for i in order]
         return Heard(
             answers=np.array([[numbers[i] for i in order]]),
             trust=np.array([[trust[i] for i in order]]),
             priors=np.array([own]),
-            ease=np.array([math.fsum(priors) / len(priors)]),
+            ease=np.array([self._context(forecast).mean]),
         )
 
 
 def _level(
     confidences: Sequence[float],
     found: Sequence[str | None],
+    *,
     confidence: float,
     answer: str | None,
 ) -> list[float]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from emafusion.errors import ArtefactError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -73,6 +75,11 @@ class Council:
             size = width(int(number).bit_count()) + 1
             weights[int(number)] = flat[at : at + size]
             at += size
+        if at != len(flat):
+            raise ArtefactError(
+                f"the policy's council holds {len(flat)} weights where its sets need {at}; "
+                "fit it anew with: emafusion fit"
+            )
         return cls(members, weights)
 
     def to_arrays(self, pool: Sequence[str]) -> dict[str, NDArray[np.generic]]:

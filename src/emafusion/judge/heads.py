@@ -53,7 +53,8 @@ class Heads:
         """
         import numpy as np
 
-        if arrays["head_weights"].shape[1] != WIDTH + 1:
+        names = tuple(arrays["head_columns"].tolist()) if "head_columns" in arrays else ()
+        if names != surface.NAMES or arrays["head_weights"].shape[1] != WIDTH + 1:
             raise ArtefactError(
                 "the policy was fitted by another version of emafusion, which read drafts "
                 "differently; fit it anew with: emafusion fit"

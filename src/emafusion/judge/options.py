@@ -44,7 +44,8 @@ def read(text: str, label: str | None, options: Mapping[str, str]) -> list[float
     argued = body[:-CONCLUSION]
     mine = options[label]
     mentions = argued.count(mine) if mine else 0
-    rivals = sum(1 for other, words in options.items() if other != label and words in argued)
+    others = [words for other, words in options.items() if other != label and words]
+    rivals = sum(words in argued for words in others)
     gap = _gap(text, mine)
     words = set(mine.split())
     return [

@@ -36,6 +36,8 @@ ABROAD = re.compile(
 )
 FENCE = re.compile(r"```[\w+-]*\n(.*?)```", re.DOTALL)
 LONGEST_HEDGE = 2000
+LONGEST_CODE = 20_000
+"""Characters of a draft in which hedges, and code, are looked for."""
 LONG_FOR_ONLY = 120
 """Characters beyond which a draft was not "only" the answer that was asked for."""
 
@@ -116,9 +118,10 @@ def _repeats(look: Look) -> bool:
 def _bad_code(look: Look) -> bool:
     if look.kind != "code" or "python" not in look.request.text.lower():
         return False
-    found = FENCE.search(look.draft.text)
+    text = look.draft.text[:LONGEST_CODE]
+    found = FENCE.search(text)
     try:
-        ast.parse(found.group(1) if found else look.draft.text)
+        ast.parse(found.group(1) if found else text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return True
     return False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from emafusion.plan.candidates import Candidate
 from emafusion.plan.lookahead import STOP, Lookahead, Standing
-from emafusion.types import Adaptive, Assessment, Estimate, Forecast
+from emafusion.types import Adaptive, Assessment, Context, Estimate, Forecast, replace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,9 +27,14 @@ class FittedRule:
         The fitted rule.
     pool : sequence of str, optional
         Every model of the fit, those that earned no place in the rule among them.
+    usd_per_second : float
+        What a second of waiting is worth: it is counted with what a call costs.
     """
 
-    def __init__(self, lookahead: Lookahead, pool: Sequence[str] = ()) -> None:
+    def __init__(
+        self, lookahead: Lookahead, pool: Sequence[str] = (), *, usd_per_second: float = 0.0
+    ) -> None:
+        self._usd_per_second = usd_per_second
         self.lookahead = lookahead
         self.pool = frozenset((*pool, *lookahead.members))
 
@@ -51,12 +56,23 @@ class FittedRule:
         choice = self.lookahead.decide(
             self.lookahead.number(spoke),
             plan.setting,
-            standing(members, forecast, best=best, second=second),
+            self._standing(forecast, best=best, second=second),
             allowed=places,
         )[0]
         return None if choice == STOP else members[int(choice)]
 
-    def candidate(self, estimates: Sequence[Estimate], prefer: float) -> Candidate | None:
+    def _standing(self, forecast: Forecast, *, best: float, second: float) -> Standing:
+        """Where one request stands, waiting counted as money."""
+        members = self.lookahead.members
+        found = standing(members, forecast, best=best, second=second)
+        if not self._usd_per_second:
+            return found
+        seconds = [0.0 if (e := forecast.get(name)) is None else e.latency_s for name in members]
+        return replace(found, costs=found.costs + self._usd_per_second * _row(*seconds))
+
+    def candidate(
+        self, estimates: Sequence[Estimate], prefer: float, *, context: Context | None = None
+    ) -> Candidate | None:
         """The adaptive plan for a forecast; ``None`` where fewer than two members may be asked."""
         members = self.lookahead.members
         named = {one.model: one for one in estimates}
@@ -64,8 +80,8 @@ class FittedRule:
         if len(pool) < 2:
             return None
         setting = self.lookahead.setting(prefer)
-        forecast = Forecast(estimates=tuple(estimates))
-        now = standing(members, forecast, best=0.0, second=0.0)
+        forecast = Forecast(estimates=tuple(estimates), context=context)
+        now = self._standing(forecast, best=0.0, second=0.0)
         places = [members.index(name) for name in pool]
         start = members[int(self.lookahead.decide(0, setting, now, allowed=places)[0])]
         quality, cost = self.lookahead.expect(setting, now)[0].tolist()
@@ -74,20 +90,29 @@ class FittedRule:
             arrangement=Adaptive(pool=pool, start=start, setting=setting),
             quality=min(max(quality, 0.0), 1.0),
             cost_usd=max(cost, first.cost_usd),
-            latency_s=first.latency_s * max(cost / max(first.cost_usd, 1e-12), 1.0) ** 0.5,
+            latency_s=_calls(cost, [named[name] for name in pool])
+            * math.fsum(named[name].latency_s for name in pool)
+            / len(pool),
             worst_usd=first.cost_usd,
             worst_s=first.latency_s,
         )
 
 
+def _calls(cost: float, estimates: Sequence[Estimate]) -> float:
+    """About how many calls so much money is, at the models' mean price; from one to all."""
+    mean = math.fsum(estimate.cost_usd for estimate in estimates) / len(estimates)
+    return min(max(cost / mean, 1.0), float(len(estimates))) if mean > 0.0 else 1.0
+
+
 def standing(members: Sequence[str], forecast: Forecast, *, best: float, second: float) -> Standing:
-    """Where one request stands; a member without an estimate counts as an average one."""
+    """Where one request stands; a member without an estimate counts as the pool's average."""
     import numpy as np
 
     found = [forecast.get(name) for name in members]
     priors: list[float | None] = [None if e is None else log_odds(e.quality) for e in found]
     known = [prior for prior in priors if prior is not None]
     typical = math.fsum(known) / len(known) if known else 0.0
+    typical = forecast.context.mean if forecast.context is not None else typical
     filled = [typical if prior is None else prior for prior in priors]
     costs = [0.0 if e is None else e.cost_usd for e in found]
     return Standing(

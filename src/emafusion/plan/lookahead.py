@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from emafusion.errors import ArtefactError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -86,6 +88,11 @@ class Lookahead:
         import numpy as np
 
         names = ("prices", "mean", "scale", "weights", "outlook")
+        absent = [name for name in names if f"lookahead_{name}" not in arrays]
+        if absent:
+            raise ArtefactError(
+                f"the policy lacks plan/lookahead_{absent[0]}; fit it anew with: emafusion fit"
+            )
         found = {name: np.asarray(arrays[f"lookahead_{name}"], dtype=np.float64) for name in names}
         members = [pool[int(place)] for place in arrays["lookahead_members"].tolist()]
         return cls(members, found.pop("prices"), **found)

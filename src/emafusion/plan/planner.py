@@ -65,7 +65,8 @@ class UtilityPlanner:
         price = self._dial.usd_per_quality(prefer, dearest)
         arrangement = "single" if one_voice(request) else request.knobs.arrangement
         if arrangement == "auto":
-            fitted = self._fitted(request, estimates, prefer=prefer, price=price)
+            served_forecast = Forecast(estimates=tuple(estimates), context=forecast.context)
+            fitted = self._fitted(request, served_forecast, prefer=prefer, price=price)
             if fitted is not None:
                 return fitted
         plain = tuple(
@@ -86,14 +87,18 @@ class UtilityPlanner:
         return self._plan(best, within, estimates=estimates, request=request, price=price)
 
     def _fitted(
-        self, request: Request, estimates: Sequence[Estimate], *, prefer: float, price: float
+        self, request: Request, forecast: Forecast, *, prefer: float, price: float
     ) -> Plan | None:
         """The look-ahead's plan, unless a model it does not know promises more for the money."""
-        if self._rule is None:
+        # At 0 only cost counts, and judging a draft to ask another only adds to it.
+        if self._rule is None or prefer <= 0.0:
             return None
         members = self._rule.lookahead.members
+        estimates, context = forecast.estimates, forecast.context
         within = _affordable(estimates, request)
-        adaptive = self._rule.candidate([e for e in within if e.model in members], prefer)
+        adaptive = self._rule.candidate(
+            [e for e in within if e.model in members], prefer, context=context
+        )
         if adaptive is None:
             return None
         strangers = [alone(e) for e in within if e.model not in self._rule.pool]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from emafusion.predict.learned import LearnedRouter
 from emafusion.predict.lengths import Lengths
 from emafusion.predict.suitability import Suitability
 from emafusion.protocols import Encoder
-from emafusion.types import Estimate, Forecast, Labels, Model, Request, replace
+from emafusion.types import Context, Estimate, Forecast, Labels, Model, Request, replace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,7 +139,11 @@ class Union:
             else prior.estimate(model, labels, expected)
             for model in models
         ]
-        return Forecast(estimates=tuple(estimates), gate=self.gate(labels) if read else 0.0)
+        return Forecast(
+            estimates=tuple(estimates),
+            gate=self.gate(labels) if read else 0.0,
+            context=_context(read.values()),
+        )
 
     def gate(self, labels: Labels) -> float:
         """The learned router's share for a query of this familiarity."""
@@ -167,6 +171,16 @@ class Union:
             )
             for name, (q, std, length, s) in zip(fitted.pool, table, strict=True)
         }
+
+
+def _context(read: Collection[Estimate]) -> Context | None:
+    """How the whole pool is expected to do; ``None`` where nothing was learnt of one."""
+    import numpy as np
+
+    if not read:
+        return None
+    odds = _logit(np.array([estimate.quality for estimate in read]))
+    return Context(mean=float(odds.mean()), best=float(odds.max()))
 
 
 def _bounded(estimate: Estimate, model: Model, *, request: Request, prompt: float) -> Estimate:

@@ -1,7 +1,8 @@
 """What can be promised of the accepted answers of each headline point, and how it held.
 
-The promise is fitted on held-out confidences of the fitted rows, then looked at on the test rows,
-and verified over repeated random calibration splits of them (DESIGN §2.4).
+Over repeated random splits of the test rows, one half calibrates a threshold and the other counts
+violations (DESIGN §2.4). It measures what a policy's confidences can support; no threshold is
+shipped from here.
 """
 
 from __future__ import annotations

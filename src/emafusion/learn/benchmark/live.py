@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from emafusion.artefacts import Artefact
 from emafusion.engine import Engine
+from emafusion.errors import RejectedError
 from emafusion.evaluate.recorded import Recorded
 from emafusion.evaluate.runs import Run
 from emafusion.learn.fit.spending import Bills
 from emafusion.protocols import Provider
-from emafusion.providers.replay import ReplayProvider
-from emafusion.types import Knobs, Model, Request
+from emafusion.types import Call, Chunk, Completion, Knobs, Model, Request
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,8 +50,38 @@ class Stage(Struct, frozen=True, kw_only=True):
     build: Build
     policy: Artefact
     recorded: Recorded
-    folder: Path
     bills: Bills
+
+
+class Replayed(Provider):
+    """Gives the very drafts that the batch reads; the call's metadata names the query."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self._recorded = recorded
+        self._rows = {query: row for row, query in enumerate(recorded.queries)}
+        self._places = {name: place for place, name in enumerate(recorded.models)}
+
+    async def complete(self, call: Call) -> Completion:
+        """The recorded completion."""
+        about = call.params.get("metadata")
+        query = about.get("query_id") if isinstance(about, Mapping) else None
+        draft = self._recorded.drafts[self._rows[str(query)]][self._places[call.model.upstream]]
+        if draft is None:
+            raise RejectedError(f"no outcome is recorded for {query!r}", call.model.name)
+        return draft.completion
+
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
+        """The recorded completion in one piece."""
+        completion = await self.complete(call)
+        yield Chunk(text=completion.text)
+        yield Chunk(finish_reason=completion.finish_reason, usage=completion.usage)
+
+    async def healthy(self, model: Model) -> bool:
+        """Whether the model is recorded."""
+        return model.upstream in self._places
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
 
 
 def replay(stage: Stage, dial: Mapping[str, float], tick: Callable[[], None]) -> dict[str, Run]:
@@ -68,17 +97,17 @@ async def _replay(
     stage: Stage, dial: Mapping[str, float], tick: Callable[[], None]
 ) -> dict[str, Run]:
     recorded = stage.recorded
-    provider = ReplayProvider(stage.folder)
+    provider = Replayed(recorded)
     engine = stage.build(stage.policy, models(recorded.models, stage.bills), {"replay": provider})
     try:
-        found = {}
-        for name, prefer in dial.items():
+        runs: dict[float, Run] = {}
+        for prefer in dict.fromkeys(dial.values()):
             answers = []
             for query, prompt in zip(recorded.queries, recorded.prompts, strict=True):
                 answers.append(await _ask(engine, query, prompt, prefer=prefer))
                 tick()
-            found[name] = _run(recorded, answers, knob=f"prefer={prefer:.3f}")
-        return found
+            runs[prefer] = _run(recorded, answers, knob=f"prefer={prefer:.3f}")
+        return {name: runs[prefer] for name, prefer in dial.items()}
     finally:
         await engine.aclose()
 

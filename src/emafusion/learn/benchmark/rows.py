@@ -25,7 +25,7 @@ def complete(recorded: Recorded) -> Recorded:
     """The queries that every model has answered: only these can be replayed by any plan."""
     import numpy as np
 
-    whole = ~np.isnan(recorded.scores).any(axis=1)
+    whole = ~np.isnan(recorded.scores + recorded.costs).any(axis=1)
     return recorded.rows(np.flatnonzero(whole).tolist())
 
 

@@ -76,7 +76,6 @@ class Prepared(Struct, frozen=True, kw_only=True):
     train: Material
     test: Material
     learnt: Learnt
-    folder: Path
     fit_s: float
 
 
@@ -113,9 +112,9 @@ def run(
     options, tell = options or Options(), tell or _silent
     with one_thread():
         prepared = _prepare(train, test, out, parts=parts, options=options, tell=tell)
-        systems = _systems(prepared, out, options, tell)
+        systems = _systems(prepared, out, options=options, tell=tell)
         headline = _headline(prepared, systems[0])
-        lived, same = _live(prepared, headline, parts.build, tell)
+        lived, same = _live(prepared, headline, build=parts.build, tell=tell)
         kept = promises(prepared.learnt, lived, prepared.test.recorded)
         tell("writing the report", 0, 1)
         about = {
@@ -142,6 +141,11 @@ def _prepare(
     tell("reading the training folder", 0, 1)
     out.mkdir(parents=True, exist_ok=True)
     fitted = read(interchange(train, out / "train")).where(("train", "val"))
+    tell("reading the test folder", 0, 1)
+    asked = _asked(read(interchange(test, out / "test")), train, test)
+    found = rows.complete(rows.aligned(asked, fitted.models, str(test)))
+    if not found.queries:
+        raise DataError(f"{str(test)!r} holds no query that every model has answered")
     began = time.process_time()
     tell("reading prompts and drafts", 0, 1)
     material = prepare(
@@ -155,16 +159,10 @@ def _prepare(
     if learnt.decided is None:
         raise DataError(f"{str(train)!r} holds too few queries that every model has answered")
     artefacts.write(out / "policy", learnt.artefact)
-    tell("reading the test folder", 0, 1)
-    folder = interchange(test, out / "test")
-    found = rows.complete(rows.aligned(_asked(read(folder), train, test), fitted.models, str(test)))
-    if not found.queries:
-        raise DataError(f"{str(test)!r} holds no query that every model has answered")
     return Prepared(
         train=material,
         test=rows.fresh(found, material),
         learnt=learnt,
-        folder=folder,
         fit_s=spent,
     )
 
@@ -182,7 +180,7 @@ def _asked(recorded: Recorded, train: Path, test: Path) -> Recorded:
     return found
 
 
-def _systems(prepared: Prepared, out: Path, options: Options, tell: Tell) -> list[System]:
+def _systems(prepared: Prepared, out: Path, *, options: Options, tell: Tell) -> list[System]:
     """Every system's operating points on the test rows, ours first."""
     digest = _digest(prepared, options)
     kept = Kept(out / KEPT, digest)
@@ -224,13 +222,13 @@ def _measured(
             yield name, found
     if options.jobs < 2:
         for name in fresh:
-            system = _measure(name, jobs.get(name), tables, options.seed)
+            system = _measure(name, jobs.get(name), tables=tables, seed=options.seed)
             kept.keep(system)
             yield name, system
         return
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         futures: dict[Future[System], str] = {
-            pool.submit(_measure, name, jobs.get(name), tables, options.seed): name
+            pool.submit(_measure, name, jobs.get(name), tables=tables, seed=options.seed): name
             for name in fresh
         }
         for future in as_completed(futures):
@@ -239,7 +237,7 @@ def _measured(
 
 
 def _measure(
-    name: str, job: ours.Job | None, tables: tuple[Table, Table, Table], seed: int
+    name: str, job: ours.Job | None, *, tables: tuple[Table, Table, Table], seed: int
 ) -> System:
     with one_thread():
         return ours.measure(job) if job is not None else BASELINES[name](*tables, seed=seed)
@@ -302,11 +300,12 @@ def _headline(prepared: Prepared, system: System) -> dict[str, Run]:
 
 
 def _live(
-    prepared: Prepared, headline: Mapping[str, Run], build: Build, tell: Tell
+    prepared: Prepared, headline: Mapping[str, Run], *, build: Build, tell: Tell
 ) -> tuple[dict[str, Run], float]:
     """The headline as the engine lives it, and the share of decisions equal to the batch's."""
     recorded = prepared.test.recorded
-    total = len(headline) * len(recorded.queries)
+    dial = {name: float(run.knob.partition("=")[2]) for name, run in headline.items()}
+    total = len(set(dial.values())) * len(recorded.queries)
     done = 0
 
     def tick() -> None:
@@ -319,21 +318,39 @@ def _live(
         build=build,
         policy=prepared.learnt.artefact,
         recorded=recorded,
-        folder=prepared.folder,
         bills=prepared.learnt.bills,
     )
-    dial = {name: float(run.knob.partition("=")[2]) for name, run in headline.items()}
     found = live.replay(stage, dial, tick)
     found = {
         name: replace(run, knob=headline[name].knob, tuned=headline[name].tuned)
         for name, run in found.items()
     }
-    same = [
-        tuple(a) == tuple(b)
-        for name, run in found.items()
-        for a, b in zip(run.calls or (), headline[name].calls or (), strict=True)
-    ]
+    same = [agrees for name, run in found.items() for agrees in _agree(run, headline[name])]
     return found, sum(same) / max(len(same), 1)
+
+
+def _agree(lived: Run, planned: Run) -> list[bool]:
+    """Whether engine and batch made the same calls, gave the same draft, and were as sure of it."""
+    import numpy as np
+
+    close = np.isclose(_confidences(lived), _confidences(planned), atol=1e-3)
+    return [
+        tuple(a) == tuple(b) and source == other and bool(sure)
+        for a, b, source, other, sure in zip(
+            lived.calls or (),
+            planned.calls or (),
+            lived.sources or (),
+            planned.sources or (),
+            close,
+            strict=True,
+        )
+    ]
+
+
+def _confidences(run: Run) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.zeros(len(run.scores)) if run.confidences is None else run.confidences
 
 
 def _about(prepared: Prepared, options: Options) -> dict[str, object]:

@@ -138,13 +138,13 @@ def fit_council(evidence: Evidence, trust: Array, members: Sequence[int]) -> tup
         )
         found = np.zeros(fresh.shape)
         found[rows, columns] = logistic.sigmoid(odds)
-        _settle(states, number, places, heard, found)
+        _settle(states, number, places=places, heard=heard, found=found)
     names = [evidence.pool[member] for member in members]
     return Council(names, weights), states
 
 
 def read_council(
-    fitted: Council, evidence: Evidence, trust: Array, members: Sequence[int]
+    fitted: Council, evidence: Evidence, *, trust: Array, members: Sequence[int]
 ) -> States:
     """Every state of `evidence` by a fitted council."""
     states = States()
@@ -153,7 +153,7 @@ def read_council(
         number = set_number(places)
         heard = hear(evidence, trust, [members[place] for place in places])
         found = fitted.confidences(number, heard) * council.first(heard.answers)
-        _settle(states, number, places, heard, found)
+        _settle(states, number, places=places, heard=heard, found=found)
     return states
 
 
@@ -270,7 +270,9 @@ def _targets(answers: Integers, scores: Array) -> Array:
     return found
 
 
-def _settle(states: States, number: int, places: Sequence[int], heard: Heard, found: Array) -> None:
+def _settle(
+    states: States, number: int, *, places: Sequence[int], heard: Heard, found: Array
+) -> None:
     """Note the best answer, its rival, and who gave it."""
     import numpy as np
 

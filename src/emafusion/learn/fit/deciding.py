@@ -96,7 +96,7 @@ def apply(decided: Decided, evidence: Evidence) -> Applied:
     evidence = _less(evidence, decided.without)
     heads = Heads(evidence.pool, **decided.heads)
     trust = evidence.priors if decided.without.reading else answering.read_heads(heads, evidence)
-    states = answering.read_council(decided.council, evidence, trust, decided.members)
+    states = answering.read_council(decided.council, evidence, trust=trust, members=decided.members)
     if decided.without.fusion:
         states = answering.dearest(states, evidence, decided.members)
     lookahead = decided.rules.lookahead

@@ -69,7 +69,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
         """Which queries every model has answered."""
         import numpy as np
 
-        return np.asarray(~np.isnan(self.scores).any(axis=1), dtype=np.bool_)
+        return np.asarray(~np.isnan(self.scores + self.costs).any(axis=1), dtype=np.bool_)
 
 
 def surfaces(recorded: Recorded) -> tuple[Array, Integers]:

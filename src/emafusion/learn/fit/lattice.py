@@ -2,8 +2,10 @@
 
 From the largest set down: what a state is worth is what following the fitted rule from there did
 bring, on recorded drafts and recorded costs; what asking one more adds is regressed on the state.
-A query's own outcome never enters the estimate its decision is made by, so the values carry no
-winner's curse (fitted value iteration with cross-fitted decisions; Ernst et al., 2005).
+The estimates a query's decision is made by are fitted without its fold, so the values carry no
+winner's curse (fitted value iteration with cross-fitted decisions; Ernst et al., 2005). What
+enters them of other folds was read by routers and judges that had seen the query's own outcome:
+an effect of second order, one set of folds serving every stage.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 SETTINGS = 41
 CHEAPEST, DEAREST = 3.0, 0.002
 """Quality that the best single model's cost must buy, at the two ends of the dial."""
-PENALTY = 100.0
+MOST_PENALTY = 100.0
+ROWS_A_PENALTY = 20
+"""One observation of shrinkage for so many rows: few rows need less of it to bear any rule."""
 
 
 class Walk(Struct, frozen=True, kw_only=True):
@@ -67,7 +71,7 @@ def fit(
     prices = (unit or 1e-9) / np.geomspace(CHEAPEST, DEAREST, SETTINGS)
     priors = evidence.priors[:, members]
     sets = sorted(range(1 << size), key=lambda number: -number.bit_count())
-    width = columns(_standing(0, states, priors, expected)).shape[1]
+    width = columns(_standing(0, states, priors=priors, expected=expected)).shape[1]
     mean, scale = np.zeros((1 << size, width)), np.ones((1 << size, width))
     weights = np.zeros((1 << size, SETTINGS, width + 1, size))
     values: dict[int, Array] = {}
@@ -76,7 +80,7 @@ def fit(
     decisions: dict[tuple[int, int], Integers] = {}
     outlook = np.zeros((SETTINGS, width + 1, 2))
     for number in sets:
-        standing = _standing(number, states, priors, expected)
+        standing = _standing(number, states, priors=priors, expected=expected)
         rest = _rest(number, size, depth)
         stop = np.tile(standing.best[:, None], (1, SETTINGS))
         if not rest:
@@ -89,23 +93,10 @@ def fit(
         told = told.reshape(len(table), SETTINGS, len(rest))
         weights[number][:, :, rest] = found.reshape(width + 1, SETTINGS, len(rest)).swapaxes(0, 1)
         net = told - standing.costs[:, rest][:, None, :] / prices[None, :, None]
-        best = net.argmax(axis=2)
-        going = np.take_along_axis(net, best[:, :, None], 2)[:, :, 0] > 0.0
-        if number == 0:
-            going[:] = True
-        choice = np.where(going, np.array(rest)[best], STOP)
-        values[number], reached[number], spent[number] = (
-            stop.copy(),
-            stop.copy(),
-            np.zeros_like(stop),
+        choice = _choice(net, rest, first=number == 0)
+        values[number], reached[number], spent[number] = _followed(
+            choice, stop, costs=costs, prices=prices, after=(number, values, reached, spent)
         )
-        for place in rest:
-            row, setting = np.nonzero(choice == place)
-            after = number | 1 << place
-            paid = costs[row, place]
-            values[number][row, setting] = values[after][row, setting] - paid / prices[setting]
-            reached[number][row, setting] = reached[after][row, setting]
-            spent[number][row, setting] = spent[after][row, setting] + paid
         for notch in range(SETTINGS):
             decisions[number, notch] = choice[:, notch]
         if number == 0:
@@ -115,6 +106,40 @@ def fit(
     names = [evidence.pool[member] for member in members]
     rule = Lookahead(names, prices, mean=mean, scale=scale, weights=weights, outlook=outlook)
     return Rules(lookahead=rule, decisions=decisions)
+
+
+def _choice(net: Array, rest: Sequence[int], *, first: bool) -> Integers:
+    """The member (n, settings) of greatest net gain, or :data:`STOP`; the first is always asked."""
+    import numpy as np
+
+    best = net.argmax(axis=2)
+    going = np.take_along_axis(net, best[:, :, None], 2)[:, :, 0] > 0.0
+    if first:
+        going[:] = True
+    found: Integers = np.where(going, np.array(rest)[best], STOP)
+    return found
+
+
+def _followed(
+    choice: Integers,
+    stop: Array,
+    *,
+    costs: Array,
+    prices: Array,
+    after: tuple[int, dict[int, Array], dict[int, Array], dict[int, Array]],
+) -> tuple[Array, Array, Array]:
+    """What following `choice` did bring: value, confidence reached, US dollars spent."""
+    import numpy as np
+
+    number, values, reached, spent = after
+    value, end, paid = stop.copy(), stop.copy(), np.zeros_like(stop)
+    for place in np.unique(choice[choice != STOP]).tolist():
+        row, setting = np.nonzero(choice == place)
+        then, price = number | 1 << place, costs[row, place]
+        value[row, setting] = values[then][row, setting] - price / prices[setting]
+        end[row, setting] = reached[then][row, setting]
+        paid[row, setting] = spent[then][row, setting] + price
+    return value, end, paid
 
 
 def decide(
@@ -130,7 +155,7 @@ def decide(
     decisions = {}
     for number in range(1 << len(members)):
         rest = _rest(number, len(members), depth)
-        standing = _standing(number, states, priors, expected)
+        standing = _standing(number, states, priors=priors, expected=expected)
         for setting in range(len(rule.prices)):
             decisions[number, setting] = rule.decide(number, setting, standing, allowed=rest)
     return Rules(lookahead=rule, decisions=decisions)
@@ -158,15 +183,15 @@ def walk(
             calls[going, step] = choice[choice != STOP]
         asked = calls[:, step] >= 0
         number[asked] |= 1 << calls[asked, step]
-    return _told(number, calls, evidence, states, members=members)
+    return _told(number, calls, evidence=evidence, states=states, members=members)
 
 
 def _told(
     number: Integers,
     calls: Integers,
+    *,
     evidence: Evidence,
     states: States,
-    *,
     members: Sequence[int],
 ) -> Walk:
     """What the walks that ended in the sets `number` brought."""
@@ -200,7 +225,7 @@ def _rest(number: int, size: int, depth: int | None) -> list[int]:
     return [place for place in range(size) if not number >> place & 1]
 
 
-def _standing(number: int, states: States, priors: Array, expected: Array) -> Standing:
+def _standing(number: int, states: States, *, priors: Array, expected: Array) -> Standing:
     return Standing(
         best=states.best[number], second=states.second[number], priors=priors, costs=expected
     )
@@ -219,7 +244,7 @@ def _regress(table: Array, targets: Array, fold: Integers) -> tuple[Array, Array
     import numpy as np
 
     whole = np.column_stack([np.ones(len(table)), table])
-    ridge = np.eye(whole.shape[1]) * PENALTY
+    ridge = np.eye(whole.shape[1]) * min(MOST_PENALTY, len(table) / ROWS_A_PENALTY)
     ridge[0, 0] = 1e-6
     numbers = [number for number in np.unique(fold) if number != NOBODY]
     grams = {n: whole[fold == n].T @ whole[fold == n] for n in numbers}

@@ -24,8 +24,8 @@ def fit(
 ) -> Array:
     """Weights w, intercept first, that minimise −Σ log-likelihood + penalty·|w|²/2.
 
-    Iteratively reweighted least squares (McCullagh & Nelder, 1989, §2.5); the intercept is not
-    penalised.
+    Iteratively reweighted least squares (McCullagh & Nelder, 1989, §2.5); the intercept bears a
+    fiftieth of an observation.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def fit(
     ridge[0] = 1e-6 + 0.02  # a fiftieth of an observation keeps a one-sided sample finite
     weights = np.zeros(table.shape[1]) if start is None else start.copy()
     for _ in range(steps):
-        step = _step(table, targets, weights, ridge)
+        step = _step(table, targets, weights=weights, ridge=ridge)
         weights += step
         if float(np.abs(step).max()) < ENOUGH:
             break
@@ -95,7 +95,7 @@ def log_odds(rates: Array) -> Array:
     return odds
 
 
-def _step(table: Array, targets: Array, weights: Array, ridge: Array) -> Array:
+def _step(table: Array, targets: Array, *, weights: Array, ridge: Array) -> Array:
     import numpy as np
 
     rates = sigmoid(table @ weights)

@@ -228,6 +228,8 @@ def _plainly(
 
     keep = _sample(len(recorded.queries))
     few, told = recorded.rows(keep), qualities[keep]
+    if len(set(few.scores[~np.isnan(few.scores)].tolist())) < 2:
+        return {}, {}  # Every answer was as good as any: there is nothing to tell apart.
     judged = judging.panel(few, judging.forecasts(few, told), seed)
     signals = judging.signals(few, judged, told)
     arrays: dict[str, NDArray[np.generic]] = {
@@ -239,9 +241,12 @@ def _plainly(
 
 
 def _decided(decided: deciding.Decided, pool: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    import numpy as np
+
     arrays: dict[str, NDArray[np.generic]] = {
         f"judge/head_{name}": array for name, array in decided.heads.items()
     }
+    arrays["judge/head_columns"] = np.array(surface.NAMES)
     arrays |= {f"judge/{n}": a for n, a in decided.council.to_arrays(pool).items()}
     arrays |= {f"plan/{n}": a for n, a in decided.rules.lookahead.to_arrays(pool).items()}
     return arrays

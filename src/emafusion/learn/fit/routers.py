@@ -136,7 +136,7 @@ def choose(features: Features, inputs: Inputs, seed: int) -> tuple[Settings, Arr
     """Hyperparameters by cross-validated log-loss, and the out-of-fold union forecast (n, m)."""
     parts = folds(len(inputs.labels), seed)
     penalty, head = _penalty(inputs, parts)
-    cells = {s: taxonomy(features, inputs, parts, s) for s in STRENGTHS}
+    cells = {s: taxonomy(features, inputs, parts=parts, strength=s) for s in STRENGTHS}
     strength = min(cells, key=lambda s: log_loss(cells[s], inputs.scores))
     gate = _gate(head, cells[strength], inputs)
     mixed = mix(head, cells[strength], shares(gate, inputs.labels))
@@ -149,7 +149,7 @@ def separate(
     """Each router's out-of-fold forecast alone, for comparison with the union's."""
     parts = folds(len(inputs.labels), seed)
     return {
-        "taxonomy": taxonomy(features, inputs, parts, chosen.strength),
+        "taxonomy": taxonomy(features, inputs, parts=parts, strength=chosen.strength),
         "learned": heads(inputs, parts, chosen.penalty),
     }
 
@@ -172,7 +172,7 @@ def heads(inputs: Inputs, parts: Parts, penalty: float) -> Array:
     return found
 
 
-def taxonomy(features: Features, inputs: Inputs, parts: Parts, strength: float) -> Array:
+def taxonomy(features: Features, inputs: Inputs, *, parts: Parts, strength: float) -> Array:
     """The taxonomy router's out-of-fold forecast, (n, m)."""
     import numpy as np
 
