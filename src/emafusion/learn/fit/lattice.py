@@ -244,7 +244,8 @@ def _regress(table: Array, targets: Array, fold: Integers) -> tuple[Array, Array
     import numpy as np
 
     whole = np.column_stack([np.ones(len(table)), table])
-    ridge = np.eye(whole.shape[1]) * min(MOST_PENALTY, len(table) / ROWS_A_PENALTY)
+    rows = int((fold != NOBODY).sum())
+    ridge = np.eye(whole.shape[1]) * min(MOST_PENALTY, rows / ROWS_A_PENALTY)
     ridge[0, 0] = 1e-6
     numbers = [number for number in np.unique(fold) if number != NOBODY]
     grams = {n: whole[fold == n].T @ whole[fold == n] for n in numbers}
