@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from emafusion import artefacts, config, encoders
+from emafusion import __version__, artefacts, config, encoders
 from emafusion.config.build import replaying
 from emafusion.evaluate.report.document import Document
 from emafusion.evaluate.report.plots import save_plot
@@ -54,6 +54,7 @@ def evaluated(train: Path, test: Path, out: Path, *, jobs: int) -> Document:
         classifier=FastClassifier.from_arrays(shipped.under("understand"), encoder),
         encoder=encoder,
         build=replaying,
+        version=__version__,
     )
     return run(train, test, out, parts=parts, options=Options(jobs=jobs))
 

@@ -240,7 +240,7 @@ def test_the_headline_keeps_its_promises_where_they_can_be_kept(
     val = {point: chosen.tuned or (0.0, 0.0) for point, chosen in found.items()}
     assert val["max_quality"][0] == max(score for score, _ in tuned)
     if any(score >= accuracy for score, _ in tuned):
-        assert val["parity"][0] >= accuracy
+        assert val["parity"][0] >= accuracy - metrics.LEVEL
         assert val["parity"][1] <= val["max_quality"][1]
     if any(cost <= budget for _, cost in tuned):
         assert val["economy"][1] <= budget

@@ -42,6 +42,7 @@ def evaluate(options: Evaluating) -> None:
     Folders hold recorded outcomes: emafusion's interchange format, or the files that RouterBench
     and LLMRouterBench publish. A second run goes on where an interrupted one stopped.
     """
+    from emafusion import __version__
     from emafusion.config.build import replaying
     from emafusion.encoders import Remembered, default
     from emafusion.learn.benchmark import Options, Parts, run
@@ -49,7 +50,7 @@ def evaluate(options: Evaluating) -> None:
 
     encoder = Remembered(default(), size=50_000)
     classifier = FastClassifier.from_arrays(policy(options.config).under("understand"), encoder)
-    parts = Parts(classifier=classifier, encoder=encoder, build=replaying)
+    parts = Parts(classifier=classifier, encoder=encoder, build=replaying, version=__version__)
     how = Options(seed=options.seed, jobs=options.jobs, prompts=options.prompts)
     with _Progress() as progress:
         found = run(

@@ -65,7 +65,7 @@ def parts() -> Parts:
     encoder = encoders.Remembered(encoders.default())
     shipped = artefacts.read(Path(config.__file__).parent / "policy")
     classifier = FastClassifier.from_arrays(shipped.under("understand"), encoder)
-    return Parts(classifier=classifier, encoder=encoder, build=replaying)
+    return Parts(classifier=classifier, encoder=encoder, build=replaying, version="0")
 
 
 @pytest.fixture(scope="module")

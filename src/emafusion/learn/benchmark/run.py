@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-import emafusion
 from emafusion import artefacts
 from emafusion.errors import DataError
 from emafusion.evaluate import metrics
@@ -63,11 +62,12 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """What a benchmark is given: the reader of prompts, and how an engine is built."""
+    """What a benchmark is given: the reader of prompts, how an engine is built, whose version."""
 
     classifier: FastClassifier
     encoder: Encoder
     build: Build
+    version: str
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -118,7 +118,7 @@ def run(
         kept = promises(prepared.learnt, lived, prepared.test.recorded)
         tell("writing the report", 0, 1)
         about = {
-            **_about(prepared, options),
+            **_about(prepared, options, version=parts.version),
             "engine_equals_batch": same,
             "guarantee": [promise.told() for promise in kept],
         }
@@ -353,12 +353,12 @@ def _confidences(run: Run) -> NDArray[np.float64]:
     return np.zeros(len(run.scores)) if run.confidences is None else run.confidences
 
 
-def _about(prepared: Prepared, options: Options) -> dict[str, object]:
+def _about(prepared: Prepared, options: Options, *, version: str) -> dict[str, object]:
     """How the run was made."""
     decided = prepared.learnt.decided
     return {
         "seed": options.seed,
-        "version": emafusion.__version__,
+        "version": version,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "fitted_on": len(prepared.train.recorded.queries),
         "fit_cpu_s": round(prepared.fit_s, 1),
@@ -379,7 +379,6 @@ def _digest(prepared: Prepared, options: Options) -> str:
             ",".join(prepared.test.recorded.queries[:5]),
             str(len(prepared.test.recorded.queries)),
             str(options.seed),
-            emafusion.__version__,
         )
     )
     digest = hashlib.sha256(text.encode())
