@@ -22,7 +22,7 @@ import numpy as np
 from emafusion import artefacts, config, encoders
 from emafusion.evaluate.recorded import Recorded, read
 from emafusion.evaluate.threads import one_thread
-from emafusion.learn.fit import logistic, routers
+from emafusion.learn.fit import routers
 from emafusion.learn.fit.metrics import DIAL
 from emafusion.learn.fit.policy import Learnt, learn, prepare
 from emafusion.understand import FastClassifier
@@ -87,7 +87,8 @@ def point(figures: Mapping[str, float], prefer: float) -> str:
 
 def log_losses(learnt: Learnt, recorded: Recorded) -> dict[str, float]:
     """Each router's held-out log-loss, and the union's."""
-    forecasts = {**learnt.alone, "union": logistic.sigmoid(learnt.evidence.priors)}
+    found = learnt.forecasts
+    forecasts = {"taxonomy": found.taxonomy, "learned": found.learned, "union": found.union}
     return {name: routers.log_loss(rates, recorded.scores) for name, rates in forecasts.items()}
 
 

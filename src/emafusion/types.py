@@ -7,6 +7,7 @@ This file does not know how any of them is made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
@@ -192,6 +193,12 @@ class Estimate(Value, frozen=True, kw_only=True):
     cost_usd: float
     latency_s: float
     tokens: float = 0.0
+
+    @property
+    def log_odds(self) -> float:
+        """ln(q / (1 − q)) of the quality, kept within [0.005, 0.995] as in the fits."""
+        bounded = min(max(self.quality, 0.005), 0.995)
+        return math.log(bounded / (1.0 - bounded))
 
 
 class Context(Value, frozen=True, kw_only=True):

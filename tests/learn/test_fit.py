@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from emafusion import artefacts, config, encoders
+from emafusion.config.build import replaying
 from emafusion.errors import DataError
 from emafusion.evaluate.recorded import read
 from emafusion.judge import Bench, CalibratedPanel
@@ -189,3 +190,22 @@ def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "queries.parquet").unlink()
     with pytest.raises(DataError, match=r"queries\.parquet"):
         read(tmp_path)
+
+
+def test_a_pool_that_never_errs_gives_a_policy_that_serves(tmp_path: Path) -> None:
+    """Nothing tells right from wrong there: the panel of last resort stays unfitted."""
+    from pyarrow import parquet
+
+    world(tmp_path, count=100)
+    rows = parquet.read_table(tmp_path / "outcomes.parquet").to_pylist()
+    for row in rows:
+        row["score"] = 1.0
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "outcomes.parquet")
+    made = fit(tmp_path, tmp_path / "made", classifier=classifier(), encoder=encoders.default())
+    engine = replaying(made, POOL, {})
+    request = asked(EASY.format(999))
+    labels = FastClassifier.from_arrays(made.under("understand"), encoders.default()).labels(
+        request
+    )
+    told = engine.stages.predictor.predict(request, labels, POOL)
+    assert engine.stages.planner.plan(request, told, POOL).arrangement.models[0] == "cheap"

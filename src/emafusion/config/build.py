@@ -164,7 +164,7 @@ def _stages(
         classifier=_classifier(settings, fast, policy),
         predictor=Union(_fitted(policy, encoder, fast) if fitted else None),
         planner=UtilityPlanner(
-            Signals.from_arrays(planned, pool) if planned else Signals(),
+            Signals.from_arrays(planned, pool) if "drop" in planned else Signals(),
             _dial(rule, pool, models),
             rule=rule,
             usd_per_second=settings.policy.usd_per_second,

@@ -46,6 +46,19 @@ class Table(Struct, frozen=True, kw_only=True):
     answers: NDArray[np.int64]
     surface: NDArray[np.float64]
 
+    def rows(self, keep: NDArray[np.int64]) -> Table:
+        """The queries at the positions `keep`."""
+        return Table(
+            queries=tuple(self.queries[row] for row in keep),
+            tasks=tuple(self.tasks[row] for row in keep),
+            models=self.models,
+            scores=self.scores[keep],
+            costs=self.costs[keep],
+            vectors=self.vectors[keep],
+            answers=self.answers[keep],
+            surface=self.surface[keep],
+        )
+
 
 class Run(Struct, frozen=True, kw_only=True):
     """One system at one setting, over the n queries of a table.

@@ -15,7 +15,7 @@ from emafusion.judge.council import Council, Heard, first
 from emafusion.judge.heads import Heads
 from emafusion.judge.logprob import mean_probability
 from emafusion.judge.panel import CalibratedPanel
-from emafusion.judge.rules import Look, form
+from emafusion.judge.rules import Look
 from emafusion.protocols import Panel, Port
 from emafusion.types import Assessment, Context, Draft, Forecast, Request, Verdict
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+RULES = surface.NAMES.index("rules")
 
 
 class Bench:
@@ -67,58 +69,48 @@ class Bench:
         judge: str | None = None,
     ) -> Assessment:
         """P(right) for each of `drafts`, with the verdicts behind it."""
-        number = self._number(drafts)
+        names = [draft.model for draft in drafts]
+        number = self._number(names)
         if number is None or judge is not None:
             return await self._otherwise.assess(request, forecast, drafts, port=port, judge=judge)
         looks = surface.looks(request, drafts)
-        found = [look.key for look in looks]
-        trust = self._trust(forecast, looks)
-        heard = self._heard(forecast, drafts, found=found, trust=trust)
-        order = sorted(range(len(drafts)), key=lambda i: self._place(drafts[i]))
+        surfaces = surface.table(looks)
+        trust = self._trust(forecast, drafts, surfaces)
+        order = sorted(range(len(drafts)), key=lambda i: self._council.members.index(names[i]))
+        heard = self._heard(forecast, [(looks[i], trust[i]) for i in order])
         told = self._council.confidences(number, heard)[0]
         fresh = first(heard.answers)[0]
-        confidences = [0.0] * len(drafts)
-        for at, place in enumerate(order):
-            confidences[place] = float(told[at])
         best = int((told * fresh).argmax())
         rivals = [float(t) for i, t in enumerate(told) if fresh[i] and i != best]
-        confidences = _level(
-            confidences, found, confidence=confidences[order[best]], answer=found[order[best]]
-        )
         return Assessment(
-            confidences=tuple(confidences),
-            verdicts=_verdicts(looks, trust),
+            confidences=tuple(float(told[order.index(i)]) for i in range(len(drafts))),
+            verdicts=_verdicts(looks, trust, surfaces),
             second=max(rivals, default=0.0),
         )
 
-    def _number(self, drafts: Sequence[Draft]) -> int | None:
-        """The set number of the drafts' models; ``None`` where the council does not know it."""
+    def _number(self, names: Sequence[str]) -> int | None:
+        """The set number of the models `names`; ``None`` where the council does not know it."""
         members = self._council.members
-        names = [draft.model for draft in drafts]
         if len(set(names)) < len(names) or any(name not in members for name in names):
             return None
         number = sum(1 << members.index(name) for name in names)
         return number if self._council.knows(number) else None
 
-    def _place(self, draft: Draft) -> int:
-        return self._council.members.index(draft.model)
-
-    def _trust(self, forecast: Forecast, looks: Sequence[Look]) -> list[float]:
+    def _trust(self, forecast: Forecast, drafts: Sequence[Draft], surfaces: Array) -> list[float]:
         """Each draft's log-odds, read alone."""
         import numpy as np
 
         context = self._context(forecast)
         pool = np.array([[context.mean, context.best]])
-        surfaces = surface.table(looks)
         told = []
-        for at, draft in enumerate(look.draft for look in looks):
+        for at, draft in enumerate(drafts):
             estimate = forecast[draft.model]
             tokens = draft.completion.usage.completion_tokens
             surplus = math.log((tokens + 1.0) / (estimate.tokens + 1.0))
             odds = self._heads.log_odds(
                 self._heads.pool.index(draft.model),
                 surfaces[at : at + 1],
-                np.array([_log_odds(estimate.quality)]),
+                np.array([estimate.log_odds]),
                 pool=pool,
                 off_length=np.array([max(-3.0, min(3.0, surplus))]),
             )
@@ -129,48 +121,28 @@ class Bench:
         """How the pool is expected to do: all of it, or those forecast where nobody said more."""
         if forecast.context is not None:
             return forecast.context
-        priors = [_log_odds(e.quality) for e in forecast.estimates if e.model in self._heads.pool]
+        priors = [e.log_odds for e in forecast.estimates if e.model in self._heads.pool]
         return Context(mean=math.fsum(priors) / len(priors), best=max(priors))
 
-    def _heard(
-        self,
-        forecast: Forecast,
-        drafts: Sequence[Draft],
-        *,
-        found: Sequence[str | None],
-        trust: Sequence[float],
-    ) -> Heard:
-        """The drafts as the council reads them, members in its own order."""
+    def _heard(self, forecast: Forecast, read: Sequence[tuple[Look, float]]) -> Heard:
+        """The drafts and their trust as the council reads them, members in its own order."""
         import numpy as np
 
-        order = sorted(range(len(drafts)), key=lambda i: self._place(drafts[i]))
         seen: dict[str, int] = {}
-        numbers = [-1 if k is None else seen.setdefault(k, len(seen)) for k in found]
-        own = [_log_odds(forecast[drafts[i].model].quality) for i in order]
+        keys = [look.key for look, _ in read]
         return Heard(
-            answers=np.array([[numbers[i] for i in order]]),
-            trust=np.array([[trust[i] for i in order]]),
-            priors=np.array([own]),
+            answers=np.array(
+                [[-1 if key is None else seen.setdefault(key, len(seen)) for key in keys]]
+            ),
+            trust=np.array([[trust for _, trust in read]]),
+            priors=np.array([[forecast[look.draft.model].log_odds for look, _ in read]]),
             ease=np.array([self._context(forecast).mean]),
         )
 
 
-def _level(
-    confidences: Sequence[float],
-    found: Sequence[str | None],
-    *,
-    confidence: float,
-    answer: str | None,
-) -> list[float]:
-    """All drafts of the best answer at exactly one confidence: the first of them is returned."""
-    if answer is None:
-        return list(confidences)
-    return [
-        confidence if key == answer else told for told, key in zip(confidences, found, strict=True)
-    ]
-
-
-def _verdicts(looks: Sequence[Look], trust: Sequence[float]) -> tuple[Verdict, ...]:
+def _verdicts(
+    looks: Sequence[Look], trust: Sequence[float], surfaces: Array
+) -> tuple[Verdict, ...]:
     """What each judge on the bench said, for the record."""
     found = [look.key for look in looks]
     verdicts = []
@@ -178,7 +150,7 @@ def _verdicts(looks: Sequence[Look], trust: Sequence[float]) -> tuple[Verdict, .
         others = len(found) - 1
         agreeing = found.count(look.key) - 1
         said = {
-            "rules": form(look),
+            "rules": float(surfaces[place, RULES]),
             "logprob": mean_probability(look.draft),
             "surface": 1.0 / (1.0 + math.exp(-odds)),
             "agreement": agreeing / others if others and look.key is not None else None,
@@ -189,8 +161,3 @@ def _verdicts(looks: Sequence[Look], trust: Sequence[float]) -> tuple[Verdict, .
             for judge, score in said.items()
         ]
     return tuple(verdicts)
-
-
-def _log_odds(quality: float) -> float:
-    bounded = min(max(quality, 0.005), 0.995)
-    return math.log(bounded / (1.0 - bounded))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +19,8 @@ from msgspec import Struct
 
 from emafusion.answers.extraction import canonical
 from emafusion.answers.kinds import Kind
-from emafusion.errors import DataError, MissingExtraError, StoreError
+from emafusion.errors import DataError, MissingExtraError
+from emafusion.evaluate import files
 from emafusion.evaluate.questions import Question
 from emafusion.learn.journal import FILE, Answered, Cell, Journal, Posed, Priced, Row, Split
 
@@ -83,6 +83,9 @@ class Recorded:
         return self.questions[reply.query_id].grade(reply.text) if reply.text.strip() else 0.0
 
 
+SAFE = "the answers are safe in the journal, free some space and run this again"
+
+
 def split_of(question: Question) -> Split:
     """A split for a question that was given none: held-out wordings test, the hash decides."""
     if question.held_out:
@@ -112,10 +115,16 @@ def write(folder: Path, recorded: Recorded) -> Sequence[Marked]:
     marked = recorded.marked()
     asked = {row.reply.query_id for row in marked}
     questions = [question for name, question in recorded.questions.items() if name in asked]
-    _replace(folder / "queries.parquet", _parquet(_queries(questions, recorded.splits)))
-    _replace(folder / "outcomes.parquet", _parquet(_outcomes(marked, recorded.questions)))
-    _replace(folder / "responses.parquet", _parquet(_responses(marked)))
-    _replace(folder / "models.csv", _models(recorded.prices.values()))
+    files.write(
+        folder / "queries.parquet", files.parquet(_queries(questions, recorded.splits)), remedy=SAFE
+    )
+    files.write(
+        folder / "outcomes.parquet",
+        files.parquet(_outcomes(marked, recorded.questions)),
+        remedy=SAFE,
+    )
+    files.write(folder / "responses.parquet", files.parquet(_responses(marked)), remedy=SAFE)
+    files.write(folder / "models.csv", _models(recorded.prices.values()), remedy=SAFE)
     return marked
 
 
@@ -254,30 +263,3 @@ def _answer(text: str, question: Question) -> str | None:
     """The answer in `text` in its canonical form, where the grader reads a kind of answer."""
     kind = KINDS.get(question.grader.type)
     return None if kind is None else canonical(text, kind)
-
-
-def _parquet(table: pa.Table) -> bytes:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink)
-    return bytes(sink.getvalue())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """`path` holds `data`, or what it held before."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        reason = error.strerror or type(error).__name__
-        raise StoreError(
-            f"cannot write {str(path)!r}: {reason}; the answers are safe in the journal, "
-            "free some space and run this again"
-        ) from error

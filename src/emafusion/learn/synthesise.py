@@ -14,7 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from emafusion.errors import DataError, MissingExtraError, StoreError
+from emafusion.errors import DataError, MissingExtraError
+from emafusion.evaluate import files
 from emafusion.evaluate.questions import AXES, Question
 from emafusion.learn.families import Split, generate
 
@@ -64,18 +65,8 @@ class Synthesis:
         StoreError
             The file could not be written; an older one is then as it was.
         """
-        table = _table(self.questions)
         path = folder / "queries.parquet"
-        draft = folder / ".queries.parquet.draft"
-        from pyarrow import parquet
-
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            parquet.write_table(table, draft)
-            draft.replace(path)
-        except OSError as error:
-            draft.unlink(missing_ok=True)
-            raise StoreError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+        files.write(path, files.parquet(_table(self.questions)), parents=True)
         return path
 
 

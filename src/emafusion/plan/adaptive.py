@@ -109,7 +109,7 @@ def standing(members: Sequence[str], forecast: Forecast, *, best: float, second:
     import numpy as np
 
     found = [forecast.get(name) for name in members]
-    priors: list[float | None] = [None if e is None else log_odds(e.quality) for e in found]
+    priors: list[float | None] = [None if e is None else e.log_odds for e in found]
     known = [prior for prior in priors if prior is not None]
     typical = math.fsum(known) / len(known) if known else 0.0
     typical = forecast.context.mean if forecast.context is not None else typical
@@ -121,12 +121,6 @@ def standing(members: Sequence[str], forecast: Forecast, *, best: float, second:
         priors=_row(*filled),
         costs=np.array([costs]),
     )
-
-
-def log_odds(quality: float) -> float:
-    """ln(p / (1 − p)), p within [0.005, 0.995] as the fit has it."""
-    bounded = min(max(quality, 0.005), 0.995)
-    return math.log(bounded / (1.0 - bounded))
 
 
 def _row(*values: float) -> NDArray[np.float64]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
-from emafusion.errors import DataError, MissingExtraError, StoreError
+from emafusion.errors import DataError, MissingExtraError
+from emafusion.evaluate import files
 from emafusion.evaluate.datasets.prices import Price, fitted
 
 if TYPE_CHECKING:
@@ -130,11 +130,13 @@ def write(folder: Path, tables: Tables) -> Path:
     except ImportError as missing:
         raise MissingExtraError("pyarrow", "learn") from missing
     told = any(reply.response is not None for reply in tables.replies)
-    _replace(folder / "queries.parquet", _parquet(_queries(tables.queries)))
-    _replace(folder / "outcomes.parquet", _parquet(_outcomes(tables.replies)))
+    files.write(folder / "queries.parquet", files.parquet(_queries(tables.queries)), parents=True)
+    files.write(folder / "outcomes.parquet", files.parquet(_outcomes(tables.replies)), parents=True)
     if told:
-        _replace(folder / "responses.parquet", _parquet(_responses(tables.replies)))
-    _replace(folder / "models.csv", _models(fitted(tables)))
+        files.write(
+            folder / "responses.parquet", files.parquet(_responses(tables.replies)), parents=True
+        )
+    files.write(folder / "models.csv", _models(fitted(tables)), parents=True)
     return folder
 
 
@@ -178,31 +180,6 @@ def _models(prices: Mapping[str, Price | None]) -> bytes:
         told = ("", "") if price is None else (f"{price.inward:.6g}", f"{price.outward:.6g}")
         writer.writerow((model, *told))
     return text.getvalue().encode()
-
-
-def _parquet(table: pa.Table) -> bytes:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink)
-    return bytes(sink.getvalue())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """`path` holds `data`, or what it held before."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        if path.parent.is_dir():
-            draft.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
 Reader = Callable[[Path], Tables]

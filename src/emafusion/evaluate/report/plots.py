@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from emafusion.errors import MissingExtraError, StoreError
+from emafusion.errors import MissingExtraError
+from emafusion.evaluate import files
 from emafusion.evaluate.report import ink
 from emafusion.evaluate.report.benchmark import OURS, POINTS
 from emafusion.evaluate.report.document import Bin, Document, SystemFigures
@@ -104,12 +105,7 @@ def calibration(bins: Sequence[Bin], *, name: str) -> str:
 def save_plot(found: Document, path: Path) -> None:
     """Write the Pareto plot of `found` alone to `path`, an ``.svg``; raises :class:`StoreError`."""
     svg = ink.standalone(pareto(found, roles=("baseline",), name="pareto"))
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        draft.write_text(svg, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise StoreError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    files.write(path, svg.encode())
 
 
 @contextmanager

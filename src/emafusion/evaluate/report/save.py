@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from emafusion.errors import DataError, StoreError
+from emafusion.errors import DataError
+from emafusion.evaluate import files
 from emafusion.evaluate.report import decisions, page
 from emafusion.evaluate.report.benchmark import Benchmark
 from emafusion.evaluate.report.document import Document, document
@@ -32,11 +32,11 @@ def save(benchmark: Benchmark, folder: Path) -> Document:
     made = decisions.decide(benchmark.headline, benchmark.table)
     found = document(benchmark, made)
     _check(found, decisions.recompute(made, benchmark.table))
-    parquet = _parquet(made)
+    parquet = files.parquet(decisions.to_table(made))
     html = page.render(found).encode()
-    _replace(folder / "decisions.parquet", parquet)
-    _replace(folder / "report.html", html)
-    _replace(folder / "report.json", found.encode())
+    files.write(folder / "decisions.parquet", parquet, parents=True)
+    files.write(folder / "report.html", html, parents=True)
+    files.write(folder / "report.json", found.encode(), parents=True)
     return found
 
 
@@ -46,32 +46,3 @@ def _check(found: Document, worked_out: dict[str, decisions.Figures]) -> None:
         off = max(abs(stated.accuracy - figures.accuracy), abs(stated.cost_usd - figures.cost_usd))
         if not off <= TOLERANCE:
             raise DataError(f"the headline figures of {point!r} do not follow from its decisions")
-
-
-def _parquet(made: tuple[decisions.Decision, ...]) -> bytes:
-    table = decisions.to_table(made)
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink)
-    return bytes(sink.getvalue())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """`path` holds `data`, or what it held before."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        if path.parent.is_dir():
-            draft.unlink(missing_ok=True)
-        raise StoreError(
-            f"cannot write {str(path)!r}: {error.strerror or error}; name a folder that you can "
-            "write to"
-        ) from error

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from emafusion.errors import DataError
 from emafusion.evaluate.recorded import Recorded
 from emafusion.evaluate.runs import Table
-from emafusion.learn.fit import logistic, routers, spending
-from emafusion.learn.fit.evidence import NOBODY, Evidence, surfaces, surplus
-from emafusion.learn.fit.policy import Learnt, Material, lengths_of
-from emafusion.predict import Suitability
-from emafusion.types import Labels
+from emafusion.learn.fit import routers, spending
+from emafusion.learn.fit.evidence import NOBODY, Evidence, surfaces
+from emafusion.learn.fit.policy import Learnt, Material, evidence_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +54,7 @@ def fresh(recorded: Recorded, material: Material) -> Material:
         inputs=inputs,
         surfaces=found,
         answers=numbers,
+        counted=spending.counted(recorded),
         seed=material.seed,
     )
 
@@ -64,43 +63,16 @@ def evidence(material: Material, learnt: Learnt, priors: Array) -> Evidence:
     """What judges and planner see of rows outside the fit; `priors` are log-odds (n, m)."""
     import numpy as np
 
-    recorded = material.recorded
-    lengths = lengths_of(learnt.before).tokens(material.inputs.vectors)
-    ours = spending.counted(recorded)
-    overhead = learnt.before["overhead"]
-    prompts = overhead[0] + overhead[1] * ours[:, None]
-    return Evidence(
-        pool=recorded.models,
-        priors=priors,
-        expected=learnt.bills.expected(prompts, lengths),
-        surplus=surplus(recorded.tokens, lengths),
-        surfaces=material.surfaces,
-        answers=material.answers,
-        scores=recorded.scores,
-        costs=recorded.costs,
-        fold=np.full(len(recorded.queries), NOBODY),
-    )
+    fold = np.full(len(material.recorded.queries), NOBODY)
+    return evidence_of(material, learnt.fitted, learnt.bills, priors=priors, fold=fold)
 
 
 def forecasts(material: Material, learnt: Learnt) -> dict[str, Array]:
     """Each router's log-odds for rows outside the fit, and their union's."""
-    import numpy as np
-
-    before, vectors, labels = learnt.before, material.inputs.vectors, material.inputs.labels
-    odds = np.einsum("nd,kdm->knm", vectors, before["weights"]) + before["biases"][:, None]
-    learned = logistic.log_odds(logistic.sigmoid(odds).mean(axis=0))
-    cells = Suitability(
-        material.features.labels,
-        before["trials"],
-        before["successes"],
-        strength=float(before["strength"][0]),
-    )
-    taxonomy = logistic.log_odds(cells.weights(labels) @ cells.rates)
-    share = _shares(before["gate"], labels)[:, None]
+    vectors, labels = material.inputs.vectors, material.inputs.labels
+    shares = {"taxonomy": 0.0, "learned": 1.0, "union": None}
     return {
-        "taxonomy": taxonomy,
-        "learned": learned,
-        "union": share * learned + (1.0 - share) * taxonomy,
+        name: learnt.fitted.log_odds(vectors, labels, share=share) for name, share in shares.items()
     }
 
 
@@ -122,11 +94,3 @@ def table(material: Material, split: str | None = None) -> Table:
         answers=material.answers[rows],
         surface=material.surfaces[rows],
     )
-
-
-def _shares(gate: Array, labels: tuple[Labels, ...]) -> Array:
-    import numpy as np
-
-    familiar = np.array([one.familiarity for one in labels])
-    share: Array = 1.0 / (1.0 + np.exp(-(gate[0] + gate[1] * familiar)))
-    return share

@@ -247,8 +247,11 @@ def _jobs(prepared: Prepared) -> dict[str, ours.Job]:
     """Ours and its ablations, each with what it sees."""
     told = rows.forecasts(prepared.test, prepared.learnt)
     fitted = prepared.learnt.evidence
-    known = {"union": fitted.priors} | {
-        name: logistic.log_odds(rates) for name, rates in prepared.learnt.alone.items()
+    held_out = prepared.learnt.forecasts
+    known = {
+        "taxonomy": logistic.log_odds(held_out.taxonomy),
+        "learned": logistic.log_odds(held_out.learned),
+        "union": fitted.priors,
     }
     jobs = {}
     for name, variant in ours.VARIANTS.items():
@@ -271,20 +274,7 @@ def _divided(table: Table, seed: int) -> tuple[Table, Table]:
 
     order = np.random.default_rng(seed).permutation(len(table.queries))
     cut = max(len(order) // 7, 1)
-    return _rows(table, np.sort(order[cut:])), _rows(table, np.sort(order[:cut]))
-
-
-def _rows(table: Table, keep: NDArray[np.int64]) -> Table:
-    return Table(
-        queries=tuple(table.queries[row] for row in keep),
-        tasks=tuple(table.tasks[row] for row in keep),
-        models=table.models,
-        scores=table.scores[keep],
-        costs=table.costs[keep],
-        vectors=table.vectors[keep],
-        answers=table.answers[keep],
-        surface=table.surface[keep],
-    )
+    return table.rows(np.sort(order[cut:])), table.rows(np.sort(order[:cut]))
 
 
 def _headline(prepared: Prepared, system: System) -> dict[str, Run]:

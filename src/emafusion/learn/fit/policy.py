@@ -25,7 +25,7 @@ from emafusion.learn.fit import (
 from emafusion.learn.fit.evidence import Evidence, surplus
 from emafusion.learn.fit.evidence import surfaces as drafted
 from emafusion.learn.fit_understand import fit_familiarity
-from emafusion.predict import Features, Lengths
+from emafusion.predict import Features, Fitted
 from emafusion.protocols import Encoder
 from emafusion.understand import FastClassifier
 
@@ -86,7 +86,7 @@ def fit(
 
 
 class Material(Struct, frozen=True, kw_only=True):
-    """Recorded outcomes as the fits read them."""
+    """Recorded outcomes as the fits read them; ``counted`` (n,) is our count of prompt tokens."""
 
     recorded: Recorded
     classifier: FastClassifier
@@ -94,22 +94,22 @@ class Material(Struct, frozen=True, kw_only=True):
     inputs: routers.Inputs
     surfaces: Array
     answers: NDArray[np.int64]
+    counted: Array
     seed: int
 
 
 class Learnt(Struct, frozen=True, kw_only=True):
     """A fitted policy, and the judges and rule with what they made of rows they left out.
 
-    ``decided`` is ``None`` where too few queries have been answered by every model. ``alone``
-    holds each router's held-out forecast, P(right) (n, m).
+    ``decided`` is ``None`` where too few queries have been answered by every model.
     """
 
     artefact: Artefact
-    before: Mapping[str, Array]
+    fitted: Fitted
     bills: spending.Bills
+    forecasts: routers.Forecasts
     evidence: Evidence
     decided: deciding.Decided | None
-    alone: Mapping[str, Array]
 
     @property
     def speaks(self) -> bool:
@@ -142,6 +142,7 @@ def prepare(
         inputs=inputs,
         surfaces=surfaces,
         answers=numbers,
+        counted=spending.counted(recorded),
         seed=seed,
     )
 
@@ -151,12 +152,19 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
     tell = tell or _silent
     recorded, inputs, seed = material.recorded, material.inputs, material.seed
     tell("fitting routers")
-    chosen, qualities = routers.choose(material.features, inputs, seed)
-    before = _before(material.features, inputs, chosen=chosen, recorded=recorded, seed=seed)
+    chosen, forecasts = routers.choose(material.features, inputs, seed)
+    before = _before(material, chosen)
+    features = material.features
+    fitted = Fitted.from_arrays(
+        before, recorded.models, encoder=features.encoder, labels=features.labels
+    )
+    bills = spending.bills(recorded)
     arrays: dict[str, NDArray[np.generic]] = {f"predict/{name}": a for name, a in before.items()}
-    evidence = held_out(material, before, qualities)
+    evidence = evidence_of(
+        material, fitted, bills, priors=logistic.log_odds(forecasts.union), fold=_fold(material)
+    )
     tell("fitting the panel of last resort")
-    found, figures = _plainly(recorded, qualities, seed)
+    found, figures = _plainly(recorded, forecasts.union, seed)
     arrays |= found
     decided = None
     if int(evidence.complete.sum()) >= FEWEST:
@@ -178,29 +186,33 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
     )
     return Learnt(
         artefact=Artefact(manifest=manifest, arrays=arrays),
-        before=before,
-        bills=spending.bills(recorded),
+        fitted=fitted,
+        bills=bills,
+        forecasts=forecasts,
         evidence=evidence,
         decided=decided,
-        alone=routers.separate(material.features, inputs, chosen=chosen, seed=seed),
     )
 
 
-def held_out(material: Material, before: Mapping[str, Array], qualities: Array) -> Evidence:
-    """What judges and planner see of the fitted rows, each by routers that left it out."""
-    import numpy as np
+def evidence_of(
+    material: Material,
+    fitted: Fitted,
+    bills: spending.Bills,
+    *,
+    priors: Array,
+    fold: NDArray[np.int64],
+) -> Evidence:
+    """What judges and planner see of some rows.
 
+    `priors` are the routers' log-odds (n, m), for fitted rows by routers that left each out, as
+    `fold` says. Lengths and prices are the fitted ones throughout.
+    """
     recorded = material.recorded
-    fold = np.zeros(len(recorded.queries), dtype=np.int64)
-    for number, part in enumerate(routers.folds(len(recorded.queries), material.seed)):
-        fold[part] = number
-    lengths = lengths_of(before).tokens(material.inputs.vectors)
-    ours = spending.counted(recorded)
-    prompts = before["overhead"][0] + before["overhead"][1] * ours[:, None]
+    lengths = fitted.lengths.tokens(material.inputs.vectors)
     return Evidence(
         pool=recorded.models,
-        priors=logistic.log_odds(qualities),
-        expected=spending.bills(recorded).expected(prompts, lengths),
+        priors=priors,
+        expected=bills.expected(fitted.prompts(material.counted), lengths),
         surplus=surplus(recorded.tokens, lengths),
         surfaces=material.surfaces,
         answers=material.answers,
@@ -210,14 +222,15 @@ def held_out(material: Material, before: Mapping[str, Array], qualities: Array) 
     )
 
 
-def lengths_of(before: Mapping[str, Array]) -> Lengths:
-    """The fitted lengths of answers."""
-    return Lengths(
-        before["length_weights"],
-        before["length_biases"],
-        spreads=before["length_spreads"],
-        paces=before["length_paces"],
-    )
+def _fold(material: Material) -> NDArray[np.int64]:
+    """The fold of each row."""
+    import numpy as np
+
+    count = len(material.recorded.queries)
+    fold = np.zeros(count, dtype=np.int64)
+    for number, part in enumerate(routers.folds(count, material.seed)):
+        fold[part] = number
+    return fold
 
 
 def _plainly(
@@ -260,20 +273,14 @@ def _sample(count: int) -> list[int]:
     return keep
 
 
-def _before(
-    features: Features,
-    inputs: routers.Inputs,
-    *,
-    chosen: routers.Settings,
-    recorded: Recorded,
-    seed: int,
-) -> Mapping[str, Array]:
+def _before(material: Material, chosen: routers.Settings) -> Mapping[str, Array]:
     """The arrays of stage 3, fitted on every row with the chosen settings."""
     import numpy as np
 
+    features, inputs, recorded = material.features, material.inputs, material.recorded
     trials, successes = routers.counts(features, inputs)
     weights, biases = routers.learned(
-        inputs, chosen.penalty, seed=seed, bootstraps=routers.BOOTSTRAPS
+        inputs, chosen.penalty, seed=material.seed, bootstraps=routers.BOOTSTRAPS
     ).parameters
     lengths = routers.lengths(
         inputs, recorded.tokens, recorded.seconds, prompt_tokens=recorded.prompt_tokens
@@ -287,7 +294,7 @@ def _before(
         "weights": weights,
         "biases": biases,
         "gate": np.array(chosen.gate),
-        "overhead": spending.overhead(recorded, spending.counted(recorded)),
+        "overhead": spending.overhead(recorded, material.counted),
         **{f"length_{name}": array for name, array in lengths.items()},
     }
 

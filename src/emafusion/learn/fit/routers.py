@@ -132,26 +132,24 @@ def lengths(
     return {"weights": weights, "biases": biases, "spreads": spreads, "paces": paces}
 
 
-def choose(features: Features, inputs: Inputs, seed: int) -> tuple[Settings, Array]:
-    """Hyperparameters by cross-validated log-loss, and the out-of-fold union forecast (n, m)."""
+class Forecasts(Struct, frozen=True, kw_only=True):
+    """Out-of-fold P(right), (n, m): each router alone, and their union."""
+
+    taxonomy: Array
+    learned: Array
+    union: Array
+
+
+def choose(features: Features, inputs: Inputs, seed: int) -> tuple[Settings, Forecasts]:
+    """Hyperparameters by cross-validated log-loss, and the out-of-fold forecasts."""
     parts = folds(len(inputs.labels), seed)
     penalty, head = _penalty(inputs, parts)
     cells = {s: taxonomy(features, inputs, parts=parts, strength=s) for s in STRENGTHS}
     strength = min(cells, key=lambda s: log_loss(cells[s], inputs.scores))
     gate = _gate(head, cells[strength], inputs)
-    mixed = mix(head, cells[strength], shares(gate, inputs.labels))
-    return Settings(penalty=penalty, strength=strength, gate=gate), mixed
-
-
-def separate(
-    features: Features, inputs: Inputs, *, chosen: Settings, seed: int
-) -> dict[str, Array]:
-    """Each router's out-of-fold forecast alone, for comparison with the union's."""
-    parts = folds(len(inputs.labels), seed)
-    return {
-        "taxonomy": taxonomy(features, inputs, parts=parts, strength=chosen.strength),
-        "learned": heads(inputs, parts, chosen.penalty),
-    }
+    union = mix(head, cells[strength], shares(gate, inputs.labels))
+    forecasts = Forecasts(taxonomy=cells[strength], learned=head, union=union)
+    return Settings(penalty=penalty, strength=strength, gate=gate), forecasts
 
 
 def heads(inputs: Inputs, parts: Parts, penalty: float) -> Array:
