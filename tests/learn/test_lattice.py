@@ -9,6 +9,7 @@ from emafusion.learn.fit import lattice
 from emafusion.learn.fit.answering import States
 from emafusion.learn.fit.evidence import NOBODY, Evidence
 from emafusion.plan.lookahead import STOP, Standing
+from emafusion.types import replace
 
 CHEAP, DEAR = 0, 1
 MEMBERS = (CHEAP, DEAR)
@@ -169,3 +170,26 @@ def _rows(states: States, count: int) -> States:
         second={number: array[:count] for number, array in states.second.items()},
         tops={number: array[:count] for number, array in states.tops.items()},
     )
+
+
+def test_a_rule_that_shows_no_worth_gives_way_to_the_best_single_model() -> None:
+    """Nothing tells a right cheap draft, and the cheap model is never right where it costs most."""
+    evidence, states = world(4, told=False)
+    evidence = replace(evidence, costs=evidence.costs * (6.0, 1.0))
+    evidence = replace(evidence, expected=evidence.expected * (6.0, 1.0))
+    rules = lattice.fit(evidence, states, MEMBERS)
+    kept = [rules.lookahead.safe(setting) for setting in SETTINGS]
+    assert DEAR in kept
+    setting = kept.index(DEAR)
+    walked = lattice.walk(rules, evidence, states, members=MEMBERS, setting=setting)
+    assert (walked.source == DEAR).all()
+    assert walked.cost.sum() == pytest.approx(evidence.costs[:, DEAR].sum())
+    other, seen = world(5, told=False)
+    decided = lattice.decide(rules.lookahead, other, seen, members=MEMBERS)
+    lone = lattice.walk(decided, other, seen, members=MEMBERS, setting=setting)
+    assert (lone.calls[:, 0] == DEAR).all()
+    assert (lone.calls[:, 1] == STOP).all()
+
+
+def test_a_rule_that_shows_its_worth_is_kept() -> None:
+    assert FITTED.lookahead.safe(FITTED.lookahead.setting(0.5)) is None

@@ -253,3 +253,13 @@ def test_a_model_without_an_estimate_does_not_stop_the_rule() -> None:
     told = forecast(small=0.5, large=0.85)
     verdict = Assessment(confidences=(0.2,))
     assert RULE.next(asking, told, verdict, heard=["small"], allowed=["large"]) == "large"
+
+
+def test_the_guards_member_is_planned_alone() -> None:
+    guarded = FittedRule(RULE.lookahead.guarded(np.full(11, MEMBERS.index("middle"))))
+    made = UtilityPlanner(rule=guarded).plan(
+        Request(id="x", messages=({"role": "user", "content": "?"},)),
+        forecast(**QUALITIES),
+        pool(*MEMBERS),
+    )
+    assert made.arrangement == Single(model="middle")

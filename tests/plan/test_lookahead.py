@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emafusion.errors import ArtefactError
-from emafusion.plan.lookahead import STOP, Lookahead, Standing, columns
+from emafusion.plan.lookahead import NOBODY, STOP, Lookahead, Standing, columns
 
 POOL = ("other", "a", "b", "c", "d")
 MEMBERS = ("c", "a", "d", "b")
@@ -146,3 +146,29 @@ def test_a_rule_with_a_part_missing_is_refused_by_its_name(absent: str) -> None:
     del arrays[f"lookahead_{absent}"]
     with pytest.raises(ArtefactError, match=f"lookahead_{absent}"):
         Lookahead.from_arrays(arrays, POOL)
+
+
+def test_under_the_guard_one_member_serves_alone() -> None:
+    """From the start it is asked, and nobody after it; other settings decide as before."""
+    free, where = rule(), standing(3)
+    kept = free.guarded(np.array([NOBODY, 2, NOBODY, NOBODY, NOBODY]))
+    assert (kept.decide(0, 1, where, allowed=range(4)) == 2).all()
+    for number in (4, 5, 15):
+        assert (kept.decide(number, 1, where, allowed=unheard(number)) == STOP).all()
+    again = Lookahead.from_arrays(kept.to_arrays(POOL), POOL)
+    assert [again.safe(setting) for setting in range(SETTINGS)] == [None, 2, None, None, None]
+    assert free.safe(1) is None
+    for number in (0, 1, 6):
+        assert np.array_equal(
+            kept.decide(number, 0, where, allowed=unheard(number)),
+            free.decide(number, 0, where, allowed=unheard(number)),
+        )
+
+
+def test_where_the_safe_member_may_not_be_asked_the_rule_decides() -> None:
+    free, where = rule(), standing(3)
+    kept = free.guarded(np.full(SETTINGS, 2))
+    allowed = [0, 1, 3]
+    assert np.array_equal(
+        kept.decide(0, 1, where, allowed=allowed), free.decide(0, 1, where, allowed=allowed)
+    )

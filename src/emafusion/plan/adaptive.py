@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emafusion.plan.candidates import Candidate
+from emafusion.plan.candidates import Candidate, alone
 from emafusion.plan.lookahead import STOP, Lookahead, Standing
 from emafusion.types import Adaptive, Assessment, Context, Estimate, Forecast, replace
 
@@ -73,13 +73,19 @@ class FittedRule:
     def candidate(
         self, estimates: Sequence[Estimate], prefer: float, *, context: Context | None = None
     ) -> Candidate | None:
-        """The adaptive plan for a forecast; ``None`` where fewer than two members may be asked."""
+        """The adaptive plan for a forecast, or the one model that the guard keeps to.
+
+        ``None`` where fewer than two members may be asked.
+        """
         members = self.lookahead.members
         named = {one.model: one for one in estimates}
         pool = tuple(name for name in members if name in named)
         if len(pool) < 2:
             return None
         setting = self.lookahead.setting(prefer)
+        safe = self.lookahead.safe(setting)
+        if safe is not None and members[safe] in pool:
+            return alone(named[members[safe]])
         forecast = Forecast(estimates=tuple(estimates), context=context)
         now = self._standing(forecast, best=0.0, second=0.0)
         places = [members.index(name) for name in pool]

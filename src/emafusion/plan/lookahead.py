@@ -9,6 +9,7 @@ runs the rule that serves.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 STOP = -1
 """The decision to ask nobody else."""
+NOBODY = -1
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -73,12 +75,15 @@ class Lookahead:
         weights: Array,
         outlook: Array,
     ) -> None:
+        import numpy as np
+
         self.members = tuple(members)
         self.prices = prices
         self._mean = mean
         self._scale = scale
         self._weights = weights
         self._outlook = outlook
+        self._safe = np.full(len(prices), NOBODY)
 
     @classmethod
     def from_arrays(
@@ -88,14 +93,15 @@ class Lookahead:
         import numpy as np
 
         names = ("prices", "mean", "scale", "weights", "outlook")
-        absent = [name for name in names if f"lookahead_{name}" not in arrays]
+        absent = [name for name in (*names, "safe") if f"lookahead_{name}" not in arrays]
         if absent:
             raise ArtefactError(
                 f"the policy lacks plan/lookahead_{absent[0]}; fit it anew with: emafusion fit"
             )
         found = {name: np.asarray(arrays[f"lookahead_{name}"], dtype=np.float64) for name in names}
         members = [pool[int(place)] for place in arrays["lookahead_members"].tolist()]
-        return cls(members, found.pop("prices"), **found)
+        safe = np.asarray(arrays["lookahead_safe"], dtype=np.int64)
+        return cls(members, found.pop("prices"), **found).guarded(safe)
 
     def to_arrays(self, pool: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """What :meth:`from_arrays` reads."""
@@ -108,7 +114,23 @@ class Lookahead:
             "lookahead_scale": self._scale.astype(np.float32),
             "lookahead_weights": self._weights.astype(np.float32),
             "lookahead_outlook": self._outlook.astype(np.float64),
+            "lookahead_safe": self._safe,
         }
+
+    def guarded(self, safe: Integers) -> Lookahead:
+        """The same rule under the guard of DESIGN §2.2.
+
+        `safe`, shape (settings,), holds the member that alone serves a setting, where nothing the
+        rule does was shown to be worth more, and :data:`NOBODY` where the rule was.
+        """
+        found = copy(self)
+        found._safe = safe
+        return found
+
+    def safe(self, setting: int) -> int | None:
+        """The member that alone serves `setting`, if one does."""
+        member = int(self._safe[setting])
+        return None if member == NOBODY else member
 
     def setting(self, prefer: float) -> int:
         """The setting nearest to `prefer`, 0 (cost) to 1 (quality)."""
@@ -136,8 +158,12 @@ class Lookahead:
         """
         import numpy as np
 
-        if not allowed:
-            return np.full(len(standing.best), STOP)
+        count = len(standing.best)
+        safe = self.safe(setting)
+        if safe is not None and number == 0 and safe in allowed:
+            return np.full(count, safe)
+        if not allowed or (safe is not None and number >> safe & 1):
+            return np.full(count, STOP)
         places = np.array(allowed)
         table = (columns(standing) - self._mean[number]) / self._scale[number]
         weights = self._weights[number, setting][:, places]

@@ -30,6 +30,8 @@ SETTINGS = 41
 CHEAPEST, DEAREST = 3.0, 0.002
 """Quality that the best single model's cost must buy, at the two ends of the dial."""
 MOST_PENALTY = 100.0
+SURE = 1.0
+"""Standard errors by which the rule must have been worth more than the best single member."""
 ROWS_A_PENALTY = 20
 """One observation of shrinkage for so many rows: few rows need less of it to bear any rule."""
 
@@ -105,7 +107,29 @@ def fit(
             outlook = found.reshape(width + 1, SETTINGS, 2).swapaxes(0, 1)
     names = [evidence.pool[member] for member in members]
     rule = Lookahead(names, prices, mean=mean, scale=scale, weights=weights, outlook=outlook)
-    return Rules(lookahead=rule, decisions=decisions)
+    return _guarded(Rules(lookahead=rule, decisions=decisions), evidence, states, members=members)
+
+
+def _guarded(rules: Rules, evidence: Evidence, states: States, *, members: Sequence[int]) -> Rules:
+    """`rules`, kept to the best single member wherever they were not shown to be worth more.
+
+    At each setting the held-out walk must be worth more than that member, query by query and net
+    of what was paid, by :data:`SURE` standard errors of the difference (DESIGN §2.2, guard).
+    """
+    import numpy as np
+
+    rule, decisions = rules.lookahead, dict(rules.decisions)
+    safe = np.full(len(rule.prices), NOBODY, dtype=np.int64)
+    for setting, price in enumerate(rule.prices.tolist()):
+        done = walk(rules, evidence, states, members=members, setting=setting)
+        worth = evidence.scores[:, members] - evidence.costs[:, members] / price
+        best = int(worth.mean(axis=0).argmax())
+        over = done.score - done.cost / price - worth[:, best]
+        if float(over.mean()) < SURE * float(over.std()) / np.sqrt(len(over)):
+            safe[setting] = best
+            decisions[0, setting] = np.full(len(over), best)
+            decisions[1 << best, setting] = np.full(len(over), STOP)
+    return Rules(lookahead=rule.guarded(safe), decisions=decisions)
 
 
 def _choice(net: Array, rest: Sequence[int], *, first: bool) -> Integers:
