@@ -145,7 +145,7 @@ def _regression(inputs: Array, right: Array, strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     rows, labels, shares = _doubled(inputs, right)
-    return LogisticRegression(C=strength, max_iter=200).fit(rows, labels, sample_weight=shares)
+    return LogisticRegression(C=strength, max_iter=2000).fit(rows, labels, sample_weight=shares)
 
 
 def _log_loss(confidences: Array, truth: Array) -> float:
