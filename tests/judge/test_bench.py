@@ -15,7 +15,7 @@ from emafusion.judge import Bench, council, heads, surface
 from emafusion.judge.council import Council
 from emafusion.judge.heads import Heads
 from emafusion.learn.fit import answering, logistic
-from emafusion.learn.fit.evidence import Evidence, surfaces, surplus
+from emafusion.learn.fit.evidence import Evidence, drafted, surplus
 from emafusion.protocols import Port
 from emafusion.types import (
     Assessment,
@@ -107,14 +107,14 @@ QUALITIES = np.random.default_rng(2).uniform(0.0, 1.0, RECORDED.scores.shape)
 
 
 def evidence() -> Evidence:
-    found, numbers = surfaces(RECORDED)
+    found = drafted(RECORDED)
     return Evidence(
         pool=POOL,
         priors=logistic.log_odds(QUALITIES),
         expected=RECORDED.costs,
         surplus=surplus(RECORDED.tokens, EXPECTED),
-        surfaces=found,
-        answers=numbers,
+        surfaces=found.surfaces,
+        answers=found.answers,
         scores=RECORDED.scores,
         costs=RECORDED.costs,
         fold=np.zeros(QUERIES, dtype=np.int64),

@@ -28,7 +28,7 @@ _CHEAPEST_PER_1K: Final = 0.0044
 _Z95: Final = 1.959963984540054
 _CHUNK: Final = 200
 
-LEVEL = 0.007
+LEVEL = 0.005
 """Accuracy by which a point may fall short and still count as level."""
 
 

@@ -14,6 +14,7 @@ from emafusion.judge import surface
 from emafusion.judge.council import Council, Heard, first
 from emafusion.judge.heads import Heads
 from emafusion.judge.logprob import mean_probability
+from emafusion.judge.option_prior import OptionPrior
 from emafusion.judge.panel import CalibratedPanel
 from emafusion.judge.rules import Look
 from emafusion.protocols import Panel, Port
@@ -37,13 +38,23 @@ class Bench:
         How far each draft is trusted, read alone.
     council : Council
         How drafts weigh together.
+    option_prior : OptionPrior, optional
+        What the options of a multiple-choice question give away.
     otherwise : Panel, optional
         Judges what the council was not fitted on.
     """
 
-    def __init__(self, heads: Heads, council: Council, *, otherwise: Panel | None = None) -> None:
+    def __init__(
+        self,
+        heads: Heads,
+        council: Council,
+        *,
+        option_prior: OptionPrior | None = None,
+        otherwise: Panel | None = None,
+    ) -> None:
         self._heads = heads
         self._council = council
+        self._option_prior = option_prior
         self._otherwise = otherwise or CalibratedPanel()
 
     @classmethod
@@ -56,7 +67,10 @@ class Bench:
     ) -> Bench:
         """The bench that a fit wrote."""
         return cls(
-            Heads.from_arrays(arrays, pool), Council.from_arrays(arrays, pool), otherwise=otherwise
+            Heads.from_arrays(arrays, pool),
+            Council.from_arrays(arrays, pool),
+            option_prior=OptionPrior.from_arrays(arrays),
+            otherwise=otherwise,
         )
 
     async def assess(
@@ -73,7 +87,7 @@ class Bench:
         number = self._number(names)
         if number is None or judge is not None:
             return await self._otherwise.assess(request, forecast, drafts, port=port, judge=judge)
-        looks = surface.looks(request, drafts)
+        looks = surface.looks(request, drafts, prior=self._option_prior)
         surfaces = surface.table(looks)
         trust = self._trust(forecast, drafts, surfaces)
         order = sorted(range(len(drafts)), key=lambda i: self._council.members.index(names[i]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 NAMES: tuple[str, ...] = (
     "option_stated", "option_mentions", "rival_stated", "rival_mentions", "option_computed",
@@ -28,16 +29,34 @@ WIDEST_GAP = 3.0
 EQUAL = 0.005
 
 
-def offered(text: str) -> dict[str, str]:
-    """The options of a question by label, in plain words; empty where it offers none."""
-    found = OPTION.findall(text[-BODY:])
-    if not FEWEST <= len(found) <= MOST:
-        return {}
-    return {label: plain(words) for label, words in found}
+class Options(NamedTuple):
+    """What a question offers: each option by its label, as written and in plain words.
+
+    ``question`` is what comes before them.
+    """
+
+    wording: Mapping[str, str] = {}
+    plain: Mapping[str, str] = {}
+    question: str = ""
+
+
+def offered(text: str) -> Options:
+    """The options of a question; empty where it offers none."""
+    end = text[-BODY:]
+    found = OPTION.findall(end)
+    wording = dict(found)
+    if not FEWEST <= len(wording) <= MOST:
+        return Options()
+    first = OPTION.search(end)
+    return Options(
+        wording=wording,
+        plain={label: plain(words) for label, words in wording.items()},
+        question=end[: first.start()] if first else "",
+    )
 
 
 def read(text: str, label: str | None, options: Mapping[str, str]) -> list[float]:
-    """The row of :data:`NAMES` for a draft that chooses `label` among `options`."""
+    """The row of :data:`NAMES` for a draft that chooses `label` among `options`, in plain words."""
     if label is None or label not in options:
         return [0.0] * len(NAMES)
     body = plain(text[:BODY])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from emafusion import answers
+from emafusion.judge.options import Options
 from emafusion.types import Draft, Request
 
 REFUSAL = re.compile(
@@ -47,14 +48,16 @@ Check = Callable[["Look"], bool]
 class Look(NamedTuple):
     """One draft under the judge's eye: the request, the draft, its kind and canonical answer.
 
-    ``options`` are those that a multiple-choice question offers, by label.
+    ``options`` are those that a multiple-choice question offers, ``hunches`` what the option prior
+    says of each, by label.
     """
 
     request: Request
     draft: Draft
     kind: answers.Kind
     key: str | None
-    options: Mapping[str, str] = {}
+    options: Options = Options()
+    hunches: Mapping[str, float] = {}
 
 
 class RulesJudge:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from emafusion import answers
-from emafusion.judge import options
+from emafusion.judge import options, sums
+from emafusion.judge.option_prior import OptionPrior
+from emafusion.judge.options import Options
 from emafusion.judge.rules import Look, form
 from emafusion.types import Draft, Request
 
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+HUNCHES: tuple[str, ...] = ("option_prior", "option_regret")
+"""What a fitted option prior says; 0 where there is none."""
+
 NAMES: tuple[str, ...] = (
     "length", "lines", "numbers", "equations", "hedges", "turns", "refusal", "steps", "repetition",
     "concludes", "conclusions", "wavers", "ends_well", "backslashes", "code", "questions",
     "number_density", "bold", "unreadable", "answer_length", "answer_whole", "answer_decimal",
     "answer_formula", "answer_bracketed", "answer_size", "answer_negative", "answer_several",
     "tokens", "truncated", "tool_call", "logprob", "lowest_logprob", "sequence_logprob",
-    "no_logprob", "rules", *options.NAMES,
+    "no_logprob", "rules", "sums", "wrong_sums", *options.NAMES, *HUNCHES,
 )  # fmt: skip
 """The columns, in order. Counts enter as ln(1 + count)."""
 
@@ -61,8 +66,17 @@ def read(look: Look) -> list[float]:
     text = draft.text
     if len(text) > LONGEST:
         text = text[: LONGEST // 2] + text[-LONGEST // 2 :]
-    chosen = options.read(text, key, look.options)
-    return [*_form(text), *_answer(key), *_ending(draft), form(look), *chosen]
+    chosen = options.read(text, key, look.options.plain)
+    added = [math.log1p(count) for count in sums.checked(text)]
+    told = hunch(key, look.hunches)
+    return [*_form(text), *_answer(key), *_ending(draft), form(look), *added, *chosen, *told]
+
+
+def hunch(label: str | None, hunches: Mapping[str, float]) -> tuple[float, float]:
+    """What the option prior says of the option chosen, and how far that is from its favourite."""
+    if label is None or label not in hunches:
+        return 0.0, 0.0
+    return hunches[label], hunches[label] - max(hunches.values())
 
 
 def table(looks: Sequence[Look]) -> NDArray[np.float64]:
@@ -73,19 +87,22 @@ def table(looks: Sequence[Look]) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(NAMES))
 
 
-def looks(request: Request, drafts: Sequence[Draft]) -> list[Look]:
+def looks(
+    request: Request, drafts: Sequence[Draft], *, prior: OptionPrior | None = None
+) -> list[Look]:
     """Each draft with its canonical answer.
 
     An answer that the upstream has extracted itself is taken before one of our own extraction.
     """
     kind = answers.guess_kind(request.text)
     choices = offered(request.text, kind)
-    return [Look(request, draft, kind, key(draft, kind), choices) for draft in drafts]
+    hunches = prior.read(choices) if prior is not None else {}
+    return [Look(request, draft, kind, key(draft, kind), choices, hunches) for draft in drafts]
 
 
-def offered(prompt: str, kind: answers.Kind) -> dict[str, str]:
-    """The options of a multiple-choice question; empty for questions of other kinds."""
-    return options.offered(prompt) if kind == "choice" else {}
+def offered(prompt: str, kind: answers.Kind) -> Options:
+    """The options of a multiple-choice question; none for questions of other kinds."""
+    return options.offered(prompt) if kind == "choice" else Options()
 
 
 def key(draft: Draft, kind: answers.Kind) -> str | None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from emafusion.evaluate.report.benchmark import OURS
 from emafusion.evaluate.runs import Role, Run, System
+from emafusion.judge import surface
 from emafusion.learn.fit import deciding
 from emafusion.learn.fit.deciding import Applied, Decided, Without
 from emafusion.learn.fit.evidence import Evidence
@@ -45,6 +46,12 @@ VARIANTS: Final[Mapping[str, Variant]] = {
     "no_agreement_judge": Variant(without=Without(agreement=True), says="judges: all but one"),
     "no_surface_judge": Variant(without=Without(reading=True), says="judges: all but one"),
     "no_rules_judge": Variant(without=Without(surfaces=("rules",)), says="judges: all but one"),
+    "no_sums_judge": Variant(
+        without=Without(surfaces=("sums", "wrong_sums")), says="judges: all but one"
+    ),
+    "no_option_prior": Variant(
+        without=Without(surfaces=surface.HUNCHES), says="judges: all but one"
+    ),
     "no_logprob_judge": Variant(without=Without(surfaces=LOGPROBS), says="judges: all but one"),
 }
 """By system name."""

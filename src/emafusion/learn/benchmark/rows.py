@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from emafusion.errors import DataError
 from emafusion.evaluate.recorded import Recorded
 from emafusion.evaluate.runs import Table
-from emafusion.learn.fit import routers, spending
-from emafusion.learn.fit.evidence import NOBODY, Evidence, surfaces
+from emafusion.learn.fit import option_priors, routers, spending
+from emafusion.learn.fit.evidence import NOBODY, Evidence, drafted
 from emafusion.learn.fit.policy import Learnt, Material, evidence_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ def aligned(recorded: Recorded, pool: Sequence[str], name: str) -> Recorded:
 def fresh(recorded: Recorded, material: Material) -> Material:
     """Rows outside the fit, read as the fitted ones were."""
     labels = material.classifier.read_all(recorded.prompts)
-    found, numbers = surfaces(recorded)
     inputs = routers.Inputs(
         vectors=material.features.vectors(recorded.prompts, labels),
         labels=labels,
@@ -52,8 +51,7 @@ def fresh(recorded: Recorded, material: Material) -> Material:
         classifier=material.classifier,
         features=material.features,
         inputs=inputs,
-        surfaces=found,
-        answers=numbers,
+        drafted=drafted(recorded),
         counted=spending.counted(recorded),
         seed=material.seed,
     )
@@ -64,7 +62,11 @@ def evidence(material: Material, learnt: Learnt, priors: Array) -> Evidence:
     import numpy as np
 
     fold = np.full(len(material.recorded.queries), NOBODY)
-    return evidence_of(material, learnt.fitted, learnt.bills, priors=priors, fold=fold)
+    seen = material.drafted
+    hunches = option_priors.read(learnt.option_prior, seen.options, seen.chosen)
+    return evidence_of(
+        material, learnt.fitted, learnt.bills, priors=priors, hunches=hunches, fold=fold
+    )
 
 
 def forecasts(material: Material, learnt: Learnt) -> dict[str, Array]:
@@ -76,8 +78,8 @@ def forecasts(material: Material, learnt: Learnt) -> dict[str, Array]:
     }
 
 
-def table(material: Material, split: str | None = None) -> Table:
-    """What baselines see of the rows of `split`, or of all."""
+def table(material: Material, evidence: Evidence, *, split: str | None = None) -> Table:
+    """What baselines see of the rows of `split`, or of all: of drafts, what `evidence` has."""
     import numpy as np
 
     recorded = material.recorded
@@ -91,6 +93,6 @@ def table(material: Material, split: str | None = None) -> Table:
         scores=recorded.scores[rows],
         costs=recorded.costs[rows],
         vectors=np.asarray(vectors, dtype=np.float64),
-        answers=material.answers[rows],
-        surface=material.surfaces[rows],
+        answers=evidence.answers[rows],
+        surface=evidence.surfaces[rows],
     )

@@ -33,6 +33,7 @@ from emafusion.learn.benchmark.guarantees import promises
 from emafusion.learn.benchmark.kept import Kept
 from emafusion.learn.benchmark.live import Build
 from emafusion.learn.fit import logistic
+from emafusion.learn.fit.evidence import Evidence
 from emafusion.learn.fit.policy import Learnt, Material, learn, prepare
 from emafusion.protocols import Encoder
 from emafusion.types import replace
@@ -71,11 +72,12 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """Both folders, read, and the policy fitted on the first."""
+    """Both folders, read, the policy fitted on the first, and what it sees of the other."""
 
     train: Material
     test: Material
     learnt: Learnt
+    seen: Evidence
     fit_s: float
 
 
@@ -125,7 +127,7 @@ def run(
         return save(
             Benchmark(
                 dataset=test.name,
-                table=rows.table(prepared.test),
+                table=rows.table(prepared.test, prepared.seen),
                 systems=tuple(systems),
                 headline=lived,
                 run=about,
@@ -159,10 +161,13 @@ def _prepare(
     if learnt.decided is None:
         raise DataError(f"{str(train)!r} holds too few queries that every model has answered")
     artefacts.write(out / "policy", learnt.artefact)
+    fresh = rows.fresh(found, material)
+    union = rows.forecasts(fresh, learnt)["union"]
     return Prepared(
         train=material,
-        test=rows.fresh(found, material),
+        test=fresh,
         learnt=learnt,
+        seen=rows.evidence(fresh, learnt, union),
         fit_s=spent,
     )
 
@@ -184,10 +189,11 @@ def _systems(prepared: Prepared, out: Path, *, options: Options, tell: Tell) -> 
     """Every system's operating points on the test rows, ours first."""
     digest = _digest(prepared, options)
     kept = Kept(out / KEPT, digest)
-    train, val = rows.table(prepared.train, "train"), rows.table(prepared.train, "val")
+    fitted = prepared.learnt.evidence
+    train, val = (rows.table(prepared.train, fitted, split=split) for split in ("train", "val"))
     if not val.queries:
         train, val = _divided(train, options.seed)
-    test = rows.table(prepared.test)
+    test = rows.table(prepared.test, prepared.seen)
     decided = prepared.learnt.decided
     jobs = _jobs(prepared)
     names = [*jobs, *BASELINES]
@@ -255,12 +261,11 @@ def _jobs(prepared: Prepared) -> dict[str, ours.Job]:
     }
     jobs = {}
     for name, variant in ours.VARIANTS.items():
-        test = rows.evidence(prepared.test, prepared.learnt, told[variant.forecast])
         jobs[name] = ours.Job(
             name=name,
             variant=variant,
             fitted=replace(fitted, priors=known[variant.forecast]),
-            test=test,
+            test=replace(prepared.seen, priors=told[variant.forecast]),
         )
     if not prepared.learnt.speaks:
         # Nobody recorded log-probabilities: that judge had nothing to say in the first place.

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from emafusion import answers
 from emafusion.evaluate.recorded import Recorded
-from emafusion.judge import surface
+from emafusion.judge import option_prior, surface
 from emafusion.judge.rules import Look
 from emafusion.types import Request
 
@@ -72,17 +72,48 @@ class Evidence(Struct, frozen=True, kw_only=True):
         return np.asarray(~np.isnan(self.scores + self.costs).any(axis=1), dtype=np.bool_)
 
 
-def surfaces(recorded: Recorded) -> tuple[Array, Integers]:
-    """The drafts' surfaces (n, m, k) and answers (n, m); zeros and −1 where there is no draft."""
+class Drafted(Struct, frozen=True, kw_only=True):
+    """What the drafts of n queries × m models show.
+
+    Parameters
+    ----------
+    surfaces : ndarray, shape (n, m, surface columns)
+        Zeros where there is no draft, and where the option prior would speak.
+    answers : ndarray of int, shape (n, m)
+        Equal in a row for equivalent answers, −1 where none can be read.
+    options : tuple of n ndarray, each (options, traits)
+        What shows on the options that a question offers.
+    chosen : ndarray of int, shape (n, m)
+        The option each draft names, by position; −1 where it names none.
+    """
+
+    surfaces: Array
+    answers: Integers
+    options: tuple[Array, ...]
+    chosen: Integers
+
+    def told(self, hunches: Array) -> Array:
+        """The surfaces with what an option prior says; `hunches` (n, m, 2)."""
+        found = self.surfaces.copy()
+        found[:, :, [surface.NAMES.index(name) for name in surface.HUNCHES]] = hunches
+        return found
+
+
+def drafted(recorded: Recorded) -> Drafted:
+    """Read every prompt and draft."""
     import numpy as np
 
     shape = recorded.scores.shape
     found = np.zeros((*shape, len(surface.NAMES)))
     numbers = np.full(shape, -1, dtype=np.int64)
+    chosen = np.full(shape, -1, dtype=np.int64)
+    seen_options = []
     for query, prompt in enumerate(recorded.prompts):
         request = Request(id="", messages=({"role": "user", "content": prompt},))
         kind = answers.guess_kind(prompt)
         choices = surface.offered(prompt, kind)
+        seen_options.append(option_prior.traits(choices))
+        labels = {label: place for place, label in enumerate(choices.wording)}
         seen: dict[str, int] = {}
         for place, draft in enumerate(recorded.drafts[query]):
             if draft is None:
@@ -91,7 +122,8 @@ def surfaces(recorded: Recorded) -> tuple[Array, Integers]:
             found[query, place] = surface.read(Look(request, draft, kind, key, choices))
             if key is not None:
                 numbers[query, place] = seen.setdefault(key, len(seen))
-    return found, numbers
+                chosen[query, place] = labels.get(key, -1)
+    return Drafted(surfaces=found, answers=numbers, options=tuple(seen_options), chosen=chosen)
 
 
 def surplus(found: Array, expected: Array) -> Array:

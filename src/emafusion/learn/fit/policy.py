@@ -14,16 +14,17 @@ from emafusion.errors import DataError
 from emafusion.evaluate.recorded import Recorded, read
 from emafusion.evaluate.threads import one_thread
 from emafusion.judge import surface
+from emafusion.judge.option_prior import OptionPrior
 from emafusion.learn.fit import (
     deciding,
     judging,
     logistic,
     metrics,
+    option_priors,
     routers,
     spending,
 )
-from emafusion.learn.fit.evidence import Evidence, surplus
-from emafusion.learn.fit.evidence import surfaces as drafted
+from emafusion.learn.fit.evidence import Drafted, Evidence, drafted, surplus
 from emafusion.learn.fit_understand import fit_familiarity
 from emafusion.predict import Features, Fitted
 from emafusion.protocols import Encoder
@@ -92,8 +93,7 @@ class Material(Struct, frozen=True, kw_only=True):
     classifier: FastClassifier
     features: Features
     inputs: routers.Inputs
-    surfaces: Array
-    answers: NDArray[np.int64]
+    drafted: Drafted
     counted: Array
     seed: int
 
@@ -107,6 +107,7 @@ class Learnt(Struct, frozen=True, kw_only=True):
     artefact: Artefact
     fitted: Fitted
     bills: spending.Bills
+    option_prior: OptionPrior | None
     forecasts: routers.Forecasts
     evidence: Evidence
     decided: deciding.Decided | None
@@ -134,14 +135,12 @@ def prepare(
     inputs = routers.Inputs(
         vectors=features.vectors(recorded.prompts, labels), labels=labels, scores=recorded.scores
     )
-    surfaces, numbers = drafted(recorded)
     return Material(
         recorded=recorded,
         classifier=classifier,
         features=features,
         inputs=inputs,
-        surfaces=surfaces,
-        answers=numbers,
+        drafted=drafted(recorded),
         counted=spending.counted(recorded),
         seed=seed,
     )
@@ -160,8 +159,20 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
     )
     bills = spending.bills(recorded)
     arrays: dict[str, NDArray[np.generic]] = {f"predict/{name}": a for name, a in before.items()}
+    fold = _fold(material)
+    tell("fitting the option prior")
+    prior, hunches = option_priors.fit(
+        material.drafted.options, material.drafted.chosen, scores=recorded.scores, fold=fold
+    )
+    if prior is not None:
+        arrays |= {f"judge/{name}": array for name, array in prior.to_arrays().items()}
     evidence = evidence_of(
-        material, fitted, bills, priors=logistic.log_odds(forecasts.union), fold=_fold(material)
+        material,
+        fitted,
+        bills,
+        priors=logistic.log_odds(forecasts.union),
+        hunches=hunches,
+        fold=fold,
     )
     tell("fitting the panel of last resort")
     found, figures = _plainly(recorded, forecasts.union, seed)
@@ -188,6 +199,7 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
         artefact=Artefact(manifest=manifest, arrays=arrays),
         fitted=fitted,
         bills=bills,
+        option_prior=prior,
         forecasts=forecasts,
         evidence=evidence,
         decided=decided,
@@ -200,12 +212,13 @@ def evidence_of(
     bills: spending.Bills,
     *,
     priors: Array,
+    hunches: Array,
     fold: NDArray[np.int64],
 ) -> Evidence:
     """What judges and planner see of some rows.
 
-    `priors` are the routers' log-odds (n, m), for fitted rows by routers that left each out, as
-    `fold` says. Lengths and prices are the fitted ones throughout.
+    `priors` are the routers' log-odds (n, m) and `hunches` the option prior's (n, m, 2), for
+    fitted rows by fits that left each out, as `fold` says. Lengths and prices are the fitted ones.
     """
     recorded = material.recorded
     lengths = fitted.lengths.tokens(material.inputs.vectors)
@@ -214,8 +227,8 @@ def evidence_of(
         priors=priors,
         expected=bills.expected(fitted.prompts(material.counted), lengths),
         surplus=surplus(recorded.tokens, lengths),
-        surfaces=material.surfaces,
-        answers=material.answers,
+        surfaces=material.drafted.told(hunches),
+        answers=material.drafted.answers,
         scores=recorded.scores,
         costs=recorded.costs,
         fold=fold,

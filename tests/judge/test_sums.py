@@ -1,0 +1,42 @@
+"""The judge of arithmetic: which sums it finds, which it calls wrong, and how long it looks."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from emafusion.judge import sums
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "wrong"),
+    [
+        ("So 3 * 4 = 12 and 12 + 5 = 17.", 2, 0),
+        ("So 3 * 4 = 12 and 12 + 5 = 18.", 2, 1),
+        (r"That is $2 \times 3 = 6$ dollars.", 1, 0),
+        ("100 / 7 ≈ 14.29, or about 14", 1, 0),
+        ("1,000 - 1 = 999", 1, 0),
+        ("10 − (-3) = 13", 1, 0),
+        ("8 ÷ 2 × 3 = 12", 1, 0),
+        ("5 / 0 = 0", 0, 0),
+        ("x + 3 = 7, f(2)+3=7, 2^3*2=16, v1.2+3=9", 0, 0),
+        ("nothing to add", 0, 0),
+        ("", 0, 0),
+    ],
+)
+def test_sums_are_checked(text: str, found: int, wrong: int) -> None:
+    assert sums.checked(text) == (found, wrong)
+
+
+def test_a_rounded_result_is_no_mistake() -> None:
+    assert sums.checked("2 / 3 = 0.67") == (1, 0)
+    assert sums.checked("2 / 3 = 0.6") == (1, 1)
+    assert sums.checked("1234 * 5.5 = 6790") == (1, 0)
+
+
+@pytest.mark.parametrize("text", ["1+" * 4000, "1 " * 4000, "1-(" * 2700, "1,." * 2700, "(" * 8000])
+def test_hostile_text_is_read_in_no_time(text: str) -> None:
+    began = time.process_time()
+    sums.checked(text)
+    assert time.process_time() - began < 0.5
