@@ -25,6 +25,7 @@ from emafusion.types import (
     Plan,
     Purpose,
     Request,
+    Split,
 )
 
 if TYPE_CHECKING:
@@ -110,6 +111,14 @@ class Classifier(Protocol):
 
     async def understand(self, request: Request, port: Port) -> Labels:
         """The taxonomy's labels for `request`; `port` serves the slow classifier."""
+        ...
+
+
+class Splitter(Protocol):
+    """Between stages 2 and 3: whether a prompt asks several things at once."""
+
+    async def split(self, request: Request, labels: Labels, port: Port) -> Split | None:
+        """The parts of `request`, ``None`` for one that asks one thing or cannot be split safely."""
         ...
 
 

@@ -313,6 +313,25 @@ class Fusion(Value, frozen=True, kw_only=True, tag="fusion", tag_field="arrangem
 Arranged: TypeAlias = Single | Cascade | Adaptive | Fusion
 
 
+class Part(Value, frozen=True, kw_only=True):
+    """One ask of a composite prompt, as a prompt of its own.
+
+    ``after`` names, by position, the earlier parts whose answers it needs; ``label`` is what the
+    prompt calls it ("2.", "b)", "Question 3"), empty where it has no name.
+    """
+
+    text: str
+    after: tuple[int, ...] = ()
+    label: str = ""
+
+
+class Split(Value, frozen=True, kw_only=True):
+    """The parts of a composite prompt, in its order; 2 to 8 of them (DESIGN §2.3)."""
+
+    parts: tuple[Part, ...]
+    source: Literal["fast", "slow"] = "fast"
+
+
 class Plan(Value, frozen=True, kw_only=True):
     """What will be done, under which limits, and what is expected of it.
 
