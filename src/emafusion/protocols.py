@@ -118,7 +118,7 @@ class Splitter(Protocol):
     """Between stages 2 and 3: whether a prompt asks several things at once."""
 
     async def split(self, request: Request, labels: Labels, port: Port) -> Split | None:
-        """The parts of `request`, ``None`` for one that asks one thing or cannot be split safely."""
+        """The parts of `request`; ``None`` where it asks one thing or cannot be split safely."""
         ...
 
 
