@@ -83,6 +83,7 @@ class Headline(Struct, frozen=True, kw_only=True):
     cost_share: float | None
     ece: float | None
     ece_equal_mass: float | None
+    ece_of_a_perfect_judge: float | None
     router_arena: float
     oracle_gap_closed: float | None
     over_best_single: Difference
@@ -272,6 +273,9 @@ class _Reference:
             ece_equal_mass=None
             if run.confidences is None
             else metrics.ece_equal_mass(run.confidences, run.scores),
+            ece_of_a_perfect_judge=None
+            if run.confidences is None
+            else metrics.ece_of_a_perfect_judge(run.confidences),
             router_arena=metrics.router_arena(run.accuracy, 1000 * run.cost_usd),
             oracle_gap_closed=self._gap(run),
             over_best_single=self._difference(run, self._run),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-SETTINGS = 41
+SETTINGS = 61
 CHEAPEST, DEAREST = 3.0, 0.002
 """Quality that the best single model's cost must buy, at the two ends of the dial."""
 MOST_PENALTY = 100.0
