@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from emafusion.errors import ArtefactError
 from emafusion.evaluate.recorded import Recorded
 from emafusion.judge import Bench, council, heads, surface
+from emafusion.judge import ranker as ranking
 from emafusion.judge.council import Council
 from emafusion.judge.heads import Heads
+from emafusion.judge.ranker import Ranker
 from emafusion.learn.fit import answering, logistic
+from emafusion.learn.fit import ranking as fits
 from emafusion.learn.fit.evidence import Evidence, drafted, surplus
 from emafusion.protocols import Port
 from emafusion.types import (
@@ -164,11 +167,27 @@ async def assess(bench: Bench, query: int, models: Sequence[int]) -> Assessment:
     return await bench.assess(request(query), forecast(query), drafts, port=Nobody())
 
 
-async def test_serving_is_the_benchmark_to_the_ninth_decimal() -> None:
+def ranker() -> Ranker:
+    rng = np.random.default_rng(5)
+    width = len(surface.NAMES)
+    return Ranker(
+        POOL,
+        mean=rng.normal(0.5, 0.2, width),
+        scale=rng.uniform(0.5, 2.0, width),
+        weights=rng.normal(0.0, 0.3, ranking.WIDTH),
+        models=rng.normal(0.0, 0.3, len(POOL)),
+        level=np.array([0.1, 0.7, 0.2]),
+    )
+
+
+@pytest.mark.parametrize("ranked", [ranker(), None])
+async def test_serving_is_the_benchmark_to_the_ninth_decimal(ranked: Ranker | None) -> None:
     fitted, weighing = parts()
-    bench, told = Bench(fitted, weighing), evidence()
+    bench, told = Bench(fitted, weighing, ranker=ranked), evidence()
     trust = answering.read_heads(fitted, told)
-    states = answering.read_council(weighing, told, trust=trust, members=MEMBERS)
+    expected = fits.read(ranked, told)
+    states = answering.read_council(weighing, told, trust=trust, members=MEMBERS, expected=expected)
+    mute = 0
     for places, query in itertools.product(answering.sets(len(MEMBERS)), range(QUERIES)):
         number = answering.set_number(places)
         found = await assess(bench, query, [MEMBERS[place] for place in places])
@@ -177,6 +196,8 @@ async def test_serving_is_the_benchmark_to_the_ninth_decimal() -> None:
         each = states.each[number][query, list(places)]
         assert found.confidences == pytest.approx(each.tolist(), abs=1e-9)
         assert states.tops[number][query, places[found.best]]
+        mute += any(verdict.judge == "rank" for verdict in found.verdicts)
+    assert bool(mute) == (ranked is not None)
 
 
 async def test_the_order_of_asking_changes_nobodys_confidence() -> None:

@@ -32,6 +32,11 @@ def conclusion(text: str) -> str | None:
     return max(found)[1] if found else None
 
 
+def concludes(text: str) -> bool:
+    """Whether a reply marks its conclusion as one."""
+    return conclusion(text) is not None
+
+
 def field(text: str) -> str | None:
     """The value of the last JSON field named ``"answer"``, its white space kept, or ``None``."""
     at = text.rfind('answer"')

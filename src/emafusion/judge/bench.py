@@ -16,6 +16,7 @@ from emafusion.judge.heads import Heads
 from emafusion.judge.logprob import mean_probability
 from emafusion.judge.option_prior import OptionPrior
 from emafusion.judge.panel import CalibratedPanel
+from emafusion.judge.ranker import Ranker
 from emafusion.judge.rules import Look
 from emafusion.protocols import Panel, Port
 from emafusion.types import Assessment, Context, Draft, Forecast, Request, Verdict
@@ -40,6 +41,8 @@ class Bench:
         How drafts weigh together.
     option_prior : OptionPrior, optional
         What the options of a multiple-choice question give away.
+    ranker : Ranker, optional
+        Ranks drafts that hold no answer which could be read.
     otherwise : Panel, optional
         Judges what the council was not fitted on.
     """
@@ -50,11 +53,13 @@ class Bench:
         council: Council,
         *,
         option_prior: OptionPrior | None = None,
+        ranker: Ranker | None = None,
         otherwise: Panel | None = None,
     ) -> None:
         self._heads = heads
         self._council = council
         self._option_prior = option_prior
+        self._ranker = ranker
         self._otherwise = otherwise or CalibratedPanel()
 
     @classmethod
@@ -70,6 +75,7 @@ class Bench:
             Heads.from_arrays(arrays, pool),
             Council.from_arrays(arrays, pool),
             option_prior=OptionPrior.from_arrays(arrays),
+            ranker=Ranker.from_arrays(arrays, pool),
             otherwise=otherwise,
         )
 
@@ -89,6 +95,9 @@ class Bench:
             return await self._otherwise.assess(request, forecast, drafts, port=port, judge=judge)
         looks = surface.looks(request, drafts, prior=self._option_prior)
         surfaces = surface.table(looks)
+        if self._ranker is not None and all(look.key is None for look in looks):
+            told = self._expected(self._ranker, forecast, names=names, surfaces=surfaces)
+            return _ranked(told, surfaces)
         trust = self._trust(forecast, drafts, surfaces)
         order = sorted(range(len(drafts)), key=lambda i: self._council.members.index(names[i]))
         heard = self._heard(forecast, [(looks[i], trust[i]) for i in order])
@@ -101,6 +110,20 @@ class Bench:
             verdicts=_verdicts(looks, trust, surfaces),
             second=max(rivals, default=0.0),
         )
+
+    def _expected(
+        self, ranker: Ranker, forecast: Forecast, *, names: Sequence[str], surfaces: Array
+    ) -> list[float]:
+        """The score that is expected of each open-ended draft."""
+        import numpy as np
+
+        priors = np.array([[forecast[name].log_odds for name in names]])
+        models = [ranker.pool.index(name) for name in names]
+        merits = ranker.merits(models, surfaces[None], priors)
+        told: list[float] = ranker.expected(merits, np.array([self._context(forecast).mean]))[
+            0
+        ].tolist()
+        return told
 
     def _number(self, names: Sequence[str]) -> int | None:
         """The set number of the models `names`; ``None`` where the council does not know it."""
@@ -152,6 +175,21 @@ class Bench:
             priors=np.array([[forecast[look.draft.model].log_odds for look, _ in read]]),
             ease=np.array([self._context(forecast).mean]),
         )
+
+
+def _ranked(expected: Sequence[float], surfaces: Array) -> Assessment:
+    """The assessment of open-ended drafts: each is its own answer."""
+    verdicts = []
+    for place, score in enumerate(expected):
+        verdicts += [
+            Verdict(judge="rules", draft=place, score=float(surfaces[place, RULES])),
+            Verdict(judge="rank", draft=place, score=score),
+        ]
+    return Assessment(
+        confidences=tuple(expected),
+        verdicts=tuple(verdicts),
+        second=sorted(expected)[-2] if len(expected) > 1 else 0.0,
+    )
 
 
 def _verdicts(

@@ -36,6 +36,8 @@ NAMES: tuple[str, ...] = (
 
 LONGEST = 20_000
 """Characters of a draft that are looked at: its first and last halves of this."""
+LONGEST_PHRASE = 160
+"""Characters of a reply in words, beyond which it is an essay unless it marks a conclusion."""
 HEDGE = re.compile(
     r"\b(?:not (?:entirely )?sure|I think|might|maybe|perhaps|possibl[ey]|unclear"
     r"|cannot be determined|assum(?:e|ing)|likely|probably|approximately|seems?|closest)\b",
@@ -106,12 +108,17 @@ def offered(prompt: str, kind: answers.Kind) -> Options:
 
 
 def key(draft: Draft, kind: answers.Kind) -> str | None:
-    """The draft's canonical answer of `kind`."""
+    """The draft's canonical answer of `kind`; ``None`` where it gives none that others could share.
+
+    An essay without a marked conclusion gives none: what its first sentence says is not what it
+    was written for.
+    """
     given = draft.completion.answer
     if given is None:
         # Looking for fenced code takes quadratic time on text made to that end.
         text = draft.text[:LONGEST] if kind == "code" else draft.text
-        return answers.canonical(text, kind)
+        essay = kind == "text" and len(text) > LONGEST_PHRASE and not answers.concludes(text)
+        return None if essay else answers.canonical(text, kind)
     return answers.canonical(given, kind) or given.strip() or None
 
 

@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from emafusion import artefacts
 from emafusion.errors import DataError
@@ -29,6 +29,7 @@ from emafusion.evaluate.report.save import save
 from emafusion.evaluate.runs import Run, System, Table
 from emafusion.evaluate.threads import one_thread
 from emafusion.learn.benchmark import live, ours, rows
+from emafusion.learn.benchmark.combining import combining
 from emafusion.learn.benchmark.guarantees import promises
 from emafusion.learn.benchmark.kept import Kept
 from emafusion.learn.benchmark.live import Build
@@ -118,11 +119,20 @@ def run(
         headline = _headline(prepared, systems[0])
         lived, same = _live(prepared, headline, build=parts.build, tell=tell)
         kept = promises(prepared.learnt, lived, prepared.test.recorded)
+        chosen = combining(
+            prepared.learnt,
+            prepared.seen,
+            prepared.test.recorded,
+            run=lived["max_quality"],
+            encoder=parts.encoder,
+            seed=options.seed,
+        )
         tell("writing the report", 0, 1)
         about = {
             **_about(prepared, options, version=parts.version),
             "engine_equals_batch": same,
             "guarantee": [promise.told() for promise in kept],
+            "combining": None if chosen is None else to_builtins(chosen),
         }
         return save(
             Benchmark(

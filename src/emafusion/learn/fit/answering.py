@@ -25,6 +25,8 @@ HEAD_PENALTY = 50.0
 SET_PENALTY = 10.0
 MOST_MEMBERS = 7
 """Sets grow as 2^members; more than seven members brought nothing on recorded outcomes."""
+LEAST_GAIN = 0.001
+"""Quality, over the range of prices, that a place on the council must be worth."""
 FAR = 6.0
 
 
@@ -104,7 +106,10 @@ def choose_members(evidence: Evidence, trust: Array) -> list[int]:
     rates = logistic.sigmoid(trust[full])
     costs = evidence.costs[full]
     unit = float(costs.mean(axis=0)[evidence.scores[full].mean(axis=0).argmax()]) or 1.0
-    worths = [rates - price * costs / unit for price in np.geomspace(0.005, 1.0, 8)]
+    prices = np.geomspace(0.005, 1.0, 8)
+    # An answer worth less than its price is worth nothing: nobody is chosen for being cheap alone.
+    worths = [np.maximum(rates - price * costs / unit, 0.0) for price in prices]
+    reached = 0.0
     chosen: list[int] = []
     while len(chosen) < min(MOST_MEMBERS, models):
         rest = [model for model in range(models) if model not in chosen]
@@ -112,12 +117,21 @@ def choose_members(evidence: Evidence, trust: Array) -> list[int]:
             model: sum(float(worth[:, [*chosen, model]].max(axis=1).mean()) for worth in worths)
             for model in rest
         }
-        chosen.append(max(rest, key=value.__getitem__))
+        best = max(rest, key=value.__getitem__)
+        if chosen and value[best] - reached < LEAST_GAIN * len(worths):
+            break
+        chosen.append(best)
+        reached = value[best]
     return sorted(chosen, key=lambda model: float(costs[:, model].mean()))
 
 
-def fit_council(evidence: Evidence, trust: Array, members: Sequence[int]) -> tuple[Council, States]:
-    """The council of `members`, and every state by weights that left the query out."""
+def fit_council(
+    evidence: Evidence, trust: Array, members: Sequence[int], *, expected: Array
+) -> tuple[Council, States]:
+    """The council of `members`, and every state by weights that left the query out.
+
+    `expected` (n, m) are the scores that a ranker expects, NaN where there is none.
+    """
     import numpy as np
 
     weights: dict[int, Array] = {}
@@ -125,8 +139,8 @@ def fit_council(evidence: Evidence, trust: Array, members: Sequence[int]) -> tup
     _start(states, len(evidence.scores), len(members))
     for places in sets(len(members)):
         number = set_number(places)
-        heard = hear(evidence, trust, [members[place] for place in places])
-        right = evidence.scores[:, [members[place] for place in places]]
+        heard_of = [members[place] for place in places]
+        heard, right = hear(evidence, trust, heard_of), evidence.scores[:, heard_of]
         fresh = council.first(heard.answers)
         rows, columns = np.nonzero(fresh)
         order = np.lexsort((columns, rows))
@@ -138,21 +152,24 @@ def fit_council(evidence: Evidence, trust: Array, members: Sequence[int]) -> tup
         )
         found = np.zeros(fresh.shape)
         found[rows, columns] = logistic.sigmoid(odds)
+        found = _but_ranked(found, heard.answers, expected[:, heard_of])
         _settle(states, number, places=places, heard=heard, found=found)
     names = [evidence.pool[member] for member in members]
     return Council(names, weights), states
 
 
 def read_council(
-    fitted: Council, evidence: Evidence, *, trust: Array, members: Sequence[int]
+    fitted: Council, evidence: Evidence, *, trust: Array, members: Sequence[int], expected: Array
 ) -> States:
     """Every state of `evidence` by a fitted council."""
     states = States()
     _start(states, len(evidence.scores), len(members))
     for places in sets(len(members)):
         number = set_number(places)
-        heard = hear(evidence, trust, [members[place] for place in places])
+        heard_of = [members[place] for place in places]
+        heard = hear(evidence, trust, heard_of)
         found = fitted.confidences(number, heard) * council.first(heard.answers)
+        found = _but_ranked(found, heard.answers, expected[:, heard_of])
         _settle(states, number, places=places, heard=heard, found=found)
     return states
 
@@ -230,6 +247,15 @@ def held_out(
         odds[out] = standard[out] @ part[1:] + part[0]
     weights = np.concatenate([[whole[0] - float(mean / scale @ whole[1:])], whole[1:] / scale])
     return weights, odds
+
+
+def _but_ranked(found: Array, answers: Integers, expected: Array) -> Array:
+    """`found`; where nobody gave an answer to share, what a ranker expects."""
+    import numpy as np
+
+    mute = np.all(answers < 0, axis=1, keepdims=True) & ~np.isnan(expected)
+    ranked: Array = np.where(mute, expected, found)
+    return ranked
 
 
 def _context(evidence: Evidence) -> Array:

@@ -14,7 +14,8 @@ from msgspec import Struct
 from emafusion.judge import surface
 from emafusion.judge.council import Council
 from emafusion.judge.heads import Heads
-from emafusion.learn.fit import answering, lattice
+from emafusion.judge.ranker import Ranker
+from emafusion.learn.fit import answering, lattice, logistic, ranking
 from emafusion.learn.fit.answering import States
 from emafusion.learn.fit.evidence import Evidence
 from emafusion.learn.fit.lattice import Rules
@@ -42,6 +43,8 @@ class Without(Struct, frozen=True, kw_only=True):
 
 
 NOTHING = Without()
+MOST_OPEN = 4
+"""Drafts that open-ended queries may have: there is no agreement to wait for."""
 
 
 class Decided(Struct, frozen=True, kw_only=True):
@@ -49,6 +52,7 @@ class Decided(Struct, frozen=True, kw_only=True):
 
     without: Without
     heads: Mapping[str, Array]
+    ranker: Ranker | None
     members: tuple[int, ...]
     council: Council
     rules: Rules
@@ -74,15 +78,18 @@ def fit(evidence: Evidence, without: Without = NOTHING) -> Decided:
     heads, trust = answering.fit_heads(evidence)
     if without.reading:
         trust = evidence.priors
-    members = answering.choose_members(evidence, trust)
+    fitted, expected = ranking.fit(evidence) if not without.reading else ranking.nothing(evidence)
+    members = answering.choose_members(evidence, _ranked(trust, expected, evidence.open_ended))
     full = evidence.complete
     whole = evidence.rows(full)
-    council, states = answering.fit_council(whole, trust[full], members)
+    council, states = answering.fit_council(whole, trust[full], members, expected=expected[full])
     states = states if not without.fusion else answering.dearest(states, whole, members)
-    rules = lattice.fit(whole, states, members, depth=without.depth)
+    depth = without.depth or (MOST_OPEN if whole.open_ended.mean() > 0.5 else None)
+    rules = lattice.fit(whole, states, members, depth=depth)
     return Decided(
         without=without,
         heads=heads,
+        ranker=fitted,
         members=tuple(members),
         council=council,
         rules=rules,
@@ -96,7 +103,10 @@ def apply(decided: Decided, evidence: Evidence) -> Applied:
     evidence = _less(evidence, decided.without)
     heads = Heads(evidence.pool, **decided.heads)
     trust = evidence.priors if decided.without.reading else answering.read_heads(heads, evidence)
-    states = answering.read_council(decided.council, evidence, trust=trust, members=decided.members)
+    expected = ranking.read(decided.ranker, evidence)
+    states = answering.read_council(
+        decided.council, evidence, trust=trust, members=decided.members, expected=expected
+    )
     if decided.without.fusion:
         states = answering.dearest(states, evidence, decided.members)
     lookahead = decided.rules.lookahead
@@ -104,6 +114,14 @@ def apply(decided: Decided, evidence: Evidence) -> Applied:
         lookahead, evidence, states, members=decided.members, depth=decided.without.depth
     )
     return Applied(members=decided.members, evidence=evidence, states=states, rules=rules)
+
+
+def _ranked(trust: Array, expected: Array, open_ended: NDArray[np.bool_]) -> Array:
+    """`trust`, with what a ranker expects in its place for open-ended queries."""
+    import numpy as np
+
+    known = open_ended[:, None] & ~np.isnan(expected)
+    return np.where(known, logistic.log_odds(np.nan_to_num(expected, nan=0.5)), trust)
 
 
 def _less(evidence: Evidence, without: Without) -> Evidence:
@@ -115,7 +133,8 @@ def _less(evidence: Evidence, without: Without) -> Evidence:
         surfaces = surfaces.copy()
         surfaces[:, :, _places(without.surfaces)] = 0.0
     if without.agreement:
-        answers = np.full_like(answers, -1)
+        alone = np.broadcast_to(np.arange(answers.shape[1]), answers.shape)
+        answers = np.where(answers >= 0, alone, answers)
     return Evidence(
         pool=evidence.pool,
         priors=evidence.priors,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
+OPEN = 0.5
+"""Share of a query's drafts without an answer to share, above which it is open-ended."""
 NOBODY = -1
 """The fold of a query that no fit has seen."""
 
@@ -63,6 +65,13 @@ class Evidence(Struct, frozen=True, kw_only=True):
             name: getattr(self, name)[keep] for name in self.__struct_fields__ if name != "pool"
         }
         return Evidence(pool=self.pool, **arrays)
+
+    @property
+    def open_ended(self) -> NDArray[np.bool_]:
+        """Queries to which most drafts give no answer that another could share."""
+        import numpy as np
+
+        return np.asarray((self.answers < 0).mean(axis=1) > OPEN, dtype=np.bool_)
 
     @property
     def complete(self) -> NDArray[np.bool_]:

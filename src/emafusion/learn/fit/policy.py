@@ -274,6 +274,8 @@ def _decided(decided: deciding.Decided, pool: Sequence[str]) -> dict[str, NDArra
     }
     arrays["judge/head_columns"] = np.array(surface.NAMES)
     arrays |= {f"judge/{n}": a for n, a in decided.council.to_arrays(pool).items()}
+    if decided.ranker is not None:
+        arrays |= {f"judge/{name}": array for name, array in decided.ranker.to_arrays().items()}
     arrays |= {f"plan/{n}": a for n, a in decided.rules.lookahead.to_arrays(pool).items()}
     return arrays
 

@@ -1,0 +1,127 @@
+"""Which of several open-ended drafts is the best: where no answer can be read, none can agree.
+
+One merit for each draft, linear in what shows on its face and in the forecast, with an intercept
+for each model; learnt from which draft of a pair was preferred. Knows the arithmetic; weights are
+learnt elsewhere. Works on any number of drafts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from emafusion.errors import ArtefactError
+from emafusion.judge import surface
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+WIDTH = len(surface.NAMES) + 1
+"""Columns of a draft: its standardised surface and its model's prior log-odds."""
+WIDEST = 4.0
+
+
+class Ranker:
+    """The merit of drafts, and the score to be expected of each.
+
+    Parameters
+    ----------
+    pool : sequence of m str
+        The models, in the arrays' order.
+    mean, scale : ndarray, shape (surface columns,)
+        The typical surface.
+    weights : ndarray, shape (WIDTH,)
+        Merit in units of score; only differences between drafts of one query mean anything.
+    models : ndarray, shape (m,)
+        What each model's name adds.
+    level : ndarray, shape (3,)
+        Intercept and weights of merit and ease in the log-odds of a draft's score.
+    """
+
+    def __init__(
+        self,
+        pool: Sequence[str],
+        *,
+        mean: Array,
+        scale: Array,
+        weights: Array,
+        models: Array,
+        level: Array,
+    ) -> None:
+        self.pool = tuple(pool)
+        self._mean = mean
+        self._scale = scale
+        self._weights = weights
+        self._models = models
+        self._level = level
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[np.generic]], pool: Sequence[str]
+    ) -> Ranker | None:
+        """The ranker that a fit wrote; ``None`` where the outcomes held no open-ended drafts.
+
+        Raises
+        ------
+        ArtefactError
+            It was fitted to other columns than this version reads.
+        """
+        import numpy as np
+
+        if "ranker_weights" not in arrays:
+            return None
+        if len(arrays["ranker_weights"]) != WIDTH:
+            raise ArtefactError(
+                "the policy was fitted by another version of emafusion, which ranked drafts "
+                "differently; fit it anew with: emafusion fit"
+            )
+        names = ("mean", "scale", "weights", "models", "level")
+        found = {name: np.asarray(arrays[f"ranker_{name}"], dtype=np.float64) for name in names}
+        return cls(pool, **found)
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """What :meth:`from_arrays` reads."""
+        return {
+            "ranker_mean": self._mean,
+            "ranker_scale": self._scale,
+            "ranker_weights": self._weights,
+            "ranker_models": self._models,
+            "ranker_level": self._level,
+        }
+
+    def merits(self, models: Sequence[int], surfaces: Array, priors: Array) -> Array:
+        """The merit of each draft, shape (n, k).
+
+        Parameters
+        ----------
+        models : sequence of k int
+            Who wrote the drafts, as positions in the pool.
+        surfaces : ndarray, shape (n, k, surface columns)
+        priors : ndarray, shape (n, k)
+            The forecast's log-odds.
+        """
+        table = columns((surfaces - self._mean) / self._scale, priors)
+        found: Array = table @ self._weights + self._models[list(models)]
+        return found
+
+    def expected(self, merits: Array, ease: Array) -> Array:
+        """The score to be expected of each draft, shape (n, k), given the query's ease (n,).
+
+        Rises with merit, so the draft of most merit is the one that is expected to score most.
+        """
+        import numpy as np
+
+        start, by_merit, by_ease = self._level
+        odds = start + by_merit * merits + by_ease * ease[:, None]
+        found: Array = 1.0 / (1.0 + np.exp(-np.clip(odds, -6.0, 6.0)))
+        return found
+
+
+def columns(standard: Array, priors: Array) -> Array:
+    """What merit is linear in, shape (…, WIDTH), from standardised surfaces."""
+    import numpy as np
+
+    return np.concatenate([np.clip(standard, -WIDEST, WIDEST), priors[..., None]], axis=-1)
