@@ -118,21 +118,11 @@ def run(
         systems = _systems(prepared, out, options=options, tell=tell)
         headline = _headline(prepared, systems[0])
         lived, same = _live(prepared, headline, build=parts.build, tell=tell)
-        kept = promises(prepared.learnt, lived, prepared.test.recorded)
-        chosen = combining(
-            prepared.learnt,
-            prepared.seen,
-            prepared.test.recorded,
-            run=lived["max_quality"],
-            encoder=parts.encoder,
-            seed=options.seed,
-        )
         tell("writing the report", 0, 1)
         about = {
             **_about(prepared, options, version=parts.version),
+            **_more(prepared, lived, encoder=parts.encoder, seed=options.seed),
             "engine_equals_batch": same,
-            "guarantee": [promise.told() for promise in kept],
-            "combining": None if chosen is None else to_builtins(chosen),
         }
         return save(
             Benchmark(
@@ -368,6 +358,26 @@ def _about(prepared: Prepared, options: Options, *, version: str) -> dict[str, o
         "fitted_on": len(prepared.train.recorded.queries),
         "fit_cpu_s": round(prepared.fit_s, 1),
         "members": list(decided.rules.lookahead.members) if decided is not None else [],
+    }
+
+
+def _more(
+    prepared: Prepared, lived: Mapping[str, Run], *, encoder: Encoder, seed: int
+) -> dict[str, object]:
+    """What can be promised of the answers, and how well open-ended drafts were chosen among."""
+    recorded = prepared.test.recorded
+    kept = promises(prepared.learnt, lived, recorded)
+    chosen = combining(
+        prepared.learnt,
+        prepared.seen,
+        recorded,
+        run=lived["max_quality"],
+        encoder=encoder,
+        seed=seed,
+    )
+    return {
+        "guarantee": [promise.told() for promise in kept],
+        "combining": None if chosen is None else to_builtins(chosen),
     }
 
 

@@ -1,0 +1,86 @@
+"""The nouns that the stages exchange: frozen values, no behaviour beyond reading themselves.
+
+Values are :class:`msgspec.Struct`: frozen, slotted, keyword-only, and encoded to and from JSON with
+no further code, so a decision is logged, explained and replayed from the very object that was used.
+This package does not know how any of them is made.
+"""
+
+from msgspec.structs import replace
+
+from emafusion.types.forecasts import Context, Estimate, Forecast, Labels
+from emafusion.types.models import Model, Usage
+from emafusion.types.outcomes import (
+    Answer,
+    Assessment,
+    Call,
+    Chunk,
+    Completion,
+    Draft,
+    Outcome,
+    Step,
+    Verdict,
+)
+from emafusion.types.plans import (
+    Adaptive,
+    Arranged,
+    Cascade,
+    Fusion,
+    Part,
+    Plan,
+    Single,
+    Split,
+    Tier,
+)
+from emafusion.types.requests import Clearance, Knobs, Request, content_text
+from emafusion.types.values import (
+    AXES,
+    Arrangement,
+    Axis,
+    Json,
+    Message,
+    Probability,
+    Purpose,
+    Value,
+    Visibility,
+)
+
+__all__ = [
+    "AXES",
+    "Adaptive",
+    "Answer",
+    "Arranged",
+    "Arrangement",
+    "Assessment",
+    "Axis",
+    "Call",
+    "Cascade",
+    "Chunk",
+    "Clearance",
+    "Completion",
+    "Context",
+    "Draft",
+    "Estimate",
+    "Forecast",
+    "Fusion",
+    "Json",
+    "Knobs",
+    "Labels",
+    "Message",
+    "Model",
+    "Outcome",
+    "Part",
+    "Plan",
+    "Probability",
+    "Purpose",
+    "Request",
+    "Single",
+    "Split",
+    "Step",
+    "Tier",
+    "Usage",
+    "Value",
+    "Verdict",
+    "Visibility",
+    "content_text",
+    "replace",
+]

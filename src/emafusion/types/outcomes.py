@@ -1,0 +1,187 @@
+"""What came back: calls, drafts, verdicts, and the record of a whole decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import field
+
+from emafusion.types.forecasts import Forecast, Labels
+from emafusion.types.models import Model, Usage
+from emafusion.types.plans import Plan
+from emafusion.types.values import AXES, Message, Probability, Purpose, Value
+
+
+class Call(Value, frozen=True, kw_only=True):
+    """One question to one model: what a provider is given.
+
+    ``timeout_s`` is the whole call's deadline in seconds.
+    """
+
+    model: Model
+    messages: tuple[Message, ...]
+    params: Mapping[str, object] = field(default_factory=dict)
+    timeout_s: float = 120.0
+    purpose: Purpose = "draft"
+
+
+class Completion(Value, frozen=True, kw_only=True):
+    """What a provider got for a :class:`Call`: the text and all that came with it.
+
+    ``logprobs`` are the natural log-probabilities of the answer's tokens where the provider returns
+    them. ``answer`` is the final answer where the upstream extracts it itself. ``raw`` is the
+    upstream's response body, for callers who asked for a model by name.
+    """
+
+    text: str
+    usage: Usage
+    finish_reason: str = "stop"
+    logprobs: tuple[float, ...] | None = None
+    tool_calls: tuple[Mapping[str, object], ...] = ()
+    raw: Mapping[str, object] | None = None
+    answer: str | None = None
+
+
+class Chunk(Value, frozen=True, kw_only=True):
+    """One piece of a streamed completion; the last one carries ``usage`` and ``finish_reason``."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    raw: Mapping[str, object] | None = None
+
+
+class Draft(Value, frozen=True, kw_only=True):
+    """A model's answer, weighed: the completion, who gave it, what it cost and how long it took."""
+
+    model: str
+    completion: Completion
+    cost_usd: float
+    latency_s: float
+
+    @property
+    def text(self) -> str:
+        """The draft's text."""
+        return self.completion.text
+
+
+class Verdict(Value, frozen=True, kw_only=True):
+    """One judge's opinion of one draft.
+
+    ``score`` in [0, 1], higher is more trusted; ``None`` where the judge has nothing to say of it.
+    ``draft`` is the draft's position among those judged together.
+    """
+
+    judge: str
+    draft: int
+    score: Probability | None
+    reason: str = ""
+
+
+class Assessment(Value, frozen=True, kw_only=True):
+    """All verdicts turned into one calibrated P(right) per draft, in the order of the drafts.
+
+    ``second`` is P(right) of the best answer that differs from the most trusted one.
+    """
+
+    confidences: tuple[float, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    second: float = 0.0
+
+    @property
+    def best(self) -> int:
+        """The position of the most trusted draft."""
+        return max(range(len(self.confidences)), key=self.confidences.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """P(right) of the most trusted draft."""
+        return self.confidences[self.best]
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """One call as it went, for the record; a failed call is a step too, with its ``error``."""
+
+    model: str
+    purpose: Purpose
+    cost_usd: float
+    latency_s: float
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: str = ""
+    error: str | None = None
+    text: str = ""
+
+
+class Outcome(Value, frozen=True, kw_only=True):
+    """Everything that happened to one request and why: what is recorded and explained."""
+
+    decision_id: str
+    created: float
+    prompt: str
+    labels: Labels
+    forecast: Forecast
+    plan: Plan | None
+    steps: tuple[Step, ...]
+    verdicts: tuple[Verdict, ...]
+    model: str
+    text: str
+    confidence: float
+    cost_usd: float
+    latency_s: float
+    finish_reason: str = "stop"
+    tier: int = 0
+    error: str | None = None
+
+    def explain(self) -> str:
+        """Why this was answered so: a few plain lines."""
+        lines = [f"decision {self.decision_id}"]
+        if self.labels.axes:
+            tops = (f"{axis} {self.labels.top(axis)}" for axis in AXES if axis in self.labels.axes)
+            lines.append(f"labels      {' · '.join(tops)}")
+            lines.append(
+                f"familiarity {self.labels.familiarity:.2f} ({self.labels.source} classifier)"
+            )
+        lines.extend(
+            f"forecast    {e.model}: P(good) {e.quality:.2f} ± {e.quality_std:.2f}, "
+            f"${e.cost_usd:.6f}, {e.latency_s:.1f} s"
+            for e in self.forecast.estimates
+        )
+        if self.plan is not None:
+            lines.append(f"plan        {self.plan.arrangement}: {self.plan.reason}")
+        for step in self.steps:
+            ending = step.error or f"{step.usage.completion_tokens} tokens, {step.finish_reason}"
+            lines.append(
+                f"{step.purpose:<11} {step.model}: ${step.cost_usd:.6f}, "
+                f"{step.latency_s:.2f} s, {ending}"
+            )
+        for v in self.verdicts:
+            score = "–" if v.score is None else f"{v.score:.2f}"
+            lines.append(
+                f"verdict     {v.judge} on draft {v.draft + 1}: {score} {v.reason}".rstrip()
+            )
+        ending = (
+            f"failed: {self.error}"
+            if self.error
+            else f"{self.model}, P(right) {self.confidence:.2f}"
+        )
+        lines.append(f"answer      {ending}")
+        lines.append(f"total       ${self.cost_usd:.6f}, {self.latency_s:.2f} s")
+        return "\n".join(lines)
+
+
+class Answer(Value, frozen=True, kw_only=True):
+    """What the caller gets: the text, who gave it, how sure we are, and what it cost in all."""
+
+    text: str
+    model: str
+    confidence: float
+    cost_usd: float
+    latency_s: float
+    decision_id: str
+    plan: Plan
+    completion: Completion
+    outcome: Outcome
+
+    def explain(self) -> str:
+        """Why this was answered so: labels, forecast, plan, calls, verdicts and costs."""
+        return self.outcome.explain()

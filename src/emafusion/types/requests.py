@@ -1,0 +1,85 @@
+"""What a caller asks, within which limits, and who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from emafusion.types.values import Arrangement, Message, Probability, Value
+
+
+class Knobs(Value, frozen=True, kw_only=True):
+    """What a caller may ask of one request; ``None`` leaves the policy's own setting.
+
+    ``prefer`` runs from 0 (cost) to 1 (quality); ``max_cost_usd`` bounds everything the request
+    spends; ``max_latency_s`` is its deadline in seconds; ``models`` narrows the pool;
+    ``arrangement`` narrows the plans; ``private`` permits private models only.
+    """
+
+    prefer: Probability | None = None
+    max_cost_usd: Annotated[float, Meta(gt=0.0)] | None = None
+    max_latency_s: Annotated[float, Meta(gt=0.0)] | None = None
+    models: tuple[str, ...] | None = None
+    arrangement: Arrangement = "auto"
+    private: bool = False
+
+    def over(self, base: Knobs) -> Knobs:
+        """These knobs where they are set, `base`'s where they are not."""
+        return Knobs(
+            prefer=base.prefer if self.prefer is None else self.prefer,
+            max_cost_usd=base.max_cost_usd if self.max_cost_usd is None else self.max_cost_usd,
+            max_latency_s=base.max_latency_s if self.max_latency_s is None else self.max_latency_s,
+            models=base.models if self.models is None else self.models,
+            arrangement=base.arrangement if self.arrangement == "auto" else self.arrangement,
+            private=self.private or base.private,
+        )
+
+
+class Request(Value, frozen=True, kw_only=True):
+    """One query: the messages, the protocol's own parameters, and emafusion's knobs.
+
+    ``params`` are the body's further fields (``temperature``, ``max_tokens``, ``tools``,
+    ``response_format`` …), handed on untouched. ``id`` is the decision's identifier.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    params: Mapping[str, object] = field(default_factory=dict)
+    knobs: Knobs = field(default_factory=Knobs)
+
+    @property
+    def text(self) -> str:
+        """The last user message's text: what the routers read."""
+        for message in reversed(self.messages):
+            if message.get("role") == "user":
+                return content_text(message)
+        return content_text(self.messages[-1]) if self.messages else ""
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The caller's bound on the answer's tokens, under either of its two names."""
+        for name in ("max_completion_tokens", "max_tokens"):
+            value = self.params.get(name)
+            if isinstance(value, int):
+                return value
+        return None
+
+
+def content_text(message: Message) -> str:
+    """The text of `message`: its string content, or its text parts joined by newlines."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, (list, tuple)):
+        texts = [part.get("text") for part in content if isinstance(part, Mapping)]
+        return "\n".join(text for text in texts if isinstance(text, str))
+    return ""
+
+
+class Clearance(Value, frozen=True, kw_only=True):
+    """Which models may see the request. ``models`` are catalog names; ``data_class`` says why."""
+
+    models: frozenset[str]
+    data_class: Literal["public", "internal", "confidential", "restricted"] = "public"
