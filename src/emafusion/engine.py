@@ -15,22 +15,38 @@ from msgspec import Struct
 
 from emafusion.catalog import Catalog
 from emafusion.errors import BudgetError, EmafusionError, NoModelError
-from emafusion.execute import Ask, Ledger, Limits, Trial, carry_out, settle
+from emafusion.execute import (
+    Answered,
+    Ask,
+    Ledger,
+    Limits,
+    Settled,
+    Trial,
+    answered,
+    carry_out,
+    joined,
+    settle,
+    speech,
+)
+from emafusion.plan import composing
 from emafusion.protocols import (
     Classifier,
     Clock,
     Panel,
     Planner,
+    Port,
     Predictor,
     Protector,
     Provider,
     Recorder,
     Rule,
+    Splitter,
 )
 from emafusion.types import (
     Answer,
     Chunk,
-    Draft,
+    Completion,
+    Decompose,
     Forecast,
     Knobs,
     Labels,
@@ -43,7 +59,11 @@ from emafusion.types import (
 
 
 class Stages(Struct, frozen=True, kw_only=True):
-    """The parts an engine runs, one for each stage; ``rule`` carries adaptive plans on."""
+    """The parts an engine runs, one for each stage.
+
+    ``rule`` carries adaptive plans on; ``splitter`` finds the parts of composite prompts, which are
+    answered whole without one.
+    """
 
     protector: Protector
     classifier: Classifier
@@ -52,6 +72,7 @@ class Stages(Struct, frozen=True, kw_only=True):
     panel: Panel
     recorder: Recorder
     rule: Rule | None = None
+    splitter: Splitter | None = None
 
 
 class Engine:
@@ -101,32 +122,46 @@ class Engine:
             The outcome could not be recorded; no answer is given that has no record.
         """
         async with self._open(request) as case:
-            trial = await self._prepare(case)
-            last = await carry_out(trial)
-            if last is not None:
-                await trial.question_until_answered((last, *trial.ask.plan.fallbacks))
-            elif not trial.drafts:
-                await trial.question_until_answered(trial.ask.plan.fallbacks)
-            return await self._close(case, trial)
+            cleared = await self._understand(case)
+            trials = await self._divide(case, cleared)
+            if trials:
+                return await self._join(case, [end async for end in self._ends(case, trials)])
+            trial = self._plan(case, cleared)
+            return await self._close(case, trial, await self._solve(trial))
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk | Answer]:
         """Answer `request` piece by piece: chunks, and last the whole :class:`Answer`.
 
         Drafts that must be judged are not streamed: they come as one chunk once accepted, and so
         do all answers of adaptive plans. The last model of another plan is streamed as it speaks;
-        should it fail before its first chunk, the plan's fallbacks are asked. Raises as
-        :meth:`serve`.
+        should it fail before its first chunk, the plan's fallbacks are asked. The parts of a
+        composite prompt come in its order, each as one chunk. Raises as :meth:`serve`.
         """
         async with self._open(request) as case:
-            trial = await self._prepare(case)
+            cleared = await self._understand(case)
+            trials = await self._divide(case, cleared)
+            if trials:
+                ends: list[Answered] = []
+                said = 0
+                async with aclosing(self._ends(case, trials)) as coming:
+                    async for end in coming:
+                        ends.append(end)
+                        if any(one.failure is None for one in ends):
+                            yield Chunk(text=joined(ends).text[said:])
+                            said = len(joined(ends).text)
+                yield await self._join(case, ends)
+                return
+            trial = self._plan(case, cleared)
             last = await carry_out(trial)
             streamed = False
-            speech = _speech(last, trial, case.ledger)
-            async with aclosing(speech):
-                async for chunk in speech:
+            pieces = speech(last, trial, case.ledger)
+            async with aclosing(pieces):
+                async for chunk in pieces:
                     streamed = True
                     yield chunk
-            answer = await self._close(case, trial, streamed=streamed)
+            if not trial.drafts:
+                raise _why(trial.failures)
+            answer = await self._close(case, trial, await settle(trial, last=streamed))
             if not streamed:
                 yield Chunk(text=answer.text)
             yield answer
@@ -139,8 +174,8 @@ class Engine:
         finally:
             await self.stages.recorder.aclose()
 
-    async def _prepare(self, case: Case) -> Trial:
-        """Stages 1 to 4: from a request to a plan."""
+    async def _understand(self, case: Case) -> list[Model]:
+        """Stages 1 and 2: who may see the request, and what kind of request it is."""
         request, stages = case.request, self.stages
         models = self._named(request)
         clearance = stages.protector.protect(request, models)
@@ -153,15 +188,77 @@ class Engine:
         case.ledger.restrict(clearance.models)
         case.labels = await stages.classifier.understand(request, case.ledger)
         case.forecast = stages.predictor.predict(request, case.labels, cleared)
-        case.plan = stages.planner.plan(request, case.forecast, cleared)
-        ask = Ask(request=request, forecast=case.forecast, plan=case.plan)
-        return Trial(ask, port=case.ledger, panel=stages.panel, rule=stages.rule)
+        return cleared
 
-    async def _close(self, case: Case, trial: Trial, *, streamed: bool = False) -> Answer:
-        """Stages 6 and 7: judge what there is, choose, record, answer."""
+    def _plan(self, case: Case, cleared: Sequence[Model]) -> Trial:
+        """Stage 4: from a forecast to a plan."""
+        case.plan = self.stages.planner.plan(case.request, case.forecast, cleared)
+        ask = Ask(request=case.request, forecast=case.forecast, plan=case.plan)
+        return self._trial(ask, case.ledger)
+
+    async def _divide(self, case: Case, cleared: Sequence[Model]) -> list[Trial]:
+        """A trial for each part of a composite prompt, each planned by itself; none of another."""
+        request, stages = case.request, self.stages
+        if stages.splitter is None or not composing.divisible(request):
+            return []
+        split = await stages.splitter.split(request, case.labels, case.ledger)
+        if split is None:
+            return []
+        asks = []
+        for part in composing.requests(request, split):
+            labels = await stages.classifier.understand(part, case.ledger)
+            forecast = stages.predictor.predict(part, labels, cleared)
+            plan = stages.planner.plan(part, forecast, cleared)
+            asks.append(Ask(request=part, forecast=forecast, plan=plan))
+        case.plan = composing.composed(
+            split,
+            [ask.plan for ask in asks],
+            [ask.forecast for ask in asks],
+            repeated=composing.repetition(request, [ask.request for ask in asks]),
+        )
+        if case.plan is None:
+            return []
+        return [self._trial(ask, case.ledger.of_part(place)) for place, ask in enumerate(asks)]
+
+    def _trial(self, ask: Ask, port: Port) -> Trial:
+        return Trial(ask, port=port, panel=self.stages.panel, rule=self.stages.rule)
+
+    async def _solve(self, trial: Trial) -> Settled:
+        """Stages 5 and 6: carry the plan out, judge what there is, choose."""
+        last = await carry_out(trial)
+        if last is not None:
+            await trial.question_until_answered((last, *trial.ask.plan.fallbacks))
+        elif not trial.drafts:
+            await trial.question_until_answered(trial.ask.plan.fallbacks)
         if not trial.drafts:
             raise _why(trial.failures)
-        settled = await settle(trial, last=streamed)
+        return await settle(trial)
+
+    def _ends(self, case: Case, trials: Sequence[Trial]) -> AsyncGenerator[Answered]:
+        """The parts of a composite prompt, answered."""
+        arrangement = case.plan.arrangement if case.plan is not None else None
+        branches = arrangement.branches if isinstance(arrangement, Decompose) else ()
+        return answered([branch.part for branch in branches], trials, self._solve)
+
+    async def _join(self, case: Case, ends: Sequence[Answered]) -> Answer:
+        """Stage 7 of a composite prompt: one answer of all parts', if any was answered."""
+        failures = [end.failure for end in ends if end.failure is not None]
+        if len(failures) == len(ends):
+            raise _why(failures)
+        completion = joined(ends)
+        models = dict.fromkeys(end.piece.model for end in ends if end.draft is not None)
+        outcome = case.outcome(
+            model=", ".join(models),
+            text=completion.text,
+            confidence=sum(end.piece.confidence for end in ends) / len(ends),
+            finish_reason=completion.finish_reason,
+            parts=tuple(end.piece for end in ends),
+        )
+        await self._record(case, outcome)
+        return _answer(outcome, completion)
+
+    async def _close(self, case: Case, trial: Trial, settled: Settled) -> Answer:
+        """Stage 7: record, answer."""
         draft = trial.drafts[settled.chosen]
         outcome = case.outcome(
             model=draft.model,
@@ -172,17 +269,7 @@ class Engine:
             tier=trial.tier,
         )
         await self._record(case, outcome)
-        return Answer(
-            text=draft.text,
-            model=draft.model,
-            confidence=settled.confidence,
-            cost_usd=outcome.cost_usd,
-            latency_s=outcome.latency_s,
-            decision_id=outcome.decision_id,
-            plan=trial.ask.plan,
-            completion=draft.completion,
-            outcome=outcome,
-        )
+        return _answer(outcome, draft.completion)
 
     @asynccontextmanager
     async def _open(self, request: Request) -> AsyncIterator[Case]:
@@ -215,46 +302,21 @@ class Engine:
         return [self.models[name] for name in dict.fromkeys(names)]
 
 
-async def _speech(last: str | None, trial: Trial, ledger: Ledger) -> AsyncGenerator[Chunk]:
-    """The chunks of the first model that speaks: `last`, else the plan's fallbacks.
-
-    Nothing where the drafts already hold the answer.
-    """
-    if last is None and trial.drafts:
-        return
-    for model in (*([last] if last else []), *trial.ask.plan.fallbacks):
-        before = len(trial.drafts)
-        attempt = _attempt(model, trial, ledger)
-        async with aclosing(attempt):
-            async for chunk in attempt:
-                yield chunk
-        if len(trial.drafts) > before:
-            return
-
-
-async def _attempt(model: str, trial: Trial, ledger: Ledger) -> AsyncGenerator[Chunk]:
-    """`model`'s chunks; a failure before the first one is kept aside, a later one is raised."""
-    spoke = False
-    stream = _heard(ledger.stream(model, trial.ask.request.messages, params=trial.params), trial)
-    try:
-        async with aclosing(stream):
-            async for chunk in stream:
-                spoke = True
-                yield chunk
-    except EmafusionError as failure:
-        trial.failures.append(failure)
-        if spoke:
-            raise
-
-
-async def _heard(stream: AsyncGenerator[Chunk | Draft], trial: Trial) -> AsyncGenerator[Chunk]:
-    """The chunks of `stream`; the draft that ends it joins the trial's."""
-    async with aclosing(stream):
-        async for piece in stream:
-            if isinstance(piece, Draft):
-                trial.drafts.append(piece)
-            else:
-                yield piece
+def _answer(outcome: Outcome, completion: Completion) -> Answer:
+    """What the caller gets of a recorded `outcome`."""
+    if outcome.plan is None:
+        raise TypeError("an answer has a plan")
+    return Answer(
+        text=outcome.text,
+        model=outcome.model,
+        confidence=outcome.confidence,
+        cost_usd=outcome.cost_usd,
+        latency_s=outcome.latency_s,
+        decision_id=outcome.decision_id,
+        plan=outcome.plan,
+        completion=completion,
+        outcome=outcome,
+    )
 
 
 class Case:

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from emafusion.execute.ledger import Ledger, Limits
+from emafusion.execute.parts import Answered, answered, joined
 from emafusion.execute.settle import Settled, settle
+from emafusion.execute.speech import speech
 from emafusion.execute.strategies import carry_out
 from emafusion.execute.trial import Ask, Trial
 
-__all__ = ["Ask", "Ledger", "Limits", "Settled", "Trial", "carry_out", "settle"]
+__all__ = [
+    "Answered",
+    "Ask",
+    "Ledger",
+    "Limits",
+    "Settled",
+    "Trial",
+    "answered",
+    "carry_out",
+    "joined",
+    "settle",
+    "speech",
+]

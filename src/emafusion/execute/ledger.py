@@ -101,8 +101,9 @@ class Ledger:
         *,
         purpose: Purpose = "draft",
         params: Mapping[str, object] | None = None,
+        part: int | None = None,
     ) -> Draft:
-        """Ask `model` and wait for the whole answer.
+        """Ask `model` and wait for the whole answer; `part` is whose of a composite prompt it is.
 
         Raises
         ------
@@ -112,7 +113,7 @@ class Ledger:
             The model could not answer in time or at all; the failure is a step in the diary.
         """
         call, reserved = self._open(model, messages, params=params or {}, purpose=purpose)
-        async with self._entry(call, reserved) as entry:
+        async with self._entry(call, reserved, part=part) as entry:
             completion = await self._provider(call).complete(call)
             entry.completion = completion
         return Draft(
@@ -165,6 +166,10 @@ class Ledger:
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
+
+    def of_part(self, part: int) -> PartPort:
+        """The same purse, for one part of a composite prompt."""
+        return PartPort(self, part)
 
     def restrict(self, models: Collection[str]) -> None:
         """From now on, ask none but `models`: those that are cleared for the request."""
@@ -224,10 +229,10 @@ class Ledger:
 
     @asynccontextmanager
     async def _entry(
-        self, call: Call, reserved: float, *, timed: bool = True
+        self, call: Call, reserved: float, *, timed: bool = True, part: int | None = None
     ) -> AsyncIterator[_Entry]:
         """Time a call, settle its reservation, and write its step whatever happens."""
-        entry = _Entry()
+        entry = _Entry(part)
         began = self._clock.tick()
         error: str | None = None
         try:
@@ -254,6 +259,27 @@ class Ledger:
             self.steps.append(entry.step)
 
 
+class PartPort:
+    """A ledger as one part of a composite prompt sees it: its calls are entered as that part's."""
+
+    def __init__(self, ledger: Ledger, part: int) -> None:
+        self._ledger = ledger
+        self._part = part
+
+    async def complete(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        purpose: Purpose,
+        params: Mapping[str, object] | None = None,
+    ) -> Draft:
+        """As :meth:`Ledger.complete`."""
+        return await self._ledger.complete(
+            model, messages, purpose=purpose, params=params, part=self._part
+        )
+
+
 class _Entry:
     """A diary line being written.
 
@@ -265,7 +291,8 @@ class _Entry:
     unknown = False
     step: Step
 
-    def __init__(self) -> None:
+    def __init__(self, part: int | None = None) -> None:
+        self._part = part
         self.heard = wire.Gathered()
         self._any = False
 
@@ -289,6 +316,7 @@ class _Entry:
             finish_reason=done.finish_reason if done is not None else "",
             error=error,
             text=done.text if done is not None else "",
+            part=self._part,
         )
 
 

@@ -8,7 +8,7 @@ gathered already hold the answer.
 from __future__ import annotations
 
 from emafusion.execute.trial import Trial
-from emafusion.types import Adaptive, Cascade, Fusion, Single, Tier
+from emafusion.types import Adaptive, Cascade, Decompose, Fusion, Single, Tier
 
 
 async def single(plan: Single) -> str:
@@ -69,6 +69,8 @@ async def carry_out(trial: Trial) -> str | None:
             return await adaptive(plan, trial)
         case Fusion() as plan:
             return await fusion(plan, trial)
+        case Decompose():
+            raise TypeError("a composite plan is carried out part by part")
 
 
 async def _end(models: tuple[str, ...], trial: Trial) -> str | None:

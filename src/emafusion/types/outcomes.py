@@ -11,6 +11,9 @@ from emafusion.types.models import Model, Usage
 from emafusion.types.plans import Plan
 from emafusion.types.values import AXES, Message, Probability, Purpose, Value
 
+SHOWN = 60
+"""Characters of a part's prompt that an explanation shows."""
+
 
 class Call(Value, frozen=True, kw_only=True):
     """One question to one model: what a provider is given.
@@ -110,6 +113,23 @@ class Step(Value, frozen=True, kw_only=True):
     finish_reason: str = ""
     error: str | None = None
     text: str = ""
+    part: int | None = None
+
+
+class Piece(Value, frozen=True, kw_only=True):
+    """What became of one part of a composite prompt.
+
+    ``text`` is the part's answer, or what stands in its place where ``error`` says why there is
+    none.
+    """
+
+    prompt: str
+    text: str
+    label: str = ""
+    model: str = ""
+    confidence: float = 0.0
+    verdicts: tuple[Verdict, ...] = ()
+    error: str | None = None
 
 
 class Outcome(Value, frozen=True, kw_only=True):
@@ -131,6 +151,7 @@ class Outcome(Value, frozen=True, kw_only=True):
     finish_reason: str = "stop"
     tier: int = 0
     error: str | None = None
+    parts: tuple[Piece, ...] = ()
 
     def explain(self) -> str:
         """Why this was answered so: a few plain lines."""
@@ -150,15 +171,14 @@ class Outcome(Value, frozen=True, kw_only=True):
             lines.append(f"plan        {self.plan.arrangement}: {self.plan.reason}")
         for step in self.steps:
             ending = step.error or f"{step.usage.completion_tokens} tokens, {step.finish_reason}"
+            where = "" if step.part is None else f" for part {step.part + 1}"
             lines.append(
-                f"{step.purpose:<11} {step.model}: ${step.cost_usd:.6f}, "
+                f"{step.purpose:<11} {step.model}{where}: ${step.cost_usd:.6f}, "
                 f"{step.latency_s:.2f} s, {ending}"
             )
-        for v in self.verdicts:
-            score = "–" if v.score is None else f"{v.score:.2f}"
-            lines.append(
-                f"verdict     {v.judge} on draft {v.draft + 1}: {score} {v.reason}".rstrip()
-            )
+        lines.extend(_told(verdict) for verdict in self.verdicts)
+        for number, piece in enumerate(self.parts, start=1):
+            lines.extend(_explained(number, piece))
         ending = (
             f"failed: {self.error}"
             if self.error
@@ -167,6 +187,20 @@ class Outcome(Value, frozen=True, kw_only=True):
         lines.append(f"answer      {ending}")
         lines.append(f"total       ${self.cost_usd:.6f}, {self.latency_s:.2f} s")
         return "\n".join(lines)
+
+
+def _told(verdict: Verdict) -> str:
+    score = "–" if verdict.score is None else f"{verdict.score:.2f}"
+    said = f"verdict     {verdict.judge} on draft {verdict.draft + 1}: {score} {verdict.reason}"
+    return said.rstrip()
+
+
+def _explained(number: int, piece: Piece) -> list[str]:
+    """One part of a composite prompt, and the verdicts on its drafts."""
+    asked = " ".join(piece.prompt.split())
+    asked = asked if len(asked) <= SHOWN else f"{asked[: SHOWN - 1]}…"
+    ending = piece.error or f"{piece.model}, P(right) {piece.confidence:.2f}"
+    return [f"part {number:<6} {asked!r}: {ending}", *(_told(one) for one in piece.verdicts)]
 
 
 class Answer(Value, frozen=True, kw_only=True):

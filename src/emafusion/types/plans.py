@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 from emafusion.types.values import Probability, Value
 
+FEWEST_PARTS, MOST_PARTS = 2, 8
+
 
 class Tier(Value, frozen=True, kw_only=True):
     """One step of a cascade: the models to ask together, and the confidence that ends it here.
@@ -83,9 +85,6 @@ class Fusion(Value, frozen=True, kw_only=True, tag="fusion", tag_field="arrangem
         return f"{self.combiner}({', '.join(self.panel)})"
 
 
-Arranged: TypeAlias = Single | Cascade | Adaptive | Fusion
-
-
 class Part(Value, frozen=True, kw_only=True):
     """One ask of a composite prompt, as a prompt of its own.
 
@@ -99,10 +98,47 @@ class Part(Value, frozen=True, kw_only=True):
 
 
 class Split(Value, frozen=True, kw_only=True):
-    """The parts of a composite prompt, in its order; 2 to 8 of them (DESIGN §2.3)."""
+    """The parts of a composite prompt, in its order; 2 to 8 of them (DESIGN §2.3).
+
+    Raises ``ValueError`` for another number, and for a part that needs one which is not before it.
+    """
 
     parts: tuple[Part, ...]
     source: Literal["fast", "slow"] = "fast"
+
+    def __post_init__(self) -> None:
+        if not FEWEST_PARTS <= len(self.parts) <= MOST_PARTS:
+            raise ValueError(f"{len(self.parts)} parts; a split has {FEWEST_PARTS} to {MOST_PARTS}")
+        for place, part in enumerate(self.parts):
+            if any(not 0 <= need < place for need in part.after):
+                raise ValueError(f"part {place + 1} needs {part.after}; only earlier parts will do")
+
+
+class Branch(Value, frozen=True, kw_only=True):
+    """One part of a composite prompt, with a plan of its own."""
+
+    part: Part
+    plan: Plan
+
+
+class Decompose(Value, frozen=True, kw_only=True, tag="decompose", tag_field="arrangement"):
+    """Answer every part by its own plan, those that need no other's answer at once, and join."""
+
+    branches: tuple[Branch, ...]
+    source: Literal["fast", "slow"] = "fast"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model this may ask."""
+        asked = (model for branch in self.branches for model in branch.plan.arrangement.models)
+        return tuple(dict.fromkeys(asked))
+
+    def __str__(self) -> str:
+        plans = " | ".join(str(branch.plan.arrangement) for branch in self.branches)
+        return f"{len(self.branches)} parts: {plans}"
+
+
+Arranged: TypeAlias = Single | Cascade | Adaptive | Fusion | Decompose
 
 
 class Plan(Value, frozen=True, kw_only=True):

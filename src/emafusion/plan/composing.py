@@ -1,0 +1,104 @@
+"""Whether a composite prompt is answered part by part, and the plan that does it.
+
+Knows the parts' own plans and what one model for the whole would cost; splits nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emafusion.catalog import tokens
+from emafusion.plan.eligible import one_voice
+from emafusion.types import Branch, Decompose, Forecast, Part, Plan, Request, Split, replace
+
+FORMED = ("response_format", "logprobs", "functions", "stop")
+"""Parameters that speak of one answer's form, which several joined would not have."""
+
+
+def divisible(request: Request) -> bool:
+    """Whether `request` may be answered in parts: one user's text, any form, nobody's tools."""
+    last = request.messages[-1] if request.messages else {}
+    plain = last.get("role") == "user" and isinstance(last.get("content"), str)
+    free = not any(request.params.get(name) for name in FORMED)
+    return plain and free and request.knobs.arrangement == "auto" and not one_voice(request)
+
+
+def requests(request: Request, split: Split) -> list[Request]:
+    """A request of its own for each part: the conversation so far, and the part as its end.
+
+    Each gets the share of ``max_cost_usd`` that its length has of all parts'.
+    """
+    *before, last = request.messages
+    sizes = [tokens.count(part.text) + 1 for part in split.parts]
+    limit = request.knobs.max_cost_usd
+    found = []
+    for number, (part, size) in enumerate(zip(split.parts, sizes, strict=True)):
+        share = None if limit is None else limit * size / sum(sizes)
+        found.append(
+            Request(
+                id=f"{request.id}/{number + 1}",
+                messages=(*before, {**last, "content": part.text}),
+                params=request.params,
+                knobs=replace(request.knobs, max_cost_usd=share),
+            )
+        )
+    return found
+
+
+def composed(
+    split: Split, plans: Sequence[Plan], forecasts: Sequence[Forecast], *, repeated: float
+) -> Plan | None:
+    """The plan that answers `split` part by part; ``None`` where one model does it for less.
+
+    Compared with each model that could be asked for everything at once, taken to be as good at
+    each part as if it had been asked for that part alone (DESIGN §2.3).
+
+    Parameters
+    ----------
+    split : Split
+    plans, forecasts : sequence
+        Of each part, in order.
+    repeated : float in [0, 1)
+        The share of the parts' prompts that one prompt for all would not have to repeat.
+    """
+    price = max(plan.usd_per_quality for plan in plans)
+    quality = sum(plan.quality for plan in plans)
+    cost = sum(plan.cost_usd for plan in plans)
+    apart = price * quality - cost
+    if apart < _together(forecasts, price, repeated):
+        return None
+    branches = tuple(Branch(part=p, plan=q) for p, q in zip(split.parts, plans, strict=True))
+    return Plan(
+        arrangement=Decompose(branches=branches, source=split.source),
+        quality=quality / len(plans),
+        cost_usd=cost,
+        latency_s=_latency(split.parts, plans),
+        usd_per_quality=price,
+        reason=f"asks {len(plans)} things; each is answered by its own plan for ${cost:.6f}",
+    )
+
+
+def _together(forecasts: Sequence[Forecast], price: float, repeated: float) -> float:
+    """The worth of asking the best one model for everything at once."""
+    totals: dict[str, float] = {}
+    for forecast in forecasts:
+        for one in forecast.estimates:
+            worth = price * one.quality - one.cost_usd * (1.0 - repeated)
+            totals[one.model] = totals.get(one.model, 0.0) + worth
+    whole = [name for name in totals if all(f.get(name) is not None for f in forecasts)]
+    return max((totals[name] for name in whole), default=float("-inf"))
+
+
+def repetition(request: Request, parts: Sequence[Request]) -> float:
+    """The share of the parts' prompt tokens that is the same conversation over again."""
+    whole = tokens.count_messages(request.messages)
+    apart = sum(tokens.count_messages(part.messages) for part in parts)
+    return max(0.0, 1.0 - whole / max(apart, 1))
+
+
+def _latency(parts: Sequence[Part], plans: Sequence[Plan]) -> float:
+    """Seconds until the last part is done, each beginning when those it needs are done."""
+    done: list[float] = []
+    for part, plan in zip(parts, plans, strict=True):
+        done.append(max((done[need] for need in part.after), default=0.0) + plan.latency_s)
+    return max(done)
