@@ -13,6 +13,8 @@ from emafusion.types import Branch, Decompose, Forecast, Part, Plan, Request, Sp
 
 FORMED = ("response_format", "logprobs", "functions", "stop")
 """Parameters that speak of one answer's form, which several joined would not have."""
+ROUNDING = 1e-12
+"""US dollars that sums in another order may differ by."""
 
 
 def divisible(request: Request) -> bool:
@@ -65,7 +67,7 @@ def composed(
     quality = sum(plan.quality for plan in plans)
     cost = sum(plan.cost_usd for plan in plans)
     apart = price * quality - cost
-    if apart < _together(forecasts, price, repeated):
+    if apart < _together(forecasts, price, repeated) - ROUNDING:
         return None
     branches = tuple(Branch(part=p, plan=q) for p, q in zip(split.parts, plans, strict=True))
     return Plan(
@@ -90,10 +92,10 @@ def _together(forecasts: Sequence[Forecast], price: float, repeated: float) -> f
 
 
 def repetition(request: Request, parts: Sequence[Request]) -> float:
-    """The share of the parts' prompt tokens that is the same conversation over again."""
-    whole = tokens.count_messages(request.messages)
+    """The share of the parts' prompt tokens that is the conversation so far over again."""
+    before = tokens.count_messages(request.messages[:-1]) if len(request.messages) > 1 else 0
     apart = sum(tokens.count_messages(part.messages) for part in parts)
-    return max(0.0, 1.0 - whole / max(apart, 1))
+    return before * (len(parts) - 1) / max(apart, 1)
 
 
 def _latency(parts: Sequence[Part], plans: Sequence[Plan]) -> float:

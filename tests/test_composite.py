@@ -1,0 +1,413 @@
+"""Composite prompts through the engine: parts, their order, their money, their failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emafusion.client import Client
+from emafusion.engine import Engine, Stages
+from emafusion.errors import BudgetError, EmafusionError, UnavailableError
+from emafusion.judge import CalibratedPanel
+from emafusion.plan import UtilityPlanner, composing
+from emafusion.predict import Union
+from emafusion.protect import VisibilityProtector
+from emafusion.protocols import Port
+from emafusion.record import Memory
+from emafusion.testing import ScriptedProvider
+from emafusion.testing.scripted import Reply
+from emafusion.types import (
+    Answer,
+    Call,
+    Chunk,
+    Decompose,
+    Estimate,
+    Forecast,
+    Knobs,
+    Labels,
+    Model,
+    Outcome,
+    Part,
+    Plan,
+    Request,
+    Single,
+    Split,
+)
+
+ASKS = ("What is one?", "What is two?", "What is three?")
+PROMPT = "Please answer: 1. What is one? 2. What is two? 3. What is three?"
+EVEN = Labels(axes={"task": {"question_answering": 1.0}})
+
+
+class Clock:
+    def now(self) -> float:
+        return 1.0
+
+    def tick(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class Classifier:
+    async def understand(self, request: Request, port: Port) -> Labels:
+        return EVEN
+
+
+class Kept(Memory):
+    """A record that can be looked through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outcomes: list[Outcome] = []
+
+    async def record(self, outcome: Outcome) -> None:
+        await super().record(outcome)
+        self.outcomes.append(outcome)
+
+
+class Cut:
+    """A splitter that finds what it was told, and remembers what it was asked."""
+
+    def __init__(self, split: Split | None) -> None:
+        self.split_ = split
+        self.asked: list[str] = []
+
+    async def split(self, request: Request, labels: Labels, port: Port) -> Split | None:
+        self.asked.append(request.text)
+        return self.split_
+
+
+def parts(*after: tuple[int, ...]) -> Split:
+    needs = [*after, *[()] * (len(ASKS) - len(after))]
+    return Split(
+        parts=tuple(
+            Part(text=text, after=need, label=f"{n + 1}.")
+            for n, (text, need) in enumerate(zip(ASKS, needs, strict=True))
+        )
+    )
+
+
+def model(name: str = "only", price: float = 1.0) -> Model:
+    return Model(
+        name=name,
+        provider=name,
+        upstream=name,
+        usd_per_mtok_in=price,
+        usd_per_mtok_out=price,
+        ability={"overall": 0.8},
+        ability_weight=200.0,
+        max_output=400,
+    )
+
+
+def client(
+    provider: ScriptedProvider,
+    split: Split | None,
+    *,
+    knobs: Knobs | None = None,
+    memory: Memory | None = None,
+) -> Client:
+    stages = Stages(
+        protector=VisibilityProtector(),
+        classifier=Classifier(),
+        predictor=Union(),
+        planner=UtilityPlanner(),
+        panel=CalibratedPanel(),
+        recorder=memory or Memory(),
+        splitter=Cut(split),
+    )
+    engine = Engine(stages, [model()], providers={"only": provider}, clock=Clock(), knobs=knobs)
+    return Client(engine)
+
+
+SCRIPT = dict(zip(ASKS, ("One is 1.", "Two is 2.", "Three is 3."), strict=True))
+
+
+async def test_each_part_is_asked_alone_and_all_are_joined_in_order() -> None:
+    provider = ScriptedProvider(SCRIPT)
+    answer = await client(provider, parts()).answer(PROMPT)
+    assert answer.text == "1. One is 1.\n\n2. Two is 2.\n\n3. Three is 3."
+    assert sorted(str(call.messages[-1]["content"]) for call in provider.calls) == sorted(ASKS)
+    assert isinstance(answer.plan.arrangement, Decompose)
+    assert [step.part for step in answer.outcome.steps] == [0, 1, 2]
+    assert answer.cost_usd == pytest.approx(sum(s.cost_usd for s in answer.outcome.steps))
+    assert answer.completion.usage.completion_tokens == sum(
+        step.usage.completion_tokens for step in answer.outcome.steps
+    )
+
+
+async def test_explain_shows_every_part_and_its_verdicts() -> None:
+    answer = await client(ScriptedProvider(SCRIPT), parts()).answer(PROMPT)
+    told = answer.explain()
+    for number, ask in enumerate(ASKS, start=1):
+        assert f"part {number}" in told
+        assert repr(ask) in told
+        assert f"for part {number}" in told
+    assert told.count("verdict") >= len(ASKS)
+
+
+async def test_the_record_keeps_the_parts() -> None:
+    memory = Kept()
+    answer = await client(ScriptedProvider(SCRIPT), parts(), memory=memory).answer(PROMPT)
+    found = await memory.find(answer.decision_id)
+    assert found == answer.outcome
+    assert found is not None
+    assert [piece.prompt for piece in found.parts] == list(ASKS)
+
+
+async def test_independent_parts_run_together_and_dependent_ones_wait() -> None:
+    def reply(call: Call) -> str:
+        return SCRIPT[str(call.messages[-1]["content"]).partition("\n")[0]]
+
+    provider = ScriptedProvider(reply, delay_s=0.05)
+    began = asyncio.get_running_loop().time()
+    await client(provider, parts()).answer(PROMPT)
+    apart = asyncio.get_running_loop().time() - began
+    assert apart < 0.12
+    await client(provider, parts((), (0,), (0, 1))).answer(PROMPT)
+    assert asyncio.get_running_loop().time() - began - apart > 0.14
+    first, second, third = (str(call.messages[-1]["content"]) for call in provider.calls[-3:])
+    assert first == ASKS[0]
+    assert second.startswith(ASKS[1])
+    assert "One is 1." in second
+    assert "One is 1." in third
+    assert "Two is 2." in third
+
+
+async def test_a_failed_part_degrades_itself_visibly() -> None:
+    script: dict[str, Reply] = {**SCRIPT, ASKS[1]: UnavailableError("down", "only")}
+    answer = await client(ScriptedProvider(script), parts()).answer(PROMPT)
+    assert "One is 1." in answer.text
+    assert "Three is 3." in answer.text
+    assert "2. [this part could not be answered]" in answer.text
+    assert "down" not in answer.text
+    failed = answer.outcome.parts[1]
+    assert failed.error is not None
+    assert "UnavailableError" in failed.error
+    assert failed.confidence == 0.0
+    assert "UnavailableError" in answer.explain()
+
+
+async def test_a_part_that_needs_a_failed_one_is_told_so() -> None:
+    def reply(call: Call) -> str:
+        text = str(call.messages[-1]["content"])
+        if text == ASKS[0]:
+            raise UnavailableError("down", "only")
+        return SCRIPT[text.partition("\n")[0]]
+
+    provider = ScriptedProvider(reply)
+    answer = await client(provider, parts((), (0,))).answer(PROMPT)
+    assert "Answer: unknown" in str(provider.calls[-1].messages[-1]["content"])
+    assert answer.outcome.parts[1].text == "Two is 2."
+
+
+async def test_when_every_part_fails_so_does_the_request_and_is_recorded() -> None:
+    memory = Kept()
+    failing = client(ScriptedProvider(UnavailableError("down", "only")), parts(), memory=memory)
+    with pytest.raises(UnavailableError):
+        await failing.answer(PROMPT)
+    (found,) = memory.outcomes
+    assert found.error is not None
+
+
+async def test_a_stream_gives_parts_in_order_and_is_the_answer() -> None:
+    def reply(call: Call) -> str:
+        text = str(call.messages[-1]["content"])
+        if text == ASKS[1]:
+            raise UnavailableError("down", "only")
+        return SCRIPT[text]
+
+    pieces = [piece async for piece in client(ScriptedProvider(reply), parts()).stream(PROMPT)]
+    *chunks, answer = pieces
+    assert isinstance(answer, Answer)
+    texts = [chunk.text for chunk in chunks if isinstance(chunk, Chunk)]
+    assert "".join(texts) == answer.text
+    assert len(texts) == 3
+
+
+async def test_leaving_a_stream_cancels_every_call() -> None:
+    calls = iter((0.0, 5.0, 5.0))
+
+    class Slow(ScriptedProvider):
+        async def _wait(self, call: Call) -> None:
+            self.delay_s = next(calls)
+            await super()._wait(call)
+
+    provider = Slow(SCRIPT)
+    stream = client(provider, parts()).stream(PROMPT)
+    first = await anext(stream)
+    assert isinstance(first, Chunk)
+    assert first.text == "1. One is 1."
+    await stream.aclose()
+    assert provider.cancelled == 2
+
+
+async def test_cancelling_a_request_cancels_every_call() -> None:
+    provider = ScriptedProvider(SCRIPT, delay_s=5.0)
+    task = asyncio.create_task(client(provider, parts()).answer(PROMPT))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert provider.cancelled == 3
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"response_format": {"type": "json_object"}},
+        {"tools": [{"type": "function", "function": {"name": "f"}}]},
+        {"n": 2},
+    ],
+)
+def test_answers_that_could_not_be_joined_are_not_split(more: dict[str, object]) -> None:
+    message = {"role": "user", "content": PROMPT}
+    assert composing.divisible(Request(id="x", messages=(message,)))
+    assert not composing.divisible(Request(id="x", messages=(message,), params=more))
+    named = Knobs(arrangement="single")
+    assert not composing.divisible(Request(id="x", messages=(message,), knobs=named))
+    pictured = {"role": "user", "content": [{"type": "text", "text": PROMPT}]}
+    assert not composing.divisible(Request(id="x", messages=(pictured,)))
+    assert not composing.divisible(Request(id="x", messages=()))
+
+
+async def test_one_ask_is_planned_as_ever() -> None:
+    answer = await client(ScriptedProvider("whole"), None).answer(PROMPT)
+    assert answer.text == "whole"
+    assert answer.outcome.parts == ()
+
+
+def test_the_conversation_so_far_goes_with_every_part_and_the_budget_is_shared() -> None:
+    earlier = {"role": "system", "content": "Be brief."}
+    request = Request(
+        id="x",
+        messages=(earlier, {"role": "user", "content": PROMPT, "name": "ann"}),
+        params={"temperature": 0.2},
+        knobs=Knobs(max_cost_usd=0.03, prefer=0.7),
+    )
+    found = composing.requests(request, parts())
+    assert [part.messages[0] for part in found] == [earlier] * 3
+    assert [part.messages[1] for part in found] == [
+        {"role": "user", "content": ask, "name": "ann"} for ask in ASKS
+    ]
+    assert sum(part.knobs.max_cost_usd or 0.0 for part in found) == pytest.approx(0.03)
+    assert {part.knobs.prefer for part in found} == {0.7}
+    assert len({part.id for part in found}) == 3
+
+
+async def test_one_model_for_all_is_not_sent_the_same_conversation_thrice() -> None:
+    provider = ScriptedProvider("whole")
+    earlier = {"role": "system", "content": "Be brief."}
+    answer = await client(provider, parts()).answer([earlier, {"role": "user", "content": PROMPT}])
+    assert answer.text == "whole"
+    assert len(provider.calls) == 1
+
+
+@pytest.mark.parametrize("number", [1, 9])
+def test_a_split_has_two_to_eight_parts(number: int) -> None:
+    with pytest.raises(ValueError, match="parts"):
+        Split(parts=(Part(text="?"),) * number)
+
+
+def test_a_part_needs_only_earlier_ones() -> None:
+    with pytest.raises(ValueError, match="earlier"):
+        Split(parts=(Part(text="a", after=(1,)), Part(text="b")))
+
+
+def plan(model_name: str, quality: float, cost: float, price: float = 1.0) -> Plan:
+    return Plan(
+        arrangement=Single(model=model_name),
+        quality=quality,
+        cost_usd=cost,
+        latency_s=1.0,
+        usd_per_quality=price,
+    )
+
+
+def forecast(**models: tuple[float, float]) -> Forecast:
+    return Forecast(
+        estimates=tuple(
+            Estimate(model=name, quality=q, quality_std=0.0, cost_usd=c, latency_s=1.0)
+            for name, (q, c) in models.items()
+        )
+    )
+
+
+def test_splitting_pays_where_parts_want_different_models() -> None:
+    split = Split(parts=(Part(text="a"), Part(text="b", after=(0,))))
+    told = [forecast(x=(0.9, 0.01), y=(0.2, 0.01)), forecast(x=(0.2, 0.01), y=(0.9, 0.01))]
+    apart = composing.composed(
+        split, [plan("x", 0.9, 0.01), plan("y", 0.9, 0.01)], told, repeated=0.0
+    )
+    assert apart is not None
+    assert apart.quality == pytest.approx(0.9)
+    assert apart.cost_usd == pytest.approx(0.02)
+    assert apart.latency_s == 2.0
+    assert apart.arrangement.models == ("x", "y")
+
+
+def test_splitting_does_not_pay_where_it_only_repeats_a_long_conversation() -> None:
+    split = Split(parts=(Part(text="a"), Part(text="b")))
+    told = [forecast(x=(0.9, 0.1))] * 2
+    plans = [plan("x", 0.9, 0.1)] * 2
+    assert composing.composed(split, plans, told, repeated=0.0) is not None
+    assert composing.composed(split, plans, told, repeated=0.4) is None
+
+
+def test_repetition_is_the_conversation_sent_again() -> None:
+    long = {"role": "system", "content": "word " * 500}
+    request = Request(id="x", messages=(long, {"role": "user", "content": "a b"}))
+    split = Split(parts=(Part(text="a"), Part(text="b")))
+    assert 0.4 < composing.repetition(request, composing.requests(request, split)) < 0.55
+    short = Request(id="x", messages=({"role": "user", "content": "first a? then b?"},))
+    assert composing.repetition(short, composing.requests(short, split)) == 0.0
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Split:
+    count = draw(st.integers(2, 8))
+    needs = [draw(st.sets(st.integers(0, max(n - 1, 0)), max_size=n)) for n in range(count)]
+    return Split(
+        parts=tuple(
+            Part(text=f"What is {n}?", after=tuple(sorted(need))) for n, need in enumerate(needs)
+        )
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    split=graphs(),
+    limit=st.floats(1e-6, 5e-3),
+    failing=st.sets(st.integers(0, 7)),
+    length=st.integers(1, 400),
+)
+def test_no_graph_of_parts_overspends(
+    split: Split, limit: float, failing: set[int], length: int
+) -> None:
+    """Whatever depends on what, fails or rambles: the limit holds, and every cent is entered."""
+
+    def reply(call: Call) -> str:
+        number = int(str(call.messages[-1]["content"]).split()[2].strip("?"))
+        if number in failing:
+            raise UnavailableError("down", "only")
+        allowed = call.params.get("max_tokens")
+        return "w " * min(length, allowed if isinstance(allowed, int) else length)
+
+    async def spend() -> Sequence[float]:
+        memory = Kept()
+        fusion = client(ScriptedProvider(reply), split, memory=memory)
+        try:
+            answer = await fusion.answer(PROMPT, max_cost_usd=limit)
+        except BudgetError:
+            return [outcome.cost_usd for outcome in memory.outcomes]
+        except EmafusionError:
+            assert set(range(len(split.parts))) <= failing or memory.outcomes
+            return [outcome.cost_usd for outcome in memory.outcomes]
+        assert answer.cost_usd == pytest.approx(sum(s.cost_usd for s in answer.outcome.steps))
+        return [answer.cost_usd]
+
+    for spent in asyncio.run(spend()):
+        assert spent <= limit * 1.0001
