@@ -140,31 +140,43 @@ class Engine:
         async with self._open(request) as case:
             cleared = await self._understand(case)
             trials = await self._divide(case, cleared)
-            if trials:
-                ends: list[Answered] = []
-                said = 0
-                async with aclosing(self._ends(case, trials)) as coming:
-                    async for end in coming:
-                        ends.append(end)
-                        if any(one.failure is None for one in ends):
-                            yield Chunk(text=joined(ends).text[said:])
-                            said = len(joined(ends).text)
-                yield await self._join(case, ends)
-                return
-            trial = self._plan(case, cleared)
-            last = await carry_out(trial)
-            streamed = False
-            pieces = speech(last, trial, case.ledger)
+            pieces = (
+                self._stream_parts(case, trials)
+                if trials
+                else self._stream_whole(case, self._plan(case, cleared))
+            )
             async with aclosing(pieces):
-                async for chunk in pieces:
-                    streamed = True
-                    yield chunk
-            if not trial.drafts:
-                raise _why(trial.failures)
-            answer = await self._close(case, trial, await settle(trial, last=streamed))
-            if not streamed:
-                yield Chunk(text=answer.text)
-            yield answer
+                async for piece in pieces:
+                    yield piece
+
+    async def _stream_whole(self, case: Case, trial: Trial) -> AsyncGenerator[Chunk | Answer]:
+        """The last model's chunks as it speaks, or the answer of the drafts once it is settled."""
+        last = await carry_out(trial)
+        streamed = False
+        async with aclosing(speech(last, trial, case.ledger)) as chunks:
+            async for chunk in chunks:
+                streamed = True
+                yield chunk
+        if not trial.drafts:
+            raise _why(trial.failures)
+        answer = await self._close(case, trial, await settle(trial, last=streamed))
+        if not streamed:
+            yield Chunk(text=answer.text)
+        yield answer
+
+    async def _stream_parts(
+        self, case: Case, trials: Sequence[Trial]
+    ) -> AsyncGenerator[Chunk | Answer]:
+        """The parts of a composite prompt as they are done, once one of them has an answer."""
+        ends: list[Answered] = []
+        said = 0
+        async with aclosing(self._ends(case, trials)) as coming:
+            async for end in coming:
+                ends.append(end)
+                if any(one.failure is None for one in ends):
+                    yield Chunk(text=joined(ends).text[said:])
+                    said = len(joined(ends).text)
+        yield await self._join(case, ends)
 
     async def aclose(self) -> None:
         """Finish what is pending and give everything back."""

@@ -46,6 +46,7 @@ def world(seed: int, queries: int = 800, *, told: bool = True) -> tuple[Evidence
         surplus=np.zeros((queries, 2)),
         surfaces=np.zeros((queries, 2, 1)),
         answers=np.tile([0, 1], (queries, 1)),
+        flagged=np.zeros((queries, 2), dtype=bool),
         scores=right.astype(float),
         costs=bills,
         fold=np.arange(queries) % 5,

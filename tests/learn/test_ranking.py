@@ -32,6 +32,7 @@ def world(count: int, *, seed: int = 0, mute: bool = True) -> Evidence:
         surplus=np.zeros(shape),
         surfaces=surfaces,
         answers=np.full(shape, -1) if mute else np.zeros(shape, dtype=np.int64),
+        flagged=np.zeros(shape, dtype=bool),
         scores=scores,
         costs=np.full(shape, 1e-3),
         fold=np.arange(count) % 5,

@@ -31,6 +31,10 @@ class Evaluating:
     prompts: Annotated[
         bool, typer.Option("--prompts", help="Show prompts beside the report's examples.")
     ] = False
+    composites: Annotated[
+        Path | None,
+        typer.Option("--composites", metavar="FILE", help="Composite prompts of test queries."),
+    ] = None
     json: Json = False
     config: Config = None
 
@@ -51,7 +55,12 @@ def evaluate(options: Evaluating) -> None:
     encoder = Remembered(default(), size=50_000)
     classifier = FastClassifier.from_arrays(policy(options.config).under("understand"), encoder)
     parts = Parts(classifier=classifier, encoder=encoder, build=replaying, version=__version__)
-    how = Options(seed=options.seed, jobs=options.jobs, prompts=options.prompts)
+    how = Options(
+        seed=options.seed,
+        jobs=options.jobs,
+        prompts=options.prompts,
+        composites=options.composites,
+    )
     with _Progress() as progress:
         found = run(
             options.train,

@@ -25,6 +25,7 @@ from emafusion.config.settings import (
     RecordSettings,
     ReplayProviderSettings,
     Settings,
+    UnderstandSettings,
     written,
 )
 from emafusion.engine import Engine, Stages
@@ -33,9 +34,10 @@ from emafusion.judge import Bench, CalibratedPanel
 from emafusion.plan import Dial, FittedRule, Lookahead, Signals, UtilityPlanner
 from emafusion.predict import Fitted, Union
 from emafusion.protect import VisibilityProtector
-from emafusion.protocols import Encoder, Panel, Provider, Recorder
+from emafusion.protocols import Encoder, Panel, Provider, Recorder, Splitter
 from emafusion.types import Knobs, Model
 from emafusion.understand import Blend, FastClassifier, Mixture, SlowClassifier, Taxonomy
+from emafusion.understand.splitting import EitherSplitter, FastSplitter, SlowSplitter
 
 
 def build(
@@ -172,7 +174,17 @@ def _stages(
         panel=panel,
         recorder=recorder(settings.record),
         rule=rule,
+        splitter=_splitter(settings.understand),
     )
+
+
+def _splitter(one: UnderstandSettings) -> Splitter | None:
+    """What finds the parts of composite prompts."""
+    if not one.split:
+        return None
+    if one.slow is None:
+        return FastSplitter()
+    return EitherSplitter(FastSplitter(), SlowSplitter(one.slow))
 
 
 def recorder(one: RecordSettings) -> Recorder:

@@ -105,9 +105,14 @@ def written(model: ModelSettings) -> dict[str, object]:
 
 
 class UnderstandSettings(Table, frozen=True, kw_only=True):
-    """``[understand]``: ``slow`` names the model asked for labels where the fast one is unsure."""
+    """``[understand]``: ``slow`` names the model asked for labels where the fast one is unsure.
+
+    ``split`` answers prompts that ask several things part by part; the slow model finds parts that
+    show no structure.
+    """
 
     slow: str | None = None
+    split: bool = True
 
 
 class ArtefactSettings(Table, frozen=True, kw_only=True):

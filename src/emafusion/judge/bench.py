@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from emafusion.judge import surface
+from emafusion.judge.advances import humbled
 from emafusion.judge.council import Council, Heard, first
 from emafusion.judge.heads import Heads
 from emafusion.judge.logprob import mean_probability
@@ -97,6 +98,7 @@ class Bench:
         surfaces = surface.table(looks)
         if self._ranker is not None and all(look.key is None for look in looks):
             told = self._expected(self._ranker, forecast, names=names, surfaces=surfaces)
+            told = humbled(told, [look.flagged for look in looks])
             return _ranked(told, surfaces)
         trust = self._trust(forecast, drafts, surfaces)
         order = sorted(range(len(drafts)), key=lambda i: self._council.members.index(names[i]))

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Sequence
 
 from emafusion.errors import BudgetError, ProviderError
+from emafusion.judge.comparison import shown
 from emafusion.protocols import Port
 from emafusion.types import Draft, Message, Request
 
@@ -58,9 +59,10 @@ class ModelJudge:
 def question(request: Request, draft: Draft) -> list[Message]:
     """The chat that asks about `draft`, with a mark that its text cannot contain."""
     mark = f"<<{secrets.token_hex(4)}>>"
+    proposed = shown(draft, asked=request.text)
     quoted = (
         f"{mark}\nQUESTION\n{request.text[-LONGEST:]}\n{mark}\n"
-        f"PROPOSED ANSWER\n{draft.text[:LONGEST]}\n{mark}\nIs the proposed answer right? YES or NO."
+        f"PROPOSED ANSWER\n{proposed}\n{mark}\nIs the proposed answer right? YES or NO."
     )
     return [
         {"role": "system", "content": RUBRIC.format(mark=mark)},

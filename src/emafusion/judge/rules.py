@@ -49,7 +49,8 @@ class Look(NamedTuple):
     """One draft under the judge's eye: the request, the draft, its kind and canonical answer.
 
     ``options`` are those that a multiple-choice question offers, ``hunches`` what the option prior
-    says of each, by label.
+    says of each, by label. ``flagged`` marks a draft that addressed its judge; its words to the
+    judge are taken out of the ``draft`` that is looked at.
     """
 
     request: Request
@@ -58,6 +59,7 @@ class Look(NamedTuple):
     key: str | None
     options: Options = Options()
     hunches: Mapping[str, float] = {}
+    flagged: bool = False
 
 
 class RulesJudge:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from emafusion import answers
 from emafusion.judge import options, sums
+from emafusion.judge.advances import addressed, cleaned
 from emafusion.judge.option_prior import OptionPrior
 from emafusion.judge.options import Options
 from emafusion.judge.rules import Look, form
-from emafusion.types import Draft, Request
+from emafusion.types import Draft, Request, replace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +100,26 @@ def looks(
     kind = answers.guess_kind(request.text)
     choices = offered(request.text, kind)
     hunches = prior.read(choices) if prior is not None else {}
-    return [Look(request, draft, kind, key(draft, kind), choices, hunches) for draft in drafts]
+    return [look(request, draft, kind=kind, options=choices, hunches=hunches) for draft in drafts]
+
+
+def look(
+    request: Request,
+    draft: Draft,
+    *,
+    kind: answers.Kind,
+    options: Options,
+    hunches: Mapping[str, float] | None = None,
+) -> Look:
+    """`draft` with its canonical answer, of `kind`.
+
+    Prose is screened for words to its judge and read without them.
+    """
+    flagged = kind == "text" and addressed(draft.text, asked=request.text) is not None
+    if flagged:
+        text = cleaned(draft.text, asked=request.text)
+        draft = replace(draft, completion=replace(draft.completion, text=text))
+    return Look(request, draft, kind, key(draft, kind), options, hunches or {}, flagged)
 
 
 def offered(prompt: str, kind: answers.Kind) -> Options:

@@ -15,7 +15,7 @@ from emafusion.evaluate.recorded import Recorded
 from emafusion.evaluate.runs import Run
 from emafusion.learn.fit.spending import Bills
 from emafusion.protocols import Provider
-from emafusion.types import Call, Chunk, Completion, Knobs, Model, Request
+from emafusion.types import Call, Chunk, Completion, Knobs, Model, Request, replace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,6 +99,8 @@ async def _replay(
     recorded = stage.recorded
     provider = Replayed(recorded)
     engine = stage.build(stage.policy, models(recorded.models, stage.bills), {"replay": provider})
+    # What is recorded is an answer to each whole prompt.
+    engine.stages = replace(engine.stages, splitter=None)
     try:
         runs: dict[float, Run] = {}
         for prefer in dict.fromkeys(dial.values()):

@@ -21,6 +21,7 @@ from emafusion import artefacts
 from emafusion.errors import DataError
 from emafusion.evaluate import metrics
 from emafusion.evaluate.baselines import BASELINES, singles
+from emafusion.evaluate.composites import read as read_composites
 from emafusion.evaluate.datasets.detect import interchange
 from emafusion.evaluate.recorded import Recorded, read
 from emafusion.evaluate.report.benchmark import OURS, Benchmark
@@ -28,7 +29,7 @@ from emafusion.evaluate.report.document import Document
 from emafusion.evaluate.report.save import save
 from emafusion.evaluate.runs import Run, System, Table
 from emafusion.evaluate.threads import one_thread
-from emafusion.learn.benchmark import live, ours, rows
+from emafusion.learn.benchmark import composites, live, ours, rows
 from emafusion.learn.benchmark.combining import combining
 from emafusion.learn.benchmark.guarantees import promises
 from emafusion.learn.benchmark.kept import Kept
@@ -55,12 +56,14 @@ class Options(Struct, frozen=True, kw_only=True):
     """How a benchmark runs.
 
     ``seed`` fixes folds and samples; ``jobs`` processes measure systems side by side;
-    ``prompts`` shows prompts beside the examples in the report.
+    ``prompts`` shows prompts beside the examples in the report; ``composites`` is a file of
+    composite prompts made of the test folder's queries.
     """
 
     seed: int = 0
     jobs: int = 1
     prompts: bool = False
+    composites: Path | None = None
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -117,12 +120,15 @@ def run(
         prepared = _prepare(train, test, out, parts=parts, options=options, tell=tell)
         systems = _systems(prepared, out, options=options, tell=tell)
         headline = _headline(prepared, systems[0])
-        lived, same = _live(prepared, headline, build=parts.build, tell=tell)
+        stage = _stage(prepared, parts.build)
+        lived, same = _live(stage, headline, tell)
+        composed = _composed(prepared, stage, systems[0], options=options, tell=tell)
         tell("writing the report", 0, 1)
         about = {
             **_about(prepared, options, version=parts.version),
             **_more(prepared, lived, encoder=parts.encoder, seed=options.seed),
             "engine_equals_batch": same,
+            "composites": composed,
         }
         return save(
             Benchmark(
@@ -294,28 +300,54 @@ def _headline(prepared: Prepared, system: System) -> dict[str, Run]:
     )
 
 
-def _live(
-    prepared: Prepared, headline: Mapping[str, Run], *, build: Build, tell: Tell
-) -> tuple[dict[str, Run], float]:
-    """The headline as the engine lives it, and the share of decisions equal to the batch's."""
-    recorded = prepared.test.recorded
-    dial = {name: float(run.knob.partition("=")[2]) for name, run in headline.items()}
-    total = len(set(dial.values())) * len(recorded.queries)
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if done % 50 == 0 or done == total:
-            tell("replaying through the engine", done, total)
-
-    stage = live.Stage(
+def _stage(prepared: Prepared, build: Build) -> live.Stage:
+    """What the engine is built of, to replay the test folder."""
+    return live.Stage(
         build=build,
         policy=prepared.learnt.artefact,
-        recorded=recorded,
+        recorded=prepared.test.recorded,
         bills=prepared.learnt.bills,
     )
-    found = live.replay(stage, dial, tick)
+
+
+def _composed(
+    prepared: Prepared, stage: live.Stage, system: System, *, options: Options, tell: Tell
+) -> dict[str, object] | None:
+    """How composite prompts fared, where a file of them is given."""
+    if options.composites is None:
+        return None
+    found = read_composites(options.composites)
+    evidence = prepared.learnt.evidence
+    best = int(evidence.scores.mean(axis=0).argmax())
+    prefer = composites.setting(system.runs, float(evidence.costs.mean(axis=0)[best]))
+    counted = _Counted("replaying composites", len(found), tell)
+    return composites.replay(
+        stage, found, prefer=prefer, best=best, seed=options.seed, tick=counted.tick
+    ).told()
+
+
+class _Counted:
+    """Tells of every fiftieth and the last."""
+
+    def __init__(self, what: str, total: int, tell: Tell) -> None:
+        self._what, self._total, self._tell = what, total, tell
+        self._done = 0
+
+    def tick(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if self._done % 50 == 0 or self._done == self._total:
+            self._tell(self._what, self._done, self._total)
+
+
+def _live(
+    stage: live.Stage, headline: Mapping[str, Run], tell: Tell
+) -> tuple[dict[str, Run], float]:
+    """The headline as the engine lives it, and the share of decisions equal to the batch's."""
+    recorded = stage.recorded
+    dial = {name: float(run.knob.partition("=")[2]) for name, run in headline.items()}
+    total = len(set(dial.values())) * len(recorded.queries)
+    found = live.replay(stage, dial, _Counted("replaying through the engine", total, tell).tick)
     found = {
         name: replace(run, knob=headline[name].knob, tuned=headline[name].tuned)
         for name, run in found.items()

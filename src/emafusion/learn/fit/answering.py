@@ -152,7 +152,9 @@ def fit_council(
         )
         found = np.zeros(fresh.shape)
         found[rows, columns] = logistic.sigmoid(odds)
-        found = _but_ranked(found, heard.answers, expected[:, heard_of])
+        found = _but_ranked(
+            found, heard.answers, humbled(expected[:, heard_of], evidence.flagged[:, heard_of])
+        )
         _settle(states, number, places=places, heard=heard, found=found)
     names = [evidence.pool[member] for member in members]
     return Council(names, weights), states
@@ -169,7 +171,9 @@ def read_council(
         heard_of = [members[place] for place in places]
         heard = hear(evidence, trust, heard_of)
         found = fitted.confidences(number, heard) * council.first(heard.answers)
-        found = _but_ranked(found, heard.answers, expected[:, heard_of])
+        found = _but_ranked(
+            found, heard.answers, humbled(expected[:, heard_of], evidence.flagged[:, heard_of])
+        )
         _settle(states, number, places=places, heard=heard, found=found)
     return states
 
@@ -256,6 +260,16 @@ def _but_ranked(found: Array, answers: Integers, expected: Array) -> Array:
     mute = np.all(answers < 0, axis=1, keepdims=True) & ~np.isnan(expected)
     ranked: Array = np.where(mute, expected, found)
     return ranked
+
+
+def humbled(expected: Array, flagged: NDArray[np.bool_]) -> Array:
+    """`expected` with flagged drafts below every other of their row (:func:`advances.humbled`)."""
+    import numpy as np
+
+    floor = np.where(flagged, np.inf, expected).min(axis=1, keepdims=True)
+    mixed = flagged & np.isfinite(floor)
+    lower: Array = np.where(mixed, 0.5 * np.where(mixed, floor, 0.0) * expected, expected)
+    return lower
 
 
 def _context(evidence: Evidence) -> Array:

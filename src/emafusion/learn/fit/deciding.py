@@ -142,6 +142,7 @@ def _less(evidence: Evidence, without: Without) -> Evidence:
         surplus=evidence.surplus,
         surfaces=surfaces,
         answers=answers,
+        flagged=evidence.flagged,
         scores=evidence.scores,
         costs=evidence.costs,
         fold=evidence.fold,

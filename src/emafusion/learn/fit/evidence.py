@@ -12,7 +12,6 @@ from msgspec import Struct
 from emafusion import answers
 from emafusion.evaluate.recorded import Recorded
 from emafusion.judge import option_prior, surface
-from emafusion.judge.rules import Look
 from emafusion.types import Request
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     surfaces : ndarray, shape (n, m, surface columns)
     answers : ndarray of int, shape (n, m)
         Equal in a row for equivalent answers, −1 where none can be read.
+    flagged : ndarray of bool, shape (n, m)
+        Drafts that addressed their judge.
     scores, costs : ndarray, shape (n, m)
         As recorded; NaN where a model was not asked.
     fold : ndarray of int, shape (n,)
@@ -55,6 +56,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     surplus: Array
     surfaces: Array
     answers: Integers
+    flagged: NDArray[np.bool_]
     scores: Array
     costs: Array
     fold: Integers
@@ -94,12 +96,15 @@ class Drafted(Struct, frozen=True, kw_only=True):
         What shows on the options that a question offers.
     chosen : ndarray of int, shape (n, m)
         The option each draft names, by position; −1 where it names none.
+    flagged : ndarray of bool, shape (n, m)
+        Drafts that addressed their judge.
     """
 
     surfaces: Array
     answers: Integers
     options: tuple[Array, ...]
     chosen: Integers
+    flagged: NDArray[np.bool_]
 
     def told(self, hunches: Array) -> Array:
         """The surfaces with what an option prior says; `hunches` (n, m, 2)."""
@@ -116,6 +121,7 @@ def drafted(recorded: Recorded) -> Drafted:
     found = np.zeros((*shape, len(surface.NAMES)))
     numbers = np.full(shape, -1, dtype=np.int64)
     chosen = np.full(shape, -1, dtype=np.int64)
+    flagged = np.zeros(shape, dtype=bool)
     seen_options = []
     for query, prompt in enumerate(recorded.prompts):
         request = Request(id="", messages=({"role": "user", "content": prompt},))
@@ -127,12 +133,20 @@ def drafted(recorded: Recorded) -> Drafted:
         for place, draft in enumerate(recorded.drafts[query]):
             if draft is None:
                 continue
-            key = surface.key(draft, kind)
-            found[query, place] = surface.read(Look(request, draft, kind, key, choices))
+            look = surface.look(request, draft, kind=kind, options=choices)
+            key = look.key
+            found[query, place] = surface.read(look)
+            flagged[query, place] = look.flagged
             if key is not None:
                 numbers[query, place] = seen.setdefault(key, len(seen))
                 chosen[query, place] = labels.get(key, -1)
-    return Drafted(surfaces=found, answers=numbers, options=tuple(seen_options), chosen=chosen)
+    return Drafted(
+        surfaces=found,
+        answers=numbers,
+        options=tuple(seen_options),
+        chosen=chosen,
+        flagged=flagged,
+    )
 
 
 def surplus(found: Array, expected: Array) -> Array:

@@ -229,6 +229,7 @@ def evidence_of(
         surplus=surplus(recorded.tokens, lengths),
         surfaces=material.drafted.told(hunches),
         answers=material.drafted.answers,
+        flagged=material.drafted.flagged,
         scores=recorded.scores,
         costs=recorded.costs,
         fold=fold,

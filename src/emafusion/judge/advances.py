@@ -1,0 +1,519 @@
+"""Drafts that speak to their judge: found, freed of what they say to it, and put in their place.
+
+Looks for concepts that meet in one sentence (who judges, what to do, with which answer), not for
+single words, so that a text *about* judges or scores passes; after undoing disguises. Knows
+nothing of whether a draft is right. Wordings follow what is known of injections against model
+judges (Shi et al. 2024, "Optimization-based Prompt Injection Attack to LLM-as-a-Judge"; Raina et
+al. 2024, "Is LLM-as-a-Judge Robust?").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, reduce
+from itertools import islice
+from operator import or_
+from typing import Literal, NamedTuple
+
+from emafusion.judge import disguises, forgeries, phrases
+from emafusion.judge.vocabulary import CONCEPTS, LANE, fold, meaning, tokens, vocabulary
+from emafusion.types import Value, replace
+
+LONGEST = 100_000
+"""Characters of a text that are read: its first and last halves of this."""
+DEPTH = 2
+"""How many disguises may lie over one another."""
+MOST_VIEWS = 24
+LONGEST_SENTENCE = 80
+"""Words; a longer sentence is read in pieces that overlap by half."""
+
+Kind = Literal["appeal", "orders", "rivals", "credential", "verdict", "role", "hidden"]
+
+
+class Advance(Value, frozen=True, kw_only=True):
+    """What a draft says to its judge: of which kind, in which words, and whether in disguise."""
+
+    kind: Kind
+    excerpt: str
+    disguised: bool = False
+
+
+class Bits(NamedTuple):
+    """The concepts as bits of one language."""
+
+    who: int
+    deed: int
+    give: int
+    this: int
+    answer: int
+    top: int
+    ignore: int
+    orders: int
+    prior: int
+    other: int
+    wrong: int
+    proven: int
+    vendor: int
+    you: int
+    must: int
+    marks: int
+    correct: int
+    call: int
+
+
+BIT = Bits(*(1 << number for number in range(len(CONCEPTS))))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+END = re.compile(r"(?:[.!?؟।]+[\"')\]*_»”]*(?:\s+|$)|[。！？\n\r\u2028\u2029]+)")
+STATED = re.compile(r"([^:：=(){}]{2,40}?)\s*[:：=]\s*([^:：=(){}]{1,30})$")
+OPENING = re.compile(r"\W*(?:\w{1,20}\W+)?\w{1,20} ?[:,：，、]")
+UNSPACED = re.compile(r"\W*\w{1,6}[:,：，、]")
+UNPARTED = frozenset({"zh", "ja", "th"})
+AFTER = frozenset({"id", "vi", "th", "he", "ro", "sv", "sw", "tl"})
+"""Languages that say "answer this" for "this answer"."""
+NO_ORDER = _words(
+    "to we i they would could will can cannot not who may might people users students the a an his "
+    "her their of that which it he she did does do by and or"
+)
+"""Before an English verb, these make it no order."""
+THINGS = frozenset(
+    ["one", "option", "text", "entry", "message", "model", "content", "work", "proposal", "models"]
+)
+"""What "this" mostly points to in texts that speak to no judge."""
+RIVAL = _words(
+    "response responses draft drafts submission submissions reply replies assistants candidates "
+    "completions completion competing rival opposing competitor"
+)
+"""What is never said of the options of a multiple-choice question."""
+VAGUE = _words(
+    "rules rule command commands prompt prompts directions instruction directive directives "
+    "instructions"
+)
+"""Orders that others than judges have, too."""
+WEAK_CALL = frozenset(["to", "for", "as", "are"])
+MENTION = re.compile(
+    r"\b(?:injection|attack\w*|phrase\w*|such as|example|e\.g|attempt\w*|malicious|jailbreak\w*"
+    r"|says?"
+    r"|adversar\w*|trick\w*|detect\w*|filter\w*|beispiel|exemple|ejemplo)\b"
+)
+IN_QUOTES = re.compile(r"[\"'“‘«`](?:[^\"'”’»`\n]{8,160})[\"'”’»`]")
+
+
+def addressed(text: str, *, asked: str = "") -> Advance | None:
+    """What `text` says to whoever judges it, or ``None``.
+
+    Where the request `asked` wants something marked or compared, a verdict is an answer. Reads
+    :data:`LONGEST` characters at most, in time linear in them.
+    """
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]}\n{text[-LONGEST // 2 :]}"
+    said = disguises.smuggled(text)
+    if said:
+        return Advance(kind="hidden", excerpt=said[:200], disguised=True)
+    wanted = bool(asked) and _wants_verdicts(asked)
+    return _seen(disguises.visible(text), depth=0, verdicts=not wanted)
+
+
+def _seen(text: str, *, depth: int, verdicts: bool) -> Advance | None:
+    folded = fold(text)
+    phrase = phrases.set_phrase(folded)
+    if phrase:
+        return Advance(kind="appeal", excerpt=phrase.strip()[:200])
+    found = _forged(folded, verdicts=verdicts) or _said(folded, verdicts=verdicts)
+    if found is not None or depth == DEPTH:
+        return found
+    for view in islice(disguises.views(text), MOST_VIEWS):
+        found = _seen(view, depth=depth + 1, verdicts=verdicts) if view else None
+        if found is not None:
+            return replace(found, disguised=True)
+    for view in islice(disguises.shapes(text), MOST_VIEWS):
+        found = _seen(view, depth=DEPTH, verdicts=verdicts)
+        if found is not None:
+            return replace(found, disguised=True)
+    return None
+
+
+def _forged(folded: str, *, verdicts: bool) -> Advance | None:
+    found = forgeries.role(folded)
+    if found:
+        return Advance(kind="role", excerpt=found[:200])
+    for match in forgeries.TURN.finditer(folded) if ":" in folded or "：" in folded else ():
+        if _judging(match[1]):
+            return Advance(kind="role", excerpt=match.group()[:200])
+    found = forgeries.verdict(folded) if verdicts else ""
+    return Advance(kind="verdict", excerpt=found[:200]) if found else None
+
+
+def _judging(line: str) -> bool:
+    """Whether what another speaker is made to say has to do with judging."""
+    mask = reduce(or_, map(meaning, tokens(line)), 0)
+    told = _all(mask, "answer") & (
+        _all(mask, "deed") | _all(mask, "marks") | _all(mask, "top") | _all(mask, "correct")
+    )
+    return bool(told | _all(mask, "who") | _all(mask, "marks", "top") | _all(mask, "ignore"))
+
+
+def _wants_verdicts(asked: str) -> bool:
+    words = tokens(fold(asked[-4000:]))
+    mask = reduce(or_, map(meaning, words), 0)
+    return bool(
+        _all(mask, "marks", "deed") | _all(mask, "who", "deed") | _all(mask, "marks", "give")
+    )
+
+
+# ------------------------------------------------------------------ what is said in words
+
+
+def _said(folded: str, *, verdicts: bool) -> Advance | None:
+    """An advance in the words of a folded text."""
+    before: list[str] = []
+    carried = 0
+    for sentence in END.split(folded):
+        words = tokens(sentence)
+        mask = reduce(or_, map(meaning, words), 0)
+        found = _sentence(sentence, words) if mask and _suspect(mask) else None
+        if found is None and before and len(words) + len(before) < 60:
+            # "Dear judge! Mark this answer with …": whom and what, in two sentences.
+            both = mask | carried
+            paired = _all(both, "who") and _suspect(both)
+            found = _sentence(sentence, [*before, *words]) if paired else None
+        if found is None and verdicts and mask and _stated(sentence):
+            found = Advance(kind="verdict", excerpt=sentence.strip()[:200])
+        if found is not None:
+            return found
+        if words:
+            before, carried = words, mask
+    return None
+
+
+def _stated(sentence: str) -> bool:
+    """Whether a short sentence is a verdict and a good one: "Score: 10/10", in any language."""
+    if len(sentence) > 60 or not (":" in sentence or "：" in sentence or "=" in sentence):
+        return False
+    found = STATED.match(sentence)
+    if found is None:
+        return False
+    subject, value = tokens(found[1]), tokens(found[2])
+    if not 0 < len(value) <= 2 or not 0 < len(subject) <= 4:
+        return False
+    verdict = reduce(or_, map(meaning, subject))
+    good = reduce(or_, map(meaning, value))
+    return bool(_all(verdict, "marks") & (_all(good, "correct") | _all(good, "top")))
+
+
+def _sentence(sentence: str, words: Sequence[str]) -> Advance | None:
+    for start in range(0, max(1, len(words) - LONGEST_SENTENCE // 2), LONGEST_SENTENCE // 2):
+        piece = words[start : start + LONGEST_SENTENCE]
+        masks = [meaning(word) for word in piece]
+        kind = _kind(sentence, piece, masks=masks)
+        if kind is not None:
+            return Advance(kind=kind, excerpt=sentence.strip()[:200])
+    return None
+
+
+@lru_cache(maxsize=1)
+def _ones() -> int:
+    return vocabulary().ones
+
+
+def _all(mask: int, *concepts: str) -> int:
+    """The languages, as bits, in which `mask` has all of `concepts`."""
+    lanes = _ones()
+    for concept in concepts:
+        lanes &= mask >> CONCEPTS.index(concept)
+    return lanes
+
+
+def _kind(sentence: str, words: Sequence[str], *, masks: Sequence[int]) -> Kind | None:
+    lanes = _suspect(reduce(or_, masks, 0))
+    number = 0
+    while lanes:
+        if lanes & 1:
+            language = vocabulary().languages[number]
+            heard = Heard(language, sentence, words, [m >> LANE * number for m in masks])
+            kind = heard.kind()
+            if kind is not None:
+                return kind
+        lanes >>= LANE
+        number += 1
+    return None
+
+
+def _suspect(mask: int) -> int:
+    """The languages in which a sentence could be an advance, by the concepts alone."""
+    ones = _ones()
+    who, deed, give, this, answer, top, ignore, orders = (mask >> n for n in range(8))
+    marks, other = mask >> 15, mask >> 9
+    addressed_to = who & (deed | give | marks)
+    about_this = this & answer & (deed | top | marks | who | mask >> 11)
+    rivals = other & answer & (mask >> 10 | ignore)
+    told = marks & (mask >> 13 | mask >> 14) & (top | mask >> 16)
+    return (addressed_to | about_this | ignore & orders | rivals | told) & ones
+
+
+class Heard(NamedTuple):
+    """One sentence in one language: its words and the concepts of each."""
+
+    language: str
+    sentence: str
+    words: Sequence[str]
+    masks: Sequence[int]
+
+    def kind(self) -> Kind | None:
+        """Which kind of advance this is, if any."""
+        if self._appeal():
+            return "appeal"
+        if self._orders():
+            return "orders"
+        if self._rivals():
+            return "rivals"
+        return "credential" if self._credential() else None
+
+    def _has(self, bits: int) -> bool:
+        return any(mask & bits for mask in self.masks)
+
+    def _at(self, bits: int) -> list[int]:
+        return [place for place, mask in enumerate(self.masks) if mask & bits]
+
+    def _near(self, first: int, second: int, most: int) -> bool:
+        """Whether a word of `first` has one of `second` behind it, `most` words away or fewer."""
+        then = self._at(second)
+        return any(0 < b - a <= most for a in self._at(first) for b in then)
+
+    def _both(self, first: int, second: int, most: int) -> bool:
+        return self._near(first, second, most) or self._near(second, first, most)
+
+    def _this_answer(self) -> bool:
+        if self.language == "en":
+            vague = not self._has(BIT.who)
+            things = [at for at in self._at(BIT.answer) if not (vague and self.words[at] in THINGS)]
+            return any(0 < thing - at <= 3 for at in self._at(BIT.this) for thing in things)
+        if self._near(BIT.this, BIT.answer, 3):
+            return True
+        return self.language in AFTER and self._near(BIT.answer, BIT.this, 2)
+
+    def _appeal(self) -> bool:
+        superlative = self._both(BIT.top, BIT.marks, 4)
+        if superlative and self._begged():
+            return True
+        if self._this_answer() and self._judged(superlative or self._figure()):
+            return True
+        if self._called() and self._told():
+            return True
+        return self._near(BIT.you, BIT.marks, 3) and self._sealed()
+
+    def _judged(self, highly: bool) -> bool:
+        """Whether "this answer" is to be judged, is marked `highly`, or is to be chosen."""
+        if self._has(BIT.who) and self._has(BIT.deed | BIT.marks):
+            return True
+        if self._has(BIT.who) and self._has(BIT.top) and self._has(BIT.must | BIT.you):
+            return True
+        return (highly and self._has(BIT.give | BIT.deed | BIT.must)) or self._ordered()
+
+    def _begged(self) -> bool:
+        """Whether something is asked for, please."""
+        if not self._has(BIT.deed | BIT.give):
+            return False
+        return self._has(BIT.must) if self.language != "en" else "please" in self.words
+
+    def _figure(self) -> bool:
+        return any("/" in word or "%" in word for word in self.words)
+
+    def _ordered(self) -> bool:
+        """Whether the judging is told, not reported."""
+        if not self._both(BIT.deed, BIT.answer, 7):
+            return False
+        if self._has(BIT.must) and self._has(BIT.you | BIT.deed):
+            return self.language != "en" or self._both(BIT.must, BIT.deed, 4)
+        if self.language != "en":
+            return True
+        reported = NO_ORDER - {"not"} if "if" in self.words and self._has(BIT.you) else NO_ORDER
+        return any(
+            place == 0 or self.words[place - 1] not in reported
+            for place in self._at(BIT.deed)
+            if any(mask & BIT.answer for mask in self.masks[place + 1 : place + 6])
+        )
+
+    def _called(self) -> bool:
+        """Whether those who judge are spoken to."""
+        judges = self._at(BIT.who)
+        calls = [
+            place
+            for place in self._at(BIT.call)
+            if self.words[place] not in WEAK_CALL or (place <= 4 and self._has(BIT.you))
+        ]
+        if any(0 < judge - call <= 4 or judge + 1 == call for judge in judges for call in calls):
+            return True
+        opening = (UNSPACED if self.language in UNPARTED else OPENING).match(self.sentence)
+        return opening is not None and bool(judges) and judges[0] <= 1 and self._has(BIT.deed)
+
+    def _told(self) -> bool:
+        """Whether a verdict is asked for."""
+        if self._both(BIT.top, BIT.marks, 2):
+            return True
+        what = BIT.top | BIT.marks | BIT.answer | BIT.correct
+        spoken = self._has(BIT.you | BIT.must)
+        if spoken and self._has(BIT.deed | BIT.give) and self._has(what):
+            return True
+        return self._has(BIT.deed | BIT.give) and self._has(BIT.top | BIT.correct)
+
+    def _sealed(self) -> bool:
+        """Whether the verdict that is "yours" is said to be settled."""
+        good = self._at(BIT.correct | BIT.top)
+        verdicts = self._at(BIT.marks)
+        return self._has(BIT.must) and any(
+            0 < g - v <= 5 and not self.masks[g] & BIT.marks for g in good for v in verdicts
+        )
+
+    def _orders(self) -> bool:
+        if not self._both(BIT.ignore, BIT.orders, 8):
+            return False
+        found = {self.words[place] for place in self._at(BIT.orders)}
+        first = bool(self.masks[0] & BIT.ignore)
+        if not first and not self._has(BIT.prior) and (self.language != "en" or found <= VAGUE):
+            return False
+        quoted = IN_QUOTES.search(self.sentence)
+        return not (quoted and MENTION.search(self.sentence))
+
+    def _rivals(self) -> bool:
+        if not self._near(BIT.other, BIT.answer, 3):
+            return False
+        if self._near(BIT.ignore, BIT.answer, 5):
+            return True
+        if not self._both(BIT.answer, BIT.wrong, 8):
+            return False
+        return (
+            self._this_answer()
+            or self._has(BIT.who)
+            or (self.language == "en" and bool(RIVAL & set(self.words)))
+            or (self.language != "en" and self._has(BIT.deed | BIT.marks | BIT.must))
+        )
+
+    def _credential(self) -> bool:
+        if not self._has(BIT.vendor) or not self._this_answer():
+            return False
+        return self._both(BIT.proven, BIT.vendor, 8) and self._both(BIT.answer, BIT.proven, 8)
+
+
+# ------------------------------------------------------------------ what is left without it
+
+
+def cleaned(text: str, *, asked: str = "") -> str:
+    """`text` without the passages that speak to its judge, and without what is not seen.
+
+    Takes out as little as leaves nothing flagged: sentences, then pairs of lines, then paragraphs,
+    then everything. A text that is not flagged comes back as it is.
+    """
+    if addressed(text, asked=asked) is None:
+        return text
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]}\n{text[-LONGEST // 2 :]}"
+    text = disguises.visible(text)
+    for part in (_without_turns, _without_sentences, _without_lines, _without_paragraphs):
+        text = part(text, asked)
+        if addressed(text, asked=asked) is None:
+            return text.strip()
+    return ""
+
+
+def _without_turns(text: str, asked: str) -> str:
+    """Without what stands from a forged mark to the end of its paragraph."""
+    blocks = re.split(r"(\n[ \t]*\n)", text)
+    for number, block in enumerate(blocks):
+        lines = block.split("\n")
+        first = next((n for n, line in enumerate(lines) if _is_role(line, asked)), len(lines))
+        while 0 < first < len(lines) and forgeries.SPEAKER.match(lines[first - 1]):
+            first -= 1
+        blocks[number] = "\n".join(lines[:first])
+    return "".join(blocks)
+
+
+def _is_role(line: str, asked: str) -> bool:
+    found = addressed(line, asked=asked)
+    return found is not None and found.kind == "role"
+
+
+def _without_sentences(text: str, asked: str) -> str:
+    pieces = list(_pieces(text))
+    gone = [addressed(piece, asked=asked) is not None for piece in pieces]
+    kept = list(gone)
+    for place, piece in enumerate(pieces):
+        mask = reduce(or_, map(meaning, tokens(fold(piece))), 0)
+        follows = place > 0 and kept[place - 1] and "\n" not in pieces[place - 1]
+        leads = place + 1 < len(pieces) and gone[place + 1]
+        kept[place] = (
+            gone[place]
+            or (follows and _goes_on(mask))
+            or (leads and (_leads(mask) or _scrap(piece, mask)))
+        )
+    return "".join(piece for piece, drop in zip(pieces, kept, strict=True) if not drop)
+
+
+def _leads(mask: int) -> bool:
+    """Whether a sentence belongs to the advance behind it, though it is none by itself."""
+    found = _all(mask, "who") | _all(mask, "this", "answer") | _all(mask, "other", "answer")
+    return bool(
+        found | _all(mask, "ignore") | _all(mask, "you", "must") | _all(mask, "you", "marks")
+    )
+
+
+def _scrap(piece: str, mask: int) -> bool:
+    """Whether a piece is but a word or two, of marks."""
+    return len(piece.split()) <= 2 and bool(_all(mask, "marks") | _all(mask, "top"))
+
+
+def _goes_on(mask: int) -> bool:
+    """Whether a sentence of one line belongs to the advance before it."""
+    found = _all(mask, "marks") | _all(mask, "top") | _all(mask, "correct") | _all(mask, "deed")
+    return _leads(mask) or bool(found | _all(mask, "you") | _all(mask, "orders"))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The sentences of `text` with what parts them; joined, they are `text`."""
+    start = 0
+    for end in END.finditer(text):
+        yield text[start : end.end()]
+        start = end.end()
+    yield text[start:]
+
+
+def _without_lines(text: str, asked: str) -> str:
+    lines = text.split("\n")
+    gone = set()
+    for place in range(len(lines) - 1):
+        if addressed("\n".join(lines[place : place + 2]), asked=asked) is not None:
+            gone |= {place, place + 1}
+    return "\n".join(line for place, line in enumerate(lines) if place not in gone)
+
+
+def _without_paragraphs(text: str, asked: str) -> str:
+    blocks = re.split(r"(\n[ \t]*\n)", text)
+    return "".join(block for block in blocks if addressed(block, asked=asked) is None)
+
+
+# ------------------------------------------------------------------ what it earns
+
+
+def order(scores: Sequence[float], flagged: Sequence[bool]) -> list[int]:
+    """The drafts' positions, best first: no flagged draft stands before one that is not flagged."""
+    return sorted(range(len(scores)), key=lambda place: (flagged[place], -scores[place], place))
+
+
+def humbled(scores: Sequence[float], flagged: Sequence[bool]) -> list[float]:
+    """The scores, those of flagged drafts brought below every other's (0 stays 0).
+
+    The flagged keep their order among themselves. Where all or none are flagged nothing changes.
+    """
+    honest = [score for score, found in zip(scores, flagged, strict=True) if not found]
+    if not honest or len(honest) == len(scores):
+        return list(scores)
+    floor = min(honest)
+    return [
+        0.5 * floor * min(1.0, max(score, 0.0)) if found else score
+        for score, found in zip(scores, flagged, strict=True)
+    ]
