@@ -13,8 +13,6 @@ from emafusion.types import Branch, Decompose, Forecast, Part, Plan, Request, Sp
 
 FORMED = ("response_format", "logprobs", "functions", "stop")
 """Parameters that speak of one answer's form, which several joined would not have."""
-ROUNDING = 1e-12
-"""US dollars that sums in another order may differ by."""
 
 
 def divisible(request: Request) -> bool:
@@ -52,8 +50,9 @@ def composed(
 ) -> Plan | None:
     """The plan that answers `split` part by part; ``None`` where one model does it for less.
 
-    Compared with each model that could be asked for everything at once, taken to be as good at
-    each part as if it had been asked for that part alone (DESIGN §2.3).
+    Each part's plan was chosen over every single model for that part, so parts are worth no less
+    than one model asked for everything, taken to be as good at each as if it had been asked for
+    that alone (DESIGN §2.3). What they cost more is the conversation sent again with each.
 
     Parameters
     ----------
@@ -66,8 +65,9 @@ def composed(
     price = max(plan.usd_per_quality for plan in plans)
     quality = sum(plan.quality for plan in plans)
     cost = sum(plan.cost_usd for plan in plans)
-    apart = price * quality - cost
-    if apart < _together(forecasts, price, repeated) - ROUNDING:
+    worth, bill = _together(forecasts, price)
+    gained = max(price * quality - cost - worth, 0.0)
+    if repeated * bill > gained:
         return None
     branches = tuple(Branch(part=p, plan=q) for p, q in zip(split.parts, plans, strict=True))
     return Plan(
@@ -80,15 +80,17 @@ def composed(
     )
 
 
-def _together(forecasts: Sequence[Forecast], price: float, repeated: float) -> float:
-    """The worth of asking the best one model for everything at once."""
-    totals: dict[str, float] = {}
-    for forecast in forecasts:
-        for one in forecast.estimates:
-            worth = price * one.quality - one.cost_usd * (1.0 - repeated)
-            totals[one.model] = totals.get(one.model, 0.0) + worth
-    whole = [name for name in totals if all(f.get(name) is not None for f in forecasts)]
-    return max((totals[name] for name in whole), default=float("-inf"))
+def _together(forecasts: Sequence[Forecast], price: float) -> tuple[float, float]:
+    """The worth of asking the best one model for everything, and what it would cost, in dollars."""
+    found = (float("-inf"), 0.0)
+    for one in forecasts[0].estimates:
+        same = [forecast.get(one.model) for forecast in forecasts]
+        known = [estimate for estimate in same if estimate is not None]
+        if len(known) == len(forecasts):
+            bill = sum(estimate.cost_usd for estimate in known)
+            worth = price * sum(estimate.quality for estimate in known) - bill
+            found = max(found, (worth, bill))
+    return found
 
 
 def repetition(request: Request, parts: Sequence[Request]) -> float:

@@ -34,7 +34,7 @@ from emafusion.types import (
     content_text,
 )
 
-HALF = 0.5
+SHARE = 0.4
 """Of the best single model's cost: what the setting of the dial may spend on the fitted rows."""
 
 
@@ -104,10 +104,10 @@ class Pieces(Provider):
 def setting(runs: Sequence[Run], best_cost_usd: float) -> float:
     """The dial's setting for composites, by held-out figures of the fitted rows alone.
 
-    The most accurate of those that cost at most :data:`HALF` of the best single model.
+    The most accurate of those that cost at most :data:`SHARE` of the best single model.
     """
     known = [(*run.tuned, run) for run in runs if run.tuned is not None]
-    within = [one for one in known if one[1] <= HALF * best_cost_usd] or [
+    within = [one for one in known if one[1] <= SHARE * best_cost_usd] or [
         min(known, key=lambda one: one[1])
     ]
     return float(max(within, key=lambda one: (one[0], -one[1]))[2].knob.partition("=")[2])
