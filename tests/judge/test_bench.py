@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from emafusion.errors import ArtefactError
 from emafusion.evaluate.recorded import Recorded
-from emafusion.judge import Bench, council, heads, surface
+from emafusion.judge import Bench, council, heads, option_prior, surface
 from emafusion.judge import ranker as ranking
 from emafusion.judge.council import Council
 from emafusion.judge.heads import Heads
+from emafusion.judge.option_prior import OptionPrior
 from emafusion.judge.ranker import Ranker
-from emafusion.learn.fit import answering, logistic
+from emafusion.learn.fit import answering, logistic, option_priors
 from emafusion.learn.fit import ranking as fits
 from emafusion.learn.fit.evidence import Evidence, drafted, surplus
 from emafusion.protocols import Port
@@ -34,10 +35,11 @@ from emafusion.types import (
 POOL = ("a", "b", "c", "d", "e")
 MEMBERS = (3, 0, 4, 1)
 """Of the pool, in an order of their own; c has no place on the council."""
-QUERIES = 25
+QUERIES = 75
 TEXTS = (
     "I think the answer is {}.",
     "It is not entirely clear, but maybe {}",
+    "There are dogs in it, so the answer is (C).",
     "1. Count them.\n2. Add them.\nThe answer is **{}**.",
     "I'm sorry, I cannot say.",
     "",
@@ -95,7 +97,11 @@ def recorded() -> Recorded:
     return Recorded(
         queries=tuple(map(str, range(QUERIES))),
         prompts=tuple(
-            f"How many are there in box {i}?" if i % 2 else f"Tell me the story of box {i}."
+            (
+                f"How many are there in box {i}?",
+                f"Tell me the story of box {i}.",
+                f"What is in box {i}?\nA. nothing\nB. 2 cats\nC. {i} dogs\nD. 12 dogs and a cat.",
+            )[i % 3]
             for i in range(QUERIES)
         ),
         splits=("train",) * QUERIES,
@@ -116,6 +122,13 @@ EXPECTED = np.random.default_rng(1).uniform(1.0, 900.0, RECORDED.scores.shape)
 QUALITIES = np.random.default_rng(2).uniform(0.0, 1.0, RECORDED.scores.shape)
 
 
+PRIOR = OptionPrior(
+    mean=np.zeros(len(option_prior.TRAITS)),
+    scale=np.ones(len(option_prior.TRAITS)),
+    weights=np.random.default_rng(6).normal(0.0, 0.2, option_prior.WIDTH),
+)
+
+
 def evidence() -> Evidence:
     found = drafted(RECORDED)
     return Evidence(
@@ -123,7 +136,7 @@ def evidence() -> Evidence:
         priors=logistic.log_odds(QUALITIES),
         expected=RECORDED.costs,
         surplus=surplus(RECORDED.tokens, EXPECTED),
-        surfaces=found.surfaces,
+        surfaces=found.told(option_priors.read(PRIOR, found.options, found.chosen)),
         answers=found.answers,
         flagged=found.flagged,
         scores=RECORDED.scores,
@@ -180,8 +193,7 @@ def ranker() -> Ranker:
     width = len(surface.NAMES)
     return Ranker(
         POOL,
-        mean=rng.normal(0.5, 0.2, width),
-        scale=rng.uniform(0.5, 2.0, width),
+        typical=np.stack([rng.normal(0.5, 0.2, width), rng.uniform(0.5, 2.0, width)]),
         weights=rng.normal(0.0, 0.3, ranking.WIDTH),
         models=rng.normal(0.0, 0.3, len(POOL)),
         level=np.array([0.1, 0.7, 0.2]),
@@ -191,7 +203,7 @@ def ranker() -> Ranker:
 @pytest.mark.parametrize("ranked", [ranker(), None])
 async def test_serving_is_the_benchmark_to_the_ninth_decimal(ranked: Ranker | None) -> None:
     fitted, weighing = parts()
-    bench, told = Bench(fitted, weighing, ranker=ranked), evidence()
+    bench, told = Bench(fitted, weighing, option_prior=PRIOR, ranker=ranked), evidence()
     trust = answering.read_heads(fitted, told)
     expected = fits.read(ranked, told)
     states = answering.read_council(weighing, told, trust=trust, members=MEMBERS, expected=expected)
@@ -209,7 +221,7 @@ async def test_serving_is_the_benchmark_to_the_ninth_decimal(ranked: Ranker | No
 
 
 async def test_the_order_of_asking_changes_nobodys_confidence() -> None:
-    bench = Bench(*parts())
+    bench = Bench(*parts(), option_prior=PRIOR)
     for query, order in itertools.product(range(QUERIES), itertools.permutations((0, 1, 3))):
         plain = await assess(bench, query, (0, 1, 3))
         other = await assess(bench, query, order)
@@ -219,7 +231,7 @@ async def test_the_order_of_asking_changes_nobodys_confidence() -> None:
 
 
 async def test_drafts_of_the_best_answer_stand_level_and_the_first_asked_is_returned() -> None:
-    bench, told = Bench(*parts()), evidence()
+    bench, told = Bench(*parts(), option_prior=PRIOR), evidence()
     level = 0
     for query in range(QUERIES):
         found = await assess(bench, query, MEMBERS)
@@ -235,7 +247,7 @@ async def test_drafts_of_the_best_answer_stand_level_and_the_first_asked_is_retu
 
 async def test_a_narrowed_pool_is_read_in_the_whole_pools_context() -> None:
     """Who may be asked changes nothing about how hard the request is."""
-    bench = Bench(*parts())
+    bench = Bench(*parts(), option_prior=PRIOR)
     for query in range(QUERIES):
         drafts = [one for one in RECORDED.drafts[query][:2] if one is not None]
         whole, odds = forecast(query), logistic.log_odds(QUALITIES[query])
@@ -262,7 +274,7 @@ def test_heads_fitted_to_other_columns_are_refused() -> None:
 
 
 async def test_every_verdict_is_kept_for_the_record() -> None:
-    found = await assess(Bench(*parts()), 0, (0, 1))
+    found = await assess(Bench(*parts(), option_prior=PRIOR), 0, (0, 1))
     assert {(v.judge, v.draft) for v in found.verdicts} == set(
         itertools.product(("rules", "logprob", "surface", "agreement"), (0, 1))
     )

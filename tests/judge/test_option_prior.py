@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from emafusion.errors import ArtefactError
 from emafusion.judge import option_prior, options, surface
 from emafusion.judge.option_prior import TRAITS, WIDTH, OptionPrior
 from emafusion.judge.rules import Look
@@ -39,6 +40,42 @@ def test_words_shared_with_others_and_with_the_question() -> None:
     assert common[1] > common[2] == 0.0
     assert trait(offer, "own_words")[2] == 1.0
     assert trait(offer, "asked_words")[0] > 0.0
+
+
+def test_a_questions_mark_and_an_examples_options_are_not_its_options() -> None:
+    asked = options.offered("Q: Which planet is largest?\nA. Mars\nB. Venus\nC. Jupiter")
+    assert list(asked.wording) == ["A", "B", "C"]
+    assert asked.question == "Q: Which planet is largest?\n"
+    shown = "Which?\nA. 1\nB. 2\nC. 3\nAnswer: B\n\nWhich now?\nA. 4\nB. 5"
+    assert dict(options.offered(shown).wording) == {"A": "4", "B": "5"}
+
+
+def test_traits_of_another_version_are_refused() -> None:
+    arrays = prior().to_arrays()
+    with pytest.raises(ArtefactError, match="emafusion fit"):
+        OptionPrior.from_arrays({**arrays, "option_traits": np.array(TRAITS[::-1])})
+    with pytest.raises(ArtefactError, match="emafusion fit"):
+        OptionPrior.from_arrays({**arrays, "option_weights": np.zeros(3)})
+
+
+def test_the_fit_never_ends_below_a_blind_guess() -> None:
+    """Traits of every scale, rows that no weights explain: Newton's steps must not run away."""
+    rng = np.random.default_rng(8)
+    words = ["zeal", "ox", "yarn", "quilt", "10 m", "20 m", "0.5", "none of these", "Two cats."]
+    seen, chosen, scores = [], [], []
+    for number in range(400):
+        offered = rng.choice(words, 4, replace=False).tolist()
+        seen.append(option_prior.traits(question(*[f"{word} {number % 7}" for word in offered])))
+        right = offered.index(min(offered, key=len)) if number < 200 else int(rng.integers(4))
+        chosen.append([right])
+        scores.append([1.0])
+    fitted, told = option_priors.fit(
+        seen, np.array(chosen), scores=np.array(scores), fold=np.arange(400) // 80
+    )
+    assert fitted is not None
+    held = np.mean([fitted.told(one)[pick] for one, (pick,) in zip(seen, chosen, strict=True)])
+    assert held > 0.0
+    assert np.abs(told).max() < 12.0
 
 
 def test_no_options_no_traits() -> None:

@@ -154,10 +154,12 @@ def ece_of_a_perfect_judge(
 ) -> float:
     """The mean :func:`ece` of answers that are right exactly as often as `confidences` say.
 
-    With n answers it is not 0 but about ``Σ √(n_b) / n``: what the best of judges would show.
+    For scores of 0 and 1. With n answers it is not 0 but about ``Σ √(n_b) / n``: what the best of
+    judges would show.
     """
     confident = np.asarray(confidences, dtype=np.float64)
-    drawn = np.random.default_rng(seed).random((rounds, len(confident))) < confident
+    rng = np.random.default_rng(seed)
+    drawn = (rng.random(len(confident)) < confident for _ in range(rounds))
     return float(np.mean([ece(confident, one, bins=bins) for one in drawn]))
 
 
@@ -221,8 +223,8 @@ def headline(
 
     ``max_quality`` is the cheapest within :data:`NEAR_BEST` of the most accurate; ``parity`` the
     cheapest that is level with the best single model's accuracy (within :data:`LEVEL`), ``economy``
-    the most accurate within the budget. Of equals the cheaper. Where none is good enough for
-    parity, ``max_quality`` stands in; where none fits the budget, the cheapest.
+    the like of ``max_quality`` within the budget. Of equals the cheaper. Where none is good enough
+    for parity, ``max_quality`` stands in; where none fits the budget, the cheapest.
 
     Parameters
     ----------
@@ -243,14 +245,20 @@ def headline(
         raise DataError("no run has figures of the val rows to choose operating points by")
     level = [each for each in known if each[1] >= best_single[1] - LEVEL]
     thrifty = [each for each in known if each[2] <= budget_usd]
-    most = max(accuracy for _, accuracy, _ in known)
-    best = min((e for e in known if e[1] >= most - NEAR_BEST), key=lambda each: (each[2], -each[1]))
+    best = _best(known)
     cheapest = min(known, key=lambda each: (each[2], -each[1]))
     return {
         "max_quality": best[0],
         "parity": min(level, key=lambda each: (each[2], -each[1]), default=best)[0],
-        "economy": max(thrifty, key=lambda each: (each[1], -each[2]), default=cheapest)[0],
+        "economy": _best(thrifty or [cheapest])[0],
     }
+
+
+def _best(known: Sequence[tuple[Run, float, float]]) -> tuple[Run, float, float]:
+    """The cheapest of those (run, accuracy, cost) that only luck parts from the most accurate."""
+    most = max(accuracy for _, accuracy, _ in known)
+    near = [each for each in known if each[1] >= most - NEAR_BEST]
+    return min(near, key=lambda each: (each[2], -each[1]))
 
 
 def _points(points: ArrayLike) -> Array:

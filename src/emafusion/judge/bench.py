@@ -96,8 +96,9 @@ class Bench:
             return await self._otherwise.assess(request, forecast, drafts, port=port, judge=judge)
         looks = surface.looks(request, drafts, prior=self._option_prior)
         surfaces = surface.table(looks)
-        if self._ranker is not None and all(look.key is None for look in looks):
-            told = self._expected(self._ranker, forecast, names=names, surfaces=surfaces)
+        ranker = self._ranker
+        if ranker is not None and (ranker.alone or all(look.key is None for look in looks)):
+            told = self._expected(ranker, forecast, names=names, surfaces=surfaces)
             told = humbled(told, [look.flagged for look in looks])
             return _ranked(told, surfaces)
         trust = self._trust(forecast, drafts, surfaces)

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from emafusion.errors import ArtefactError
 from emafusion.judge.options import Options
 
 if TYPE_CHECKING:
@@ -72,20 +73,36 @@ class OptionPrior:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> OptionPrior | None:
-        """The prior that a fit wrote; ``None`` where the outcomes held too few such questions."""
+        """The prior that a fit wrote; ``None`` where the outcomes held too few such questions.
+
+        Raises
+        ------
+        ArtefactError
+            It was fitted to other traits than this version reads.
+        """
         import numpy as np
 
         if "option_weights" not in arrays:
             return None
+        names = tuple(arrays["option_traits"].tolist()) if "option_traits" in arrays else ()
         found = {
-            name: np.asarray(arrays[f"option_{name}"], dtype=np.float64)
+            name: np.asarray(arrays.get(f"option_{name}", ()), dtype=np.float64)
             for name in ("mean", "scale", "weights")
         }
+        shapes = [len(found[name]) for name in ("mean", "scale", "weights")]
+        if names != TRAITS or shapes != [len(TRAITS), len(TRAITS), WIDTH]:
+            raise ArtefactError(
+                "the policy was fitted by another version of emafusion, which read options "
+                "differently; fit it anew with: emafusion fit"
+            )
         return cls(**found)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """What :meth:`from_arrays` reads."""
+        import numpy as np
+
         return {
+            "option_traits": np.array(TRAITS),
             "option_mean": self._mean,
             "option_scale": self._scale,
             "option_weights": self._weights,

@@ -17,7 +17,7 @@ NAMES: tuple[str, ...] = (
 """The columns, in order; all 0 where the question offers no options."""
 
 OPTION = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]*(\S[^\n]*)$", re.MULTILINE)
-FEWEST, MOST = 2, 26
+FIRST, FEWEST = "A", 2
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 WORDS = re.compile(r"[^a-z0-9.]+")
 BODY = 6000
@@ -41,17 +41,21 @@ class Options(NamedTuple):
 
 
 def offered(text: str) -> Options:
-    """The options of a question; empty where it offers none."""
+    """The options of a question: the last lines labelled A, B, C …; empty where it offers none."""
     end = text[-BODY:]
-    found = OPTION.findall(end)
-    wording = dict(found)
-    if not FEWEST <= len(wording) <= MOST:
+    run: list[re.Match[str]] = []
+    for line in OPTION.finditer(end):
+        if line[1] == FIRST:
+            run = [line]
+        elif run and ord(line[1]) == ord(run[-1][1]) + 1:
+            run.append(line)
+    if len(run) < FEWEST:
         return Options()
-    first = OPTION.search(end)
+    wording = {line[1]: line[2] for line in run}
     return Options(
         wording=wording,
         plain={label: plain(words) for label, words in wording.items()},
-        question=end[: first.start()] if first else "",
+        question=end[: run[0].start()],
     )
 
 

@@ -31,32 +31,35 @@ class Ranker:
     ----------
     pool : sequence of m str
         The models, in the arrays' order.
-    mean, scale : ndarray, shape (surface columns,)
-        The typical surface.
+    typical : ndarray, shape (2, surface columns)
+        Mean and spread of surfaces.
     weights : ndarray, shape (WIDTH,)
         Merit in units of score; only differences between drafts of one query mean anything.
     models : ndarray, shape (m,)
         What each model's name adds.
     level : ndarray, shape (3,)
         Intercept and weights of merit and ease in the log-odds of a draft's score.
+    alone : bool
+        Whether it judges every draft: too few queries with answers to share were fitted on for
+        anyone else to.
     """
 
     def __init__(
         self,
         pool: Sequence[str],
         *,
-        mean: Array,
-        scale: Array,
+        typical: Array,
         weights: Array,
         models: Array,
         level: Array,
+        alone: bool = False,
     ) -> None:
         self.pool = tuple(pool)
-        self._mean = mean
-        self._scale = scale
+        self._typical = typical
         self._weights = weights
         self._models = models
         self._level = level
+        self.alone = alone
 
     @classmethod
     def from_arrays(
@@ -73,23 +76,28 @@ class Ranker:
 
         if "ranker_weights" not in arrays:
             return None
-        if len(arrays["ranker_weights"]) != WIDTH:
+        read = tuple(arrays["ranker_columns"].tolist()) if "ranker_columns" in arrays else ()
+        right = len(arrays["ranker_weights"]) == WIDTH and len(arrays["ranker_models"]) == len(pool)
+        if read != surface.NAMES or not right:
             raise ArtefactError(
                 "the policy was fitted by another version of emafusion, which ranked drafts "
                 "differently; fit it anew with: emafusion fit"
             )
-        names = ("mean", "scale", "weights", "models", "level")
+        names = ("typical", "weights", "models", "level")
         found = {name: np.asarray(arrays[f"ranker_{name}"], dtype=np.float64) for name in names}
-        return cls(pool, **found)
+        return cls(pool, **found, alone=bool(arrays["ranker_alone"][0]))
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """What :meth:`from_arrays` reads."""
+        import numpy as np
+
         return {
-            "ranker_mean": self._mean,
-            "ranker_scale": self._scale,
+            "ranker_columns": np.array(surface.NAMES),
+            "ranker_typical": self._typical,
             "ranker_weights": self._weights,
             "ranker_models": self._models,
             "ranker_level": self._level,
+            "ranker_alone": np.array([self.alone]),
         }
 
     def merits(self, models: Sequence[int], surfaces: Array, priors: Array) -> Array:
@@ -103,7 +111,7 @@ class Ranker:
         priors : ndarray, shape (n, k)
             The forecast's log-odds.
         """
-        table = columns((surfaces - self._mean) / self._scale, priors)
+        table = columns((surfaces - self._typical[0]) / self._typical[1], priors)
         found: Array = table @ self._weights + self._models[list(models)]
         return found
 

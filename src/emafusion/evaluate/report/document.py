@@ -273,9 +273,7 @@ class _Reference:
             ece_equal_mass=None
             if run.confidences is None
             else metrics.ece_equal_mass(run.confidences, run.scores),
-            ece_of_a_perfect_judge=None
-            if run.confidences is None
-            else metrics.ece_of_a_perfect_judge(run.confidences),
+            ece_of_a_perfect_judge=_least_ece(run),
             router_arena=metrics.router_arena(run.accuracy, 1000 * run.cost_usd),
             oracle_gap_closed=self._gap(run),
             over_best_single=self._difference(run, self._run),
@@ -335,6 +333,14 @@ def _by_cost(run: Run) -> tuple[float, float, str]:
 
 def _ece(run: Run) -> float | None:
     return None if run.confidences is None else metrics.ece(run.confidences, run.scores)
+
+
+def _least_ece(run: Run) -> float | None:
+    """What a perfect judge would show; unknown for scores between 0 and 1."""
+    whole = all(score in (0.0, 1.0) for score in run.scores.tolist())
+    if run.confidences is None or not whole:
+        return None
+    return metrics.ece_of_a_perfect_judge(run.confidences)
 
 
 def _val(run: Run) -> Val | None:

@@ -34,7 +34,7 @@ from emafusion.types import (
     content_text,
 )
 
-SHARE = 0.4
+SHARE = 0.45
 """Of the best single model's cost: what the setting of the dial may spend on the fitted rows."""
 
 

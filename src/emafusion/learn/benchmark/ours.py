@@ -74,7 +74,8 @@ def measure(job: Job, decided: Decided | None = None) -> System:
     decided = decided or deciding.fit(job.fitted, job.variant.without)
     applied = deciding.apply(decided, job.test)
     role: Role = "ours" if job.name == OURS else "ablation"
-    settings = range(len(decided.rules.lookahead.prices))
+    # At 0 only cost counts, and the engine asks the cheapest model without a rule.
+    settings = range(1, len(decided.rules.lookahead.prices))
     runs = tuple(_run(decided, applied, setting) for setting in settings)
     return System(name=job.name, role=role, runs=runs, source=job.variant.says)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from emafusion.judge import surface
 from emafusion.judge.council import Council
@@ -44,7 +45,7 @@ class Without(Struct, frozen=True, kw_only=True):
 
 NOTHING = Without()
 MOST_OPEN = 4
-"""Drafts that open-ended queries may have: there is no agreement to wait for."""
+"""Models asked at most where most of the fitted queries are open-ended: nothing will agree."""
 
 
 class Decided(Struct, frozen=True, kw_only=True):
@@ -79,6 +80,7 @@ def fit(evidence: Evidence, without: Without = NOTHING) -> Decided:
     if without.reading:
         trust = evidence.priors
     fitted, expected = ranking.fit(evidence) if not without.reading else ranking.nothing(evidence)
+    evidence = _heard(evidence, fitted)
     members = answering.choose_members(evidence, _ranked(trust, expected, evidence.open_ended))
     full = evidence.complete
     whole = evidence.rows(full)
@@ -104,6 +106,7 @@ def apply(decided: Decided, evidence: Evidence) -> Applied:
     heads = Heads(evidence.pool, **decided.heads)
     trust = evidence.priors if decided.without.reading else answering.read_heads(heads, evidence)
     expected = ranking.read(decided.ranker, evidence)
+    evidence = _heard(evidence, decided.ranker)
     states = answering.read_council(
         decided.council, evidence, trust=trust, members=decided.members, expected=expected
     )
@@ -114,6 +117,15 @@ def apply(decided: Decided, evidence: Evidence) -> Applied:
         lookahead, evidence, states, members=decided.members, depth=decided.without.depth
     )
     return Applied(members=decided.members, evidence=evidence, states=states, rules=rules)
+
+
+def _heard(evidence: Evidence, ranker: Ranker | None) -> Evidence:
+    """`evidence`, of which a ranker that judges alone hears no answers."""
+    import numpy as np
+
+    if ranker is None or not ranker.alone:
+        return evidence
+    return replace(evidence, answers=np.full_like(evidence.answers, -1))
 
 
 def _ranked(trust: Array, expected: Array, open_ended: NDArray[np.bool_]) -> Array:

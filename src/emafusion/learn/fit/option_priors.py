@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from emafusion.judge import option_prior
 from emafusion.judge.option_prior import OptionPrior
+from emafusion.learn.fit.evidence import NOBODY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 FEWEST = 150
 """Questions with options below which nothing is fitted."""
 PENALTY = 5.0
-STEPS, FEW_STEPS = 8, 2
+STEPS, FEW_STEPS = 30, 4
+HALVINGS = 12
+"""Times that a step which would lower the likelihood is halved: the curvature may mislead."""
+ENOUGH = 1e-3
+"""Log-likelihood below which a further step is not worth taking."""
 RIGHT = 0.5
 
 
@@ -50,7 +55,7 @@ def fit(
     import numpy as np
 
     right = _right(seen, chosen, scores)
-    known = np.flatnonzero(right >= 0)
+    known = np.flatnonzero((right >= 0) & (fold != NOBODY))
     if len(known) < FEWEST:
         return None, np.zeros((*chosen.shape, 2))
     rows = np.concatenate([seen[query] for query in known.tolist()])
@@ -65,7 +70,9 @@ def fit(
     told = read(prior, seen, chosen)
     for number in np.unique(fold[known]):
         use = fold[known] != number
+        out = np.flatnonzero(fold == number)
         if not use.any():
+            told[out] = 0.0  # nothing that left these out has been fitted
             continue
         starts = np.cumsum(sizes[use]) - sizes[use]
         part = _logit(
@@ -76,7 +83,6 @@ def fit(
             steps=FEW_STEPS,
         )
         without = OptionPrior(mean=mean, scale=scale, weights=part)
-        out = np.flatnonzero(fold == number)
         told[out] = read(without, [seen[query] for query in out.tolist()], chosen[out])
     return prior, told
 
@@ -126,17 +132,35 @@ def _logit(
 
     starts = np.cumsum(sizes) - sizes
     owner = np.repeat(np.arange(len(sizes)), sizes)
-    weights = np.zeros(table.shape[1]) if start is None else start.copy()
     ridge = np.eye(table.shape[1]) * PENALTY
     wanted = table[answers].sum(axis=0)
-    for _ in range(steps):
+
+    def seen(weights: Array) -> tuple[float, Array]:
+        """The penalised log-likelihood, and the options' probabilities."""
         scores = table @ weights
-        rates = np.exp(scores - np.maximum.reduceat(scores, starts)[owner])
-        rates /= np.add.reduceat(rates, starts)[owner]
+        scores -= np.maximum.reduceat(scores, starts)[owner]
+        rates = np.exp(scores)
+        sums = np.add.reduceat(rates, starts)
+        value = scores[answers].sum() - np.log(sums).sum() - PENALTY * float(weights @ weights) / 2
+        return float(value), rates / sums[owner]
+
+    weights = np.zeros(table.shape[1]) if start is None else start.copy()
+    value, rates = seen(weights)
+    for _ in range(steps):
         weighted = table * rates[:, None]
         typical = np.add.reduceat(weighted, starts, axis=0)
         hessian = weighted.T @ table - typical.T @ typical + ridge
         slope = wanted - typical.sum(axis=0) - PENALTY * weights
-        weights = weights + np.linalg.solve(hessian, slope)
+        step = np.linalg.solve(hessian, slope)
+        for _ in range(HALVINGS):
+            higher, rates = seen(weights + step)
+            if higher >= value:
+                break
+            step = step / 2.0
+        else:
+            break
+        weights, gained, value = weights + step, higher - value, higher
+        if gained < ENOUGH:
+            break
     found: Array = weights
     return found

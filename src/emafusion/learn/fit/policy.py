@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -192,7 +193,7 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
         pool=recorded.models,
         data_digest=recorded.digest,
         queries=len(recorded.queries),
-        metrics=figures,
+        metrics={name: one for name, one in figures.items() if math.isfinite(one)},
         settings={"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)},
     )
     return Learnt(

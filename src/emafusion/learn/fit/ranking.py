@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FEWEST = 40
 """Open-ended queries below which nothing is fitted."""
+FEWEST_OTHERS = 200
+"""Queries with answers to share below which the ranker judges those too."""
 PENALTY = 100.0
 LEVEL_PENALTY = 1.0
 KNOWN = 3.0
@@ -40,9 +42,13 @@ def fit(evidence: Evidence) -> tuple[Ranker | None, Array]:
     """
     import numpy as np
 
-    rows = np.flatnonzero(evidence.open_ended & evidence.complete & (evidence.fold != NOBODY))
+    known = evidence.complete & (evidence.fold != NOBODY)
+    rows = np.flatnonzero(known & evidence.open_ended)
     if len(rows) < FEWEST:
         return nothing(evidence)
+    alone = int((known & ~evidence.open_ended).sum()) < FEWEST_OTHERS
+    if alone:
+        rows = np.flatnonzero(known)
     shown = evidence.surfaces[rows].reshape(-1, evidence.surfaces.shape[2])
     mean, spread = shown.mean(axis=0), shown.std(axis=0)
     scale = np.where(spread > 1e-6, spread, 1.0)
@@ -58,11 +64,11 @@ def fit(evidence: Evidence) -> tuple[Ranker | None, Array]:
     models = evidence.scores.shape[1]
     fitted = Ranker(
         evidence.pool,
-        mean=mean,
-        scale=scale,
+        typical=np.stack([mean, scale]),
         weights=whole[models:],
         models=whole[:models] * KNOWN,
         level=level,
+        alone=alone,
     )
     expected = read(fitted, evidence)
     expected[rows] = fitted.expected(merits, ease)
