@@ -25,9 +25,11 @@ from emafusion.execute import (
     answered,
     carry_out,
     joined,
+    origins,
     settle,
     speech,
 )
+from emafusion.judge import screened
 from emafusion.plan import composing
 from emafusion.protocols import (
     Classifier,
@@ -233,11 +235,15 @@ class Engine:
         return [self._trial(ask, case.ledger.of_part(place)) for place, ask in enumerate(asks)]
 
     def _trial(self, ask: Ask, port: Port) -> Trial:
-        return Trial(ask, port=port, panel=self.stages.panel, rule=self.stages.rule)
+        stages = self.stages
+        return Trial(ask, port=port, panel=stages.panel, rule=stages.rule, screen=screened)
 
     async def _solve(self, trial: Trial) -> Settled:
         """Stages 5 and 6: carry the plan out, judge what there is, choose."""
         last = await carry_out(trial)
+        if last is not None and trial.closing is not None:
+            written = await trial.close((last, *trial.ask.plan.fallbacks))
+            return await settle(trial, last=written)
         if last is not None:
             await trial.question_until_answered((last, *trial.ask.plan.fallbacks))
         elif not trial.drafts:
@@ -279,6 +285,7 @@ class Engine:
             finish_reason=draft.completion.finish_reason,
             verdicts=settled.assessment.verdicts,
             tier=trial.tier,
+            origins=origins(trial, settled),
         )
         await self._record(case, outcome)
         return _answer(outcome, draft.completion)

@@ -47,7 +47,7 @@ class Asking:
     ] = None
     models: Models = None
     arrangement: Annotated[
-        str | None, typer.Option(metavar="KIND", help="single, cascade, fusion or auto.")
+        str | None, typer.Option(metavar="KIND", help="single, cascade, fusion, synthesis or auto.")
     ] = None
     private: Annotated[bool, typer.Option("--private", help="Private models only.")] = False
     explain: Annotated[bool, typer.Option("--explain", help="Say why, on stderr.")] = False

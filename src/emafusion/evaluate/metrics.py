@@ -30,8 +30,10 @@ _CHUNK: Final = 200
 
 LEVEL = 0.005
 """Accuracy by which a point may fall short and still count as level."""
-NEAR_BEST = 0.003
-"""Accuracy within which points count as the best: less than settings of one dial differ by luck."""
+NEAR_BEST = 0.2
+"""Times 1/√n: accuracy within which points count as the best. One standard error of the difference
+of two settings of a dial that answer one query in 25 unlike (Breiman et al., 1984, §3.4.3).
+"""
 
 
 def hull(points: ArrayLike, *, origin: bool = False) -> Array:
@@ -217,13 +219,14 @@ def mean_ci(scores: ArrayLike) -> tuple[float, float]:
 
 
 def headline(
-    runs: Sequence[Run], *, best_single: tuple[float, float], budget_usd: float
+    runs: Sequence[Run], *, best_single: tuple[float, float], budget_usd: float, rows: int
 ) -> dict[str, Run]:
     """The operating points a report leads with, chosen by their ``val`` figures alone.
 
-    ``max_quality`` is the cheapest within :data:`NEAR_BEST` of the most accurate; ``parity`` the
-    cheapest that is level with the best single model's accuracy (within :data:`LEVEL`), ``economy``
-    the like of ``max_quality`` within the budget. Of equals the cheaper. Where none is good enough
+    ``max_quality`` is the cheapest within :data:`NEAR_BEST` /√n of the most accurate; ``parity``
+    the cheapest that is level with the best single model's accuracy (within :data:`LEVEL`),
+    ``economy`` the most accurate within the budget, and no dearer than ``max_quality``. Of equals
+    the cheaper. Where none is good enough
     for parity, ``max_quality`` stands in; where none fits the budget, the cheapest.
 
     Parameters
@@ -234,6 +237,8 @@ def headline(
         US dollars and accuracy of the best single model on ``val``.
     budget_usd : float
         What economy may cost on ``val``: a quarter of the pool's mean cost.
+    rows : int
+        How many queries the ``tuned`` figures are means of.
 
     Raises
     ------
@@ -245,20 +250,16 @@ def headline(
         raise DataError("no run has figures of the val rows to choose operating points by")
     level = [each for each in known if each[1] >= best_single[1] - LEVEL]
     thrifty = [each for each in known if each[2] <= budget_usd]
-    best = _best(known)
+    most = max(accuracy for _, accuracy, _ in known)
+    near = [each for each in known if each[1] >= most - NEAR_BEST / np.sqrt(rows)]
+    best = min(near, key=lambda each: (each[2], -each[1]))
     cheapest = min(known, key=lambda each: (each[2], -each[1]))
+    within = [each for each in thrifty if each[2] <= best[2]]
     return {
         "max_quality": best[0],
         "parity": min(level, key=lambda each: (each[2], -each[1]), default=best)[0],
-        "economy": _best(thrifty or [cheapest])[0],
+        "economy": max(within, key=lambda each: (each[1], -each[2]), default=cheapest)[0],
     }
-
-
-def _best(known: Sequence[tuple[Run, float, float]]) -> tuple[Run, float, float]:
-    """The cheapest of those (run, accuracy, cost) that only luck parts from the most accurate."""
-    most = max(accuracy for _, accuracy, _ in known)
-    near = [each for each in known if each[1] >= most - NEAR_BEST]
-    return min(near, key=lambda each: (each[2], -each[1]))
 
 
 def _points(points: ArrayLike) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emafusion.execute.ledger import Ledger, Limits
 from emafusion.execute.parts import Answered, answered, joined
-from emafusion.execute.settle import Settled, settle
+from emafusion.execute.settle import Settled, origins, settle
 from emafusion.execute.speech import speech
 from emafusion.execute.strategies import carry_out
 from emafusion.execute.trial import Ask, Trial
@@ -19,6 +19,7 @@ __all__ = [
     "answered",
     "carry_out",
     "joined",
+    "origins",
     "settle",
     "speech",
 ]

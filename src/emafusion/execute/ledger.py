@@ -128,13 +128,14 @@ class Ledger:
         model: str,
         messages: Sequence[Message],
         *,
+        purpose: Purpose = "draft",
         params: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[Chunk | Draft]:
         """Ask `model` and yield its chunks as they come, and last the whole as a draft.
 
         Raises as :meth:`complete`; what was streamed before a failure or a cancellation is paid.
         """
-        call, reserved = self._open(model, messages, params=params or {}, purpose="draft")
+        call, reserved = self._open(model, messages, params=params or {}, purpose=purpose)
         async with self._entry(call, reserved, timed=False) as entry:
             chunks = self._chunks(call, entry)
             async with aclosing(chunks):

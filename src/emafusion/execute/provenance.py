@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from emafusion.types import Origin
+
 LONGEST = 200_000
 """Characters of a text that are looked at; what follows is one last part of unknown origin."""
 ENOUGH = 0.5
@@ -51,19 +53,6 @@ _SHORTENED = "mr mrs ms dr prof st vs etc cf fig no vol approx ca bzw usw sr sra
 _ABBREVIATIONS = frozenset(_SHORTENED.split())
 _FENCES = ("```", "~~~")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?\Z")
-
-
-class Origin(Struct, frozen=True, kw_only=True):
-    """Where the characters ``start`` to ``end`` of a text came from.
-
-    ``drafts`` are positions, ascending, and ``support`` says for each, in [0, 1], how much of the
-    part's words that draft has. Both are empty where the words are the writer's own.
-    """
-
-    start: int
-    end: int
-    drafts: tuple[int, ...] = ()
-    support: tuple[float, ...] = ()
 
 
 class Coverage(Struct, frozen=True, kw_only=True):

@@ -5,12 +5,16 @@ Knows the ways drafts combine: the most trusted one, or the panel's vote. Does n
 
 from __future__ import annotations
 
+import math
+
 from msgspec import Struct
 
 from emafusion import answers
+from emafusion.execute.fields import Weighted, fuse
+from emafusion.execute.provenance import provenance
 from emafusion.execute.trial import Trial
 from emafusion.execute.vote import log_odds_weights, vote
-from emafusion.types import Assessment, Fusion
+from emafusion.types import Assessment, Fusion, Origin, replace
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -35,11 +39,51 @@ async def settle(trial: Trial, *, last: bool = False) -> Settled:
     if last:
         chosen = len(trial.drafts) - 1
     elif isinstance(trial.ask.plan.arrangement, Fusion):
+        fused = _fused(trial, assessment)
+        if fused is not None:
+            return fused
         chosen = _elected(trial, assessment)
     else:
         chosen = assessment.best
     confidence = assessment.confidences[chosen]
     return Settled(chosen=chosen, confidence=confidence, assessment=assessment)
+
+
+def origins(trial: Trial, settled: Settled) -> tuple[Origin, ...]:
+    """Where a synthesis came from; nothing for an answer that is one of the drafts."""
+    if trial.closing is None or settled.chosen != len(trial.drafts) - 1:
+        return ()
+    *drafts, _ = trial.shown()
+    return provenance(trial.drafts[settled.chosen].text, drafts)
+
+
+def _fused(trial: Trial, assessment: Assessment) -> Settled | None:
+    """JSON drafts of one schema, field by field; ``None`` where there is nothing to fuse.
+
+    A value that no draft has as a whole joins the drafts as one of its own, at no cost.
+    """
+    if answers.guess_kind(trial.ask.request.text) != "json" and not trial.formed:
+        return None
+    weighted = [
+        Weighted(text=text, weight=_log_odds(confidence))
+        for text, confidence in zip(trial.shown(), assessment.confidences, strict=True)
+    ]
+    fused = fuse(weighted, response_format=trial.params.get("response_format"))
+    if fused is None:
+        return None
+    if fused.draft is not None:
+        sure = assessment.confidences[fused.draft]
+        return Settled(chosen=fused.draft, confidence=sure, assessment=assessment)
+    best = trial.drafts[assessment.best]
+    completion = replace(best.completion, text=fused.text, logprobs=None, raw=None, answer=None)
+    trial.drafts.append(replace(best, completion=completion, cost_usd=0.0, latency_s=0.0))
+    sure = min(assessment.confidence, fused.least)
+    return Settled(chosen=len(trial.drafts) - 1, confidence=sure, assessment=assessment)
+
+
+def _log_odds(confidence: float) -> float:
+    bounded = min(max(confidence, 0.01), 0.99)
+    return math.log(bounded / (1.0 - bounded))
 
 
 def _elected(trial: Trial, assessment: Assessment) -> int:

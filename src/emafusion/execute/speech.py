@@ -34,7 +34,11 @@ async def speech(last: str | None, trial: Trial, ledger: Ledger) -> AsyncGenerat
 async def _attempt(model: str, trial: Trial, ledger: Ledger) -> AsyncGenerator[Chunk]:
     """`model`'s chunks; a failure before the first one is kept aside, a later one is raised."""
     spoke = False
-    stream = _heard(ledger.stream(model, trial.ask.request.messages, params=trial.params), trial)
+    if trial.closing is None:
+        coming = ledger.stream(model, trial.ask.request.messages, params=trial.params)
+    else:
+        coming = ledger.stream(model, trial.closing, purpose="write", params=trial.writing)
+    stream = _heard(coming, trial)
     try:
         async with aclosing(stream):
             async for chunk in stream:

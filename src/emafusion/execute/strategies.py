@@ -7,8 +7,13 @@ gathered already hold the answer.
 
 from __future__ import annotations
 
+from emafusion import answers
+from emafusion.execute.notes import notes
 from emafusion.execute.trial import Trial
-from emafusion.types import Adaptive, Cascade, Decompose, Fusion, Single, Tier
+from emafusion.execute.writing import chat
+from emafusion.types import Adaptive, Cascade, Decompose, Fusion, Single, Synthesis, Tier
+
+FEWEST_DRAFTS = 2
 
 
 async def single(plan: Single) -> str:
@@ -58,6 +63,22 @@ async def fusion(plan: Fusion, trial: Trial) -> str | None:
     return await _end(plan.panel, trial)
 
 
+async def synthesis(plan: Synthesis, trial: Trial) -> str | None:
+    """Ask the panel together, then put its drafts to the writer (DESIGN §2.5).
+
+    One draft needs no writer: it is the answer.
+    """
+    await trial.question(plan.panel)
+    if len(trial.drafts) < FEWEST_DRAFTS:
+        return None
+    request, shown = trial.ask.request, trial.shown()
+    confidences = (await trial.assess()).confidences
+    compared = notes(shown, answers.guess_kind(request.text))
+    trial.closing = chat(request, shown, compared, confidences=confidences)
+    trial.tier = 1
+    return plan.writer
+
+
 async def carry_out(trial: Trial) -> str | None:
     """Carry the trial's plan out as its arrangement demands."""
     match trial.ask.plan.arrangement:
@@ -69,6 +90,8 @@ async def carry_out(trial: Trial) -> str | None:
             return await adaptive(plan, trial)
         case Fusion() as plan:
             return await fusion(plan, trial)
+        case Synthesis() as plan:
+            return await synthesis(plan, trial)
         case Decompose():
             raise TypeError("a composite plan is carried out part by part")
 

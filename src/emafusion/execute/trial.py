@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -28,6 +29,13 @@ class Ask(Struct, frozen=True, kw_only=True):
     plan: Plan
 
 
+Screen: TypeAlias = Callable[[Draft, str], str]
+
+
+def _as_it_is(draft: Draft, _: str) -> str:
+    return draft.text
+
+
 class Trial:
     """The drafts of one request and their assessment.
 
@@ -41,10 +49,27 @@ class Trial:
         How drafts are judged.
     rule : Rule, optional
         What an adaptive plan does next; such a plan cannot be carried out without.
+    screen : callable, optional
+        A draft's text as another model may read it, given the draft and the request's text.
+
+    Attributes
+    ----------
+    closing : sequence of Message, optional
+        What the model that ends the request is asked, where that is not the request itself.
     """
 
-    def __init__(self, ask: Ask, *, port: Port, panel: Panel, rule: Rule | None = None) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        *,
+        port: Port,
+        panel: Panel,
+        rule: Rule | None = None,
+        screen: Screen = _as_it_is,
+    ) -> None:
         self.ask = ask
+        self.closing: Sequence[Message] | None = None
+        self._screen = screen
         self.rule = rule
         self.drafts: list[Draft] = []
         self.tier = 0
@@ -58,6 +83,36 @@ class Trial:
         """The caller's parameters, less what only a stream uses."""
         unwanted = ("stream", "stream_options")
         return {name: v for name, v in self.ask.request.params.items() if name not in unwanted}
+
+    def shown(self) -> list[str]:
+        """The drafts as another model may read them."""
+        return [self._screen(draft, self.ask.request.text) for draft in self.drafts]
+
+    async def close(self, models: Sequence[str]) -> bool:
+        """Put the closing question to `models`, one after another until one answers."""
+        for model in models:
+            try:
+                draft = await self._port.complete(
+                    model, self.closing or (), purpose="write", params=self.writing
+                )
+            except (ProviderError, BudgetError) as failure:
+                self.failures.append(failure)
+            else:
+                self.drafts.append(draft)
+                return True
+        return False
+
+    @property
+    def writing(self) -> Mapping[str, object]:
+        """The caller's parameters that bear on one written answer."""
+        unwanted = ("n", "tools", "tool_choice", "logprobs", "top_logprobs")
+        return {name: v for name, v in self.params.items() if name not in unwanted}
+
+    @property
+    def formed(self) -> bool:
+        """Whether the caller demands JSON."""
+        shape = self.params.get("response_format")
+        return isinstance(shape, Mapping) and shape.get("type") in ("json_object", "json_schema")
 
     async def question(self, models: Sequence[str]) -> None:
         """Ask `models` together and keep every draft that comes; failures are kept aside."""

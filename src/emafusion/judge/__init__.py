@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emafusion.judge.agreement import AgreementJudge
 from emafusion.judge.bench import Bench
+from emafusion.judge.comparison import ComparisonJudge, screened
 from emafusion.judge.guarantee import Guarantee
 from emafusion.judge.logprob import LogprobJudge
 from emafusion.judge.model import ModelJudge
@@ -14,8 +15,10 @@ __all__ = [
     "AgreementJudge",
     "Bench",
     "CalibratedPanel",
+    "ComparisonJudge",
     "Guarantee",
     "LogprobJudge",
     "ModelJudge",
     "RulesJudge",
+    "screened",
 ]

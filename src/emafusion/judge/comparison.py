@@ -174,6 +174,11 @@ def shown(draft: Draft, *, asked: str = "") -> str:
     return MAKER.sub(r"\1 its makers", SELF.sub(r"\1 an AI model", text))
 
 
+def screened(draft: Draft, asked: str) -> str:
+    """The draft's text as a writer may read it: without words to its judge, and unseen ones."""
+    return disguises.visible(cleaned(draft.text, asked=asked)).strip()
+
+
 def bradley_terry(count: int, wins: Mapping[Pair, float]) -> list[float]:
     """P(better than an average draft) of each of `count`, from P(first better) of some pairs.
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from emafusion.plan.outlook import Signals, chain
-from emafusion.types import Arranged, Arrangement, Cascade, Estimate, Fusion, Single, Tier
+from emafusion.types import (
+    Arranged,
+    Arrangement,
+    Cascade,
+    Estimate,
+    Fusion,
+    Single,
+    Synthesis,
+    Tier,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +66,11 @@ def candidates(
     if arrangement in ("auto", "fusion"):
         panels = (p for size in DEPTHS for p in itertools.combinations(pool, size))
         yield from (fusion(panel, signals) for panel in panels)
+    if arrangement == "synthesis":
+        writer = max(pool, key=lambda e: (e.quality, -e.cost_usd))
+        panels = (p for size in DEPTHS for p in itertools.combinations(pool, size))
+        alike = ((estimate,) * size for size in DEPTHS for estimate in pool)
+        yield from (synthesis(panel, writer) for panel in (*panels, *alike))
     if arrangement == "fusion":
         yield from (fusion((estimate,) * max(DEPTHS), signals) for estimate in pool)
 
@@ -158,6 +172,24 @@ def fusion(panel: Sequence[Estimate], signals: Signals) -> Candidate:
     return Candidate(
         arrangement=Fusion(panel=names),
         quality=1.0 / (1.0 + math.exp(-log_odds)),
+        cost_usd=cost,
+        latency_s=slowest,
+        worst_usd=cost,
+        worst_s=slowest,
+    )
+
+
+def synthesis(panel: Sequence[Estimate], writer: Estimate) -> Candidate:
+    """A panel whose drafts `writer` makes one answer of.
+
+    No outcome says what writing adds, so it promises the better of the writer and the panel's
+    best; the writer's call is taken to cost twice its own, for the drafts it has to read.
+    """
+    cost = sum(estimate.cost_usd for estimate in panel) + 2.0 * writer.cost_usd
+    slowest = max(estimate.latency_s for estimate in panel) + writer.latency_s
+    return Candidate(
+        arrangement=Synthesis(panel=tuple(e.model for e in panel), writer=writer.model),
+        quality=max(writer.quality, *(estimate.quality for estimate in panel)),
         cost_usd=cost,
         latency_s=slowest,
         worst_usd=cost,

@@ -16,6 +16,7 @@ from emafusion.types.outcomes import (
     Chunk,
     Completion,
     Draft,
+    Origin,
     Outcome,
     Piece,
     Step,
@@ -32,6 +33,7 @@ from emafusion.types.plans import (
     Plan,
     Single,
     Split,
+    Synthesis,
     Tier,
 )
 from emafusion.types.requests import Clearance, Knobs, Request, content_text
@@ -72,6 +74,7 @@ __all__ = [
     "Labels",
     "Message",
     "Model",
+    "Origin",
     "Outcome",
     "Part",
     "Piece",
@@ -82,6 +85,7 @@ __all__ = [
     "Single",
     "Split",
     "Step",
+    "Synthesis",
     "Tier",
     "Usage",
     "Value",

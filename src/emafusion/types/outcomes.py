@@ -116,6 +116,19 @@ class Step(Value, frozen=True, kw_only=True):
     part: int | None = None
 
 
+class Origin(Value, frozen=True, kw_only=True):
+    """Where the characters ``start`` to ``end`` of a synthesis came from.
+
+    ``drafts`` are positions, ascending, and ``support`` says for each, in [0, 1], how much of the
+    part's words that draft has. Both are empty where the words are the writer's own.
+    """
+
+    start: int
+    end: int
+    drafts: tuple[int, ...] = ()
+    support: tuple[float, ...] = ()
+
+
 class Piece(Value, frozen=True, kw_only=True):
     """What became of one part of a composite prompt.
 
@@ -152,6 +165,7 @@ class Outcome(Value, frozen=True, kw_only=True):
     tier: int = 0
     error: str | None = None
     parts: tuple[Piece, ...] = ()
+    origins: tuple[Origin, ...] = ()
 
     def explain(self) -> str:
         """Why this was answered so: a few plain lines."""
@@ -177,6 +191,8 @@ class Outcome(Value, frozen=True, kw_only=True):
                 f"{step.latency_s:.2f} s, {ending}"
             )
         lines.extend(_told(verdict) for verdict in self.verdicts)
+        if self.origins:
+            lines.append(f"provenance  {_came_from(self.origins)}")
         for number, piece in enumerate(self.parts, start=1):
             lines.extend(_explained(number, piece))
         ending = (
@@ -193,6 +209,18 @@ def _told(verdict: Verdict) -> str:
     score = "–" if verdict.score is None else f"{verdict.score:.2f}"
     said = f"verdict     {verdict.judge} on draft {verdict.draft + 1}: {score} {verdict.reason}"
     return said.rstrip()
+
+
+def _came_from(origins: tuple[Origin, ...]) -> str:
+    """The shares of a synthesis that stem from each draft, and the writer's own."""
+    shares: dict[str, float] = {}
+    for origin in origins:
+        length = origin.end - origin.start
+        names = [f"draft {draft + 1}" for draft in origin.drafts] or ["the writer's own"]
+        for name in names:
+            shares[name] = shares.get(name, 0.0) + length / len(names)
+    total = sum(shares.values()) or 1.0
+    return ", ".join(f"{name} {share / total:.0%}" for name, share in sorted(shares.items()))
 
 
 def _explained(number: int, piece: Piece) -> list[str]:

@@ -85,6 +85,24 @@ class Fusion(Value, frozen=True, kw_only=True, tag="fusion", tag_field="arrangem
         return f"{self.combiner}({', '.join(self.panel)})"
 
 
+class Synthesis(Value, frozen=True, kw_only=True, tag="synthesis", tag_field="arrangement"):
+    """Ask a panel together, then let ``writer`` write one answer from its drafts (DESIGN §2.5).
+
+    A panel that names one model several times is self-fusion.
+    """
+
+    panel: tuple[str, ...]
+    writer: str
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model this may ask."""
+        return tuple(dict.fromkeys((*self.panel, self.writer)))
+
+    def __str__(self) -> str:
+        return f"{self.writer} writes from ({', '.join(self.panel)})"
+
+
 class Part(Value, frozen=True, kw_only=True):
     """One ask of a composite prompt, as a prompt of its own.
 
@@ -138,7 +156,7 @@ class Decompose(Value, frozen=True, kw_only=True, tag="decompose", tag_field="ar
         return f"{len(self.branches)} parts: {plans}"
 
 
-Arranged: TypeAlias = Single | Cascade | Adaptive | Fusion | Decompose
+Arranged: TypeAlias = Single | Cascade | Adaptive | Fusion | Synthesis | Decompose
 
 
 class Plan(Value, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ Message: TypeAlias = Mapping[str, object]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Axis = Literal["task", "complexity", "domain", "format"]
 AXES: tuple[Axis, ...] = ("task", "complexity", "domain", "format")
-Arrangement = Literal["auto", "single", "cascade", "fusion"]
-Purpose = Literal["draft", "judge", "label"]
+Arrangement = Literal["auto", "single", "cascade", "fusion", "synthesis"]
+Purpose = Literal["draft", "judge", "label", "write"]
 Visibility = Literal["public", "private"]
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SPARE = 0.95
+SPARE = 0.9
 """Share of the economy budget that is planned for: other rows may cost a little more."""
 KEPT = ".systems"
 Tell = Callable[[str, int, int], None]
@@ -297,6 +297,7 @@ def _headline(prepared: Prepared, system: System) -> dict[str, Run]:
         system.runs,
         best_single=(float(cost[best]), float(accuracy[best])),
         budget_usd=float(cost.mean()) / 4.0 * SPARE,
+        rows=len(evidence.scores),
     )
 
 
