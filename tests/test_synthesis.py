@@ -83,9 +83,9 @@ def client(**scripts: ScriptedProvider) -> Client:
 
 
 async def test_the_best_model_writes_from_the_panels_drafts() -> None:
-    large = Script("unused")
+    large = Script(LAKE)
     fusion = client(small=Script(BEND), middling=Script(SAND), large=large)
-    answer = await fusion.answer(ASK, arrangement="synthesis")
+    answer = await fusion.answer(ASK, arrangement="synthesis", prefer=1.0)
     arrangement = answer.plan.arrangement
     assert isinstance(arrangement, Synthesis)
     assert arrangement.writer == "large"

@@ -67,10 +67,8 @@ def candidates(
         panels = (p for size in DEPTHS for p in itertools.combinations(pool, size))
         yield from (fusion(panel, signals) for panel in panels)
     if arrangement == "synthesis":
-        writer = max(pool, key=lambda e: (e.quality, -e.cost_usd))
-        panels = (p for size in DEPTHS for p in itertools.combinations(pool, size))
-        alike = ((estimate,) * size for size in DEPTHS for estimate in pool)
-        yield from (synthesis(panel, writer) for panel in (*panels, *alike))
+        able = sorted(pool, key=lambda e: (-e.quality, e.cost_usd))
+        yield from (synthesis(panel, panel[0]) for panel in _panels(able))
     if arrangement == "fusion":
         yield from (fusion((estimate,) * max(DEPTHS), signals) for estimate in pool)
 
@@ -182,19 +180,29 @@ def fusion(panel: Sequence[Estimate], signals: Signals) -> Candidate:
 def synthesis(panel: Sequence[Estimate], writer: Estimate) -> Candidate:
     """A panel whose drafts `writer` makes one answer of.
 
-    No outcome says what writing adds, so it promises the better of the writer and the panel's
-    best; the writer's call is taken to cost twice its own, for the drafts it has to read.
+    No outcome says what writing adds, so it promises what the writer would alone. The writer's call
+    is taken to cost twice its own, for the drafts it has to read.
     """
     cost = sum(estimate.cost_usd for estimate in panel) + 2.0 * writer.cost_usd
     slowest = max(estimate.latency_s for estimate in panel) + writer.latency_s
     return Candidate(
         arrangement=Synthesis(panel=tuple(e.model for e in panel), writer=writer.model),
-        quality=max(writer.quality, *(estimate.quality for estimate in panel)),
+        quality=writer.quality,
         cost_usd=cost,
         latency_s=slowest,
         worst_usd=cost,
         worst_s=slowest,
     )
+
+
+def _panels(able: Sequence[Estimate]) -> Iterator[tuple[Estimate, ...]]:
+    """The models whose drafts are worth reading, the writer first.
+
+    The most able with each of the two that come next; itself twice where there is no other.
+    """
+    yield from ((able[0], other) for other in able[1:3])
+    if len(able) == 1:
+        yield (able[0], able[0])
 
 
 def _settings(depth: int) -> NDArray[np.float64]:
