@@ -204,9 +204,6 @@ def test_uneven_rows_are_refused() -> None:
         metrics.mean_ci([])
 
 
-ROWS = 10_000
-
-
 def test_the_headline_is_chosen_by_val_figures() -> None:
     runs = [
         run("cheap", (0.60, 0.1)),
@@ -217,7 +214,7 @@ def test_the_headline_is_chosen_by_val_figures() -> None:
         run("dear top", (0.75, 1.1)),
         run("unknown", None),
     ]
-    found = metrics.headline(runs, best_single=(1.0, 0.7), budget_usd=0.25, rows=ROWS)
+    found = metrics.headline(runs, best_single=(1.0, 0.7), budget_usd=0.25)
     assert {point: chosen.knob for point, chosen in found.items()} == {
         "max_quality": "top",
         "parity": "level",
@@ -227,11 +224,11 @@ def test_the_headline_is_chosen_by_val_figures() -> None:
 
 def test_the_headline_falls_back_on_the_nearest_thing() -> None:
     runs = [run("cheap", (0.5, 0.4)), run("good", (0.6, 0.9))]
-    found = metrics.headline(runs, best_single=(1.0, 0.7), budget_usd=0.1, rows=ROWS)
+    found = metrics.headline(runs, best_single=(1.0, 0.7), budget_usd=0.1)
     assert found["parity"].knob == "good"
     assert found["economy"].knob == "cheap"
     with pytest.raises(DataError, match="val rows"):
-        metrics.headline([run("unknown", None)], best_single=(1.0, 0.7), budget_usd=1.0, rows=ROWS)
+        metrics.headline([run("unknown", None)], best_single=(1.0, 0.7), budget_usd=1.0)
 
 
 @given(st.lists(st.tuples(shares, costs), min_size=1, max_size=8), shares, costs)
@@ -239,11 +236,11 @@ def test_the_headline_keeps_its_promises_where_they_can_be_kept(
     tuned: list[tuple[float, float]], accuracy: float, budget: float
 ) -> None:
     runs = [run(str(place), each) for place, each in enumerate(tuned)]
-    found = metrics.headline(runs, best_single=(1.0, accuracy), budget_usd=budget, rows=ROWS)
+    found = metrics.headline(runs, best_single=(1.0, accuracy), budget_usd=budget)
     val = {point: chosen.tuned or (0.0, 0.0) for point, chosen in found.items()}
     most = max(score for score, _ in tuned)
-    assert val["max_quality"][0] >= most - metrics.NEAR_BEST / ROWS**0.5
-    near = [cost for score, cost in tuned if score >= most - metrics.NEAR_BEST / ROWS**0.5]
+    assert val["max_quality"][0] >= most - metrics.NEAR_BEST
+    near = [cost for score, cost in tuned if score >= most - metrics.NEAR_BEST]
     assert val["max_quality"][1] == min(near)
     if any(score >= accuracy for score, _ in tuned):
         assert val["parity"][0] >= accuracy - metrics.LEVEL

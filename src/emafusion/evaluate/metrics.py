@@ -30,10 +30,8 @@ _CHUNK: Final = 200
 
 LEVEL = 0.005
 """Accuracy by which a point may fall short and still count as level."""
-NEAR_BEST = 0.2
-"""Times 1/√n: accuracy within which points count as the best. One standard error of the difference
-of two settings of a dial that answer one query in 25 unlike (Breiman et al., 1984, §3.4.3).
-"""
+NEAR_BEST = 0.003
+"""Accuracy within which points count as the best: less than settings of one dial differ by luck."""
 
 
 def hull(points: ArrayLike, *, origin: bool = False) -> Array:
@@ -219,11 +217,11 @@ def mean_ci(scores: ArrayLike) -> tuple[float, float]:
 
 
 def headline(
-    runs: Sequence[Run], *, best_single: tuple[float, float], budget_usd: float, rows: int
+    runs: Sequence[Run], *, best_single: tuple[float, float], budget_usd: float
 ) -> dict[str, Run]:
     """The operating points a report leads with, chosen by their ``val`` figures alone.
 
-    ``max_quality`` is the cheapest within :data:`NEAR_BEST` /√n of the most accurate; ``parity``
+    ``max_quality`` is the cheapest within :data:`NEAR_BEST` of the most accurate; ``parity``
     the cheapest that is level with the best single model's accuracy (within :data:`LEVEL`),
     ``economy`` the most accurate within the budget, and no dearer than ``max_quality``. Of equals
     the cheaper. Where none is good enough
@@ -237,8 +235,6 @@ def headline(
         US dollars and accuracy of the best single model on ``val``.
     budget_usd : float
         What economy may cost on ``val``: a quarter of the pool's mean cost.
-    rows : int
-        How many queries the ``tuned`` figures are means of.
 
     Raises
     ------
@@ -251,7 +247,7 @@ def headline(
     level = [each for each in known if each[1] >= best_single[1] - LEVEL]
     thrifty = [each for each in known if each[2] <= budget_usd]
     most = max(accuracy for _, accuracy, _ in known)
-    near = [each for each in known if each[1] >= most - NEAR_BEST / np.sqrt(rows)]
+    near = [each for each in known if each[1] >= most - NEAR_BEST]
     best = min(near, key=lambda each: (each[2], -each[1]))
     cheapest = min(known, key=lambda each: (each[2], -each[1]))
     within = [each for each in thrifty if each[2] <= best[2]]

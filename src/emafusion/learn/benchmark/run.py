@@ -297,7 +297,6 @@ def _headline(prepared: Prepared, system: System) -> dict[str, Run]:
         system.runs,
         best_single=(float(cost[best]), float(accuracy[best])),
         budget_usd=float(cost.mean()) / 4.0 * SPARE,
-        rows=len(evidence.scores),
     )
 
 
