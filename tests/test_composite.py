@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +17,8 @@ from emafusion.judge import CalibratedPanel
 from emafusion.plan import UtilityPlanner, composing
 from emafusion.predict import Union
 from emafusion.protect import VisibilityProtector
-from emafusion.protocols import Port
-from emafusion.record import Memory
+from emafusion.protocols import Port, Recorder
+from emafusion.record import Memory, Store
 from emafusion.testing import ScriptedProvider
 from emafusion.testing.scripted import Reply
 from emafusion.types import (
@@ -108,7 +109,7 @@ def client(
     split: Split | None,
     *,
     knobs: Knobs | None = None,
-    memory: Memory | None = None,
+    memory: Recorder | None = None,
 ) -> Client:
     stages = Stages(
         protector=VisibilityProtector(),
@@ -156,6 +157,33 @@ async def test_the_record_keeps_the_parts() -> None:
     assert found == answer.outcome
     assert found is not None
     assert [piece.prompt for piece in found.parts] == list(ASKS)
+
+
+def everything(folder: Path) -> bytes:
+    """All that stands in the files of `folder`."""
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+async def test_a_record_without_content_holds_no_word_of_any_part(tmp_path: Path) -> None:
+    store = Store(tmp_path / "record.db", store_content=False)
+    script: dict[str, Reply] = {**SCRIPT, ASKS[1]: UnavailableError("down", "only")}
+    answer = await client(ScriptedProvider(script), parts(), memory=store).answer(PROMPT)
+    found = await store.find(answer.decision_id)
+    await store.aclose()
+    assert found is not None
+    assert len(found.parts) == 3
+    assert isinstance(found.plan.arrangement if found.plan else None, Decompose)
+    written = everything(tmp_path)
+    for word in (*ASKS, "One is 1.", "Three is 3."):
+        assert word.encode() not in written
+
+
+async def test_parts_survive_the_store(tmp_path: Path) -> None:
+    store = Store(tmp_path / "record.db")
+    answer = await client(ScriptedProvider(SCRIPT), parts((), (0,)), memory=store).answer(PROMPT)
+    found = await store.find(answer.decision_id)
+    await store.aclose()
+    assert found == answer.outcome
 
 
 async def test_independent_parts_run_together_and_dependent_ones_wait() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from emafusion.errors import StoreError
-from emafusion.types import Json, Outcome, replace
+from emafusion.types import Decompose, Json, Outcome, Plan, Verdict, replace
 
 _INSERT_DECISION = (
     "INSERT INTO decisions (id, created, prompt_sha256, model, arrangement, confidence, cost_usd,"
@@ -102,9 +102,30 @@ def without_content(outcome: Outcome) -> Outcome:
         outcome,
         prompt="",
         text="",
+        plan=None if outcome.plan is None else _without_asks(outcome.plan),
         steps=tuple(replace(step, text="") for step in outcome.steps),
-        verdicts=tuple(replace(verdict, reason="") for verdict in outcome.verdicts),
+        verdicts=_without_reasons(outcome.verdicts),
+        parts=tuple(
+            replace(piece, prompt="", text="", label="", verdicts=_without_reasons(piece.verdicts))
+            for piece in outcome.parts
+        ),
     )
+
+
+def _without_asks(plan: Plan) -> Plan:
+    """`plan` without the words of a composite prompt's parts."""
+    arrangement = plan.arrangement
+    if not isinstance(arrangement, Decompose):
+        return plan
+    branches = tuple(
+        replace(branch, part=replace(branch.part, text="", label=""))
+        for branch in arrangement.branches
+    )
+    return replace(plan, arrangement=replace(arrangement, branches=branches))
+
+
+def _without_reasons(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    return tuple(replace(verdict, reason="") for verdict in verdicts)
 
 
 def encode(outcome: Outcome) -> tuple[str, Outcome]:
