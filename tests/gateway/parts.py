@@ -23,7 +23,7 @@ from emafusion.judge import CalibratedPanel
 from emafusion.plan import UtilityPlanner
 from emafusion.predict import Union
 from emafusion.protect import VisibilityProtector
-from emafusion.protocols import Classifier, Port, Provider, Recorder
+from emafusion.protocols import Classifier, Port, Provider, Recorder, Splitter
 from emafusion.record import Memory
 from emafusion.types import Call, Chunk, Completion, Labels, Model, Outcome, Request, Usage
 
@@ -168,6 +168,7 @@ def client_of(
     recorder: Recorder | None = None,
     classifier: Classifier | None = None,
     providers: Mapping[str, Provider] | None = None,
+    splitter: Splitter | None = None,
 ) -> Client:
     """A client of an engine whose models do what `scripts` say."""
     stages = Stages(
@@ -177,6 +178,7 @@ def client_of(
         planner=UtilityPlanner(),
         panel=CalibratedPanel(),
         recorder=recorder or Memory(),
+        splitter=splitter,
     )
     engine = Engine(
         stages,
