@@ -14,7 +14,7 @@ from contextlib import aclosing, asynccontextmanager
 from msgspec import Struct
 
 from emafusion.catalog import Catalog
-from emafusion.errors import BudgetError, EmafusionError, NoModelError
+from emafusion.errors import BudgetError, EmafusionError, NoModelError, RequestError
 from emafusion.execute import (
     Answered,
     Ask,
@@ -222,7 +222,10 @@ class Engine:
         for part in composing.requests(request, split):
             labels = await stages.classifier.understand(part, case.ledger)
             forecast = stages.predictor.predict(part, labels, cleared)
-            plan = stages.planner.plan(part, forecast, cleared)
+            try:
+                plan = stages.planner.plan(part, forecast, cleared)
+            except (RequestError, BudgetError):
+                return []  # its share buys no plan; asked whole, the limits may suffice
             asks.append(Ask(request=part, forecast=forecast, plan=plan))
         case.plan = composing.composed(
             split,
@@ -232,7 +235,10 @@ class Engine:
         )
         if case.plan is None:
             return []
-        return [self._trial(ask, case.ledger.of_part(place)) for place, ask in enumerate(asks)]
+        return [
+            self._trial(ask, case.ledger.of_part(place, ask.request.knobs.max_cost_usd))
+            for place, ask in enumerate(asks)
+        ]
 
     def _trial(self, ask: Ask, port: Port) -> Trial:
         stages = self.stages

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emafusion.execute.provenance import Origin, coverage, parts, provenance, tokens
+from emafusion.execute.provenance import coverage, parts, provenance, tokens
+from emafusion.types import Origin
 
 WORDS = ["apple", "river", "stone", "market", "engine", "glass", "winter", "orbit", "velvet"]
 SENTENCES = st.lists(st.sampled_from(WORDS), min_size=3, max_size=9).map(

@@ -146,3 +146,25 @@ def test_a_hostile_prompt_costs_little_time(unit: str, size: int) -> None:
         parts_of(text)
         times.append(time.process_time() - start)
     assert min(times) < 0.15  # tenfold what it takes on an idle machine
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Be concise and reply in German.\n1. What is DNA?\n2. What is RNA?",
+        "You are a pirate. Answer in pirate speak:\n1. What is DNA?\n2. What is RNA?",
+        "I only want yes or no answers.\n1. Is DNA alive?\n2. Is RNA alive?",
+        "Answer both questions in valid JSON.\n1. What is DNA?\n2. What is RNA?",
+        "1. What is DNA?\n2. What is RNA?\n3. What is ATP?\n\nAnswer only the third question.",
+        "1. What is DNA?\n2. What is RNA?\n\nAnswer both questions in at most ten words each.",
+        "1. What is DNA?\n2. What is RNA?\nWrite all the answers as a poem.",
+        "Reply to this email:\n\nHi Bob,\n1. Can you send it?\n2. When is it due?\n\nThanks, Al",
+    ],
+)
+def test_words_that_bind_all_parts_keep_the_prompt_whole(prompt: str) -> None:
+    assert parts_of(prompt) is None
+
+
+@pytest.mark.parametrize("prompt", ["1. ١", "1. What is x? ٣. Why?", "१. a?\n२. b?"])
+def test_digits_of_other_scripts_are_read(prompt: str) -> None:
+    parts_of(prompt)

@@ -81,6 +81,7 @@ class Ledger:
         self._limits = limits
         self._started = clock.tick()
         self._reserved = 0.0
+        self._shares: dict[int, float | None] = {}
         self._cleared: frozenset[str] | None = None
         self.steps: list[Step] = []
 
@@ -112,7 +113,12 @@ class Ledger:
         ProviderError
             The model could not answer in time or at all; the failure is a step in the diary.
         """
-        call, reserved = self._open(model, messages, params=params or {}, purpose=purpose)
+        share = self._shares.get(part) if part is not None else None
+        if share is not None:
+            share -= sum(step.cost_usd for step in self.steps if step.part == part)
+        call, reserved = self._open(
+            model, messages, params=params or {}, purpose=purpose, share=share
+        )
         async with self._entry(call, reserved, part=part) as entry:
             completion = await self._provider(call).complete(call)
             entry.completion = completion
@@ -168,8 +174,9 @@ class Ledger:
             if close is not None:
                 await close()
 
-    def of_part(self, part: int) -> PartPort:
-        """The same purse, for one part of a composite prompt."""
+    def of_part(self, part: int, share_usd: float | None = None) -> PartPort:
+        """The same purse, for one part of a composite prompt, which may spend `share_usd`."""
+        self._shares[part] = share_usd
         return PartPort(self, part)
 
     def restrict(self, models: Collection[str]) -> None:
@@ -186,6 +193,7 @@ class Ledger:
         *,
         params: Mapping[str, object],
         purpose: Purpose,
+        share: float | None = None,
     ) -> tuple[Call, float]:
         """The call within the limits, and the money set aside for it."""
         if self._cleared is not None and name not in self._cleared:
@@ -196,7 +204,7 @@ class Ledger:
             timeout = min(timeout, self._limits.max_latency_s - self.elapsed)
             if timeout <= 0:
                 raise DeadlineError(f"no time left to ask {name!r}", name)
-        params, reserved = self._reserve(model, messages, params)
+        params, reserved = self._reserve(model, messages, params, share=share)
         call = Call(
             model=model,
             messages=tuple(messages),
@@ -207,14 +215,20 @@ class Ledger:
         return call, reserved
 
     def _reserve(
-        self, model: Model, messages: Sequence[Message], params: Mapping[str, object]
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        params: Mapping[str, object],
+        *,
+        share: float | None = None,
     ) -> tuple[Mapping[str, object], float]:
         limit = self._limits.max_cost_usd
         if limit is None:
             return params, 0.0
         prompt = tokens.count_messages(messages) + tokens.count(model.system or "")
         asking = prompt * model.usd_per_mtok_in / 1e6
-        left = limit - self.spent - self._reserved - asking
+        left = limit - self.spent - self._reserved
+        left = (left if share is None else min(left, share)) - asking
         asked, samples = _asked_tokens(params, model), _samples(params)
         price = samples * model.usd_per_mtok_out / 1e6
         allowed = asked if price == 0 else min(asked, int(left / price))

@@ -35,7 +35,7 @@ async def _attempt(model: str, trial: Trial, ledger: Ledger) -> AsyncGenerator[C
     """`model`'s chunks; a failure before the first one is kept aside, a later one is raised."""
     spoke = False
     if trial.closing is None:
-        coming = ledger.stream(model, trial.ask.request.messages, params=trial.params)
+        coming = ledger.stream(model, trial.told or trial.ask.request.messages, params=trial.params)
     else:
         coming = ledger.stream(model, trial.closing, purpose="write", params=trial.writing)
     stream = _heard(coming, trial)

@@ -54,6 +54,8 @@ class Trial:
 
     Attributes
     ----------
+    told : sequence of Message, optional
+        What models are asked in place of the request's own messages, which judges go on reading.
     closing : sequence of Message, optional
         What the model that ends the request is asked, where that is not the request itself.
     """
@@ -68,6 +70,7 @@ class Trial:
         screen: Screen = _as_it_is,
     ) -> None:
         self.ask = ask
+        self.told: Sequence[Message] | None = None
         self.closing: Sequence[Message] | None = None
         self._screen = screen
         self.rule = rule
@@ -86,7 +89,11 @@ class Trial:
 
     def shown(self) -> list[str]:
         """The drafts as another model may read them."""
-        return [self._screen(draft, self.ask.request.text) for draft in self.drafts]
+        return [self.screened(draft) for draft in self.drafts]
+
+    def screened(self, draft: Draft) -> str:
+        """`draft` as another model may read it."""
+        return self._screen(draft, self.ask.request.text)
 
     async def close(self, models: Sequence[str]) -> bool:
         """Put the closing question to `models`, one after another until one answers."""
@@ -175,7 +182,7 @@ class Trial:
 
     async def _sample(self, model: str, nth: int) -> Draft | EmafusionError:
         params = {**self.params, "temperature": VARIED} if nth else self.params
-        messages: Sequence[Message] = self.ask.request.messages
+        messages = self.told or self.ask.request.messages
         try:
             return await self._port.complete(model, messages, purpose="draft", params=params)
         except (ProviderError, BudgetError) as failure:

@@ -5,14 +5,34 @@ Knows the parts' own plans and what one model for the whole would cost; splits n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from emafusion.catalog import tokens
 from emafusion.plan.eligible import one_voice
-from emafusion.types import Branch, Decompose, Forecast, Part, Plan, Request, Split, replace
+from emafusion.types import (
+    Branch,
+    Decompose,
+    Forecast,
+    Part,
+    Plan,
+    Request,
+    Split,
+    content_text,
+    replace,
+)
 
 FORMED = ("response_format", "logprobs", "functions", "stop")
 """Parameters that speak of one answer's form, which several joined would not have."""
+
+BOUNDS = ("max_tokens", "max_completion_tokens")
+LEAST_TOKENS = 512
+"""A bound on the answer below which several answers would not find room in it."""
+ORDERS = re.compile(
+    r"\b(?:json|xml|yaml|csv|html|table|format|only|never|don['’]t|do not|always|must)\b",
+    re.IGNORECASE,
+)
+"""Words with which a conversation so far has laid down a form that parts would not keep."""
 
 
 def divisible(request: Request) -> bool:
@@ -20,29 +40,46 @@ def divisible(request: Request) -> bool:
     last = request.messages[-1] if request.messages else {}
     plain = last.get("role") == "user" and isinstance(last.get("content"), str)
     free = not any(request.params.get(name) for name in FORMED)
-    return plain and free and request.knobs.arrangement == "auto" and not one_voice(request)
+    told = any(ORDERS.search(content_text(message)) for message in request.messages[:-1])
+    roomy = all(_tokens(request.params, name) >= LEAST_TOKENS for name in BOUNDS)
+    choice = request.knobs.arrangement == "auto" and not one_voice(request)
+    return plain and free and choice and roomy and not told
 
 
 def requests(request: Request, split: Split) -> list[Request]:
     """A request of its own for each part: the conversation so far, and the part as its end.
 
-    Each gets the share of ``max_cost_usd`` that its length has of all parts'.
+    Of ``max_cost_usd`` each gets an even share of one half, and of the other what its length has of
+    all parts'; of ``max_tokens`` an even share.
     """
     *before, last = request.messages
     sizes = [tokens.count(part.text) + 1 for part in split.parts]
     limit = request.knobs.max_cost_usd
     found = []
     for number, (part, size) in enumerate(zip(split.parts, sizes, strict=True)):
-        share = None if limit is None else limit * size / sum(sizes)
+        share = None if limit is None else limit * (size / sum(sizes) + 1 / len(sizes)) / 2
         found.append(
             Request(
                 id=f"{request.id}/{number + 1}",
                 messages=(*before, {**last, "content": part.text}),
-                params=request.params,
+                params=_shared(request.params, len(sizes)),
                 knobs=replace(request.knobs, max_cost_usd=share),
             )
         )
     return found
+
+
+def _tokens(params: Mapping[str, object], name: str) -> int:
+    value = params.get(name)
+    return value if isinstance(value, int) else LEAST_TOKENS
+
+
+def _shared(params: Mapping[str, object], count: int) -> dict[str, object]:
+    """`params` with bounds on the whole answer divided among the parts."""
+    return {
+        name: value // count if name in BOUNDS and isinstance(value, int) else value
+        for name, value in params.items()
+    }
 
 
 def composed(

@@ -17,6 +17,8 @@ from emafusion.plan.outlook import Signals
 from emafusion.types import Estimate, Forecast, Model, Plan, Request
 
 DEFAULT_PREFER = 0.5
+DEAREST = 1e9
+"""US dollars for a unit of quality, beyond which cost is no object; a record holds no infinity."""
 
 
 class UtilityPlanner:
@@ -126,7 +128,7 @@ class UtilityPlanner:
             fallbacks=_fallbacks(best, spare),
             max_cost_usd=request.knobs.max_cost_usd,
             max_latency_s=request.knobs.max_latency_s,
-            usd_per_quality=price,
+            usd_per_quality=min(price, DEAREST),
             reason=_reason(best, len(within)),
         )
 

@@ -20,6 +20,7 @@ from emafusion.understand.splitting.passages import (
     ruled,
     tagged,
 )
+from emafusion.understand.splitting.terms import bound
 
 LONGEST: Final = 30_000
 """Characters beyond which a prompt is a document, and is not split."""
@@ -45,7 +46,7 @@ def parts_of(text: str) -> Split | None:
     for layout in _layouts(text):
         split = weigh(layout)
         if split is not None:
-            return split
+            return None if bound(text, split) else split
     return None
 
 

@@ -7,6 +7,7 @@ asks is weighed in `evidence`.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -93,7 +94,9 @@ def _orders(numeral: str) -> Iterator[tuple[str, int]]:
     elif numeral in NUMBERS:
         yield "spelt", NUMBERS[numeral]
     elif len(numeral) == 1 and not numeral.isascii():
-        yield "digit", next(ord(numeral) - ord(one) + 1 for one in "⓵❶①" if numeral >= one)
+        order = unicodedata.digit(numeral, None)
+        if order is not None:
+            yield "digit", order
     else:
         if numeral in _ROMAN:
             yield "roman", _ROMAN[numeral]
