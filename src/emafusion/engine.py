@@ -176,8 +176,9 @@ class Engine:
             async for end in coming:
                 ends.append(end)
                 if any(one.failure is None for one in ends):
-                    yield Chunk(text=joined(ends).text[said:])
-                    said = len(joined(ends).text)
+                    text = joined(ends).text
+                    yield Chunk(text=text[said:])
+                    said = len(text)
         yield await self._join(case, ends)
 
     async def aclose(self) -> None:

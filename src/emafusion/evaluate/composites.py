@@ -126,14 +126,15 @@ def _recorded(composite: Composite, prompts: Mapping[str, str]) -> list[str] | N
     missing = [part for part in composite.parts if part not in prompts]
     if missing:
         raise DataError(f"no recorded query {missing[0]!r}; give the folder the composites are of")
-    return [_plain(prompts[part]) for part in composite.parts]
+    return [plain(prompts[part]) for part in composite.parts]
 
 
 def _texts(split: Split | None) -> list[str] | None:
-    return None if split is None else [_plain(part.text) for part in split.parts]
+    return None if split is None else [plain(part.text) for part in split.parts]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """`text` with its white space evened out: what two equal prompts share."""
     return " ".join(text.split())
 
 

@@ -224,8 +224,8 @@ def headline(
     ``max_quality`` is the cheapest within :data:`NEAR_BEST` of the most accurate; ``parity``
     the cheapest that is level with the best single model's accuracy (within :data:`LEVEL`),
     ``economy`` the most accurate within the budget, and no dearer than ``max_quality``. Of equals
-    the cheaper. Where none is good enough
-    for parity, ``max_quality`` stands in; where none fits the budget, the cheapest.
+    the cheaper. Where none is good enough for parity, ``max_quality`` stands in; where none fits
+    the budget, the cheapest.
 
     Parameters
     ----------

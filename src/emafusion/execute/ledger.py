@@ -81,7 +81,6 @@ class Ledger:
         self._limits = limits
         self._started = clock.tick()
         self._reserved = 0.0
-        self._shares: dict[int, float | None] = {}
         self._cleared: frozenset[str] | None = None
         self.steps: list[Step] = []
 
@@ -103,8 +102,11 @@ class Ledger:
         purpose: Purpose = "draft",
         params: Mapping[str, object] | None = None,
         part: int | None = None,
+        share_usd: float | None = None,
     ) -> Draft:
-        """Ask `model` and wait for the whole answer; `part` is whose of a composite prompt it is.
+        """Ask `model` and wait for the whole answer.
+
+        `part` is whose of a composite prompt it is, `share_usd` what that part may spend in all.
 
         Raises
         ------
@@ -113,7 +115,7 @@ class Ledger:
         ProviderError
             The model could not answer in time or at all; the failure is a step in the diary.
         """
-        share = self._shares.get(part) if part is not None else None
+        share = share_usd
         if share is not None:
             share -= sum(step.cost_usd for step in self.steps if step.part == part)
         call, reserved = self._open(
@@ -176,8 +178,7 @@ class Ledger:
 
     def of_part(self, part: int, share_usd: float | None = None) -> PartPort:
         """The same purse, for one part of a composite prompt, which may spend `share_usd`."""
-        self._shares[part] = share_usd
-        return PartPort(self, part)
+        return PartPort(self, part, share_usd)
 
     def restrict(self, models: Collection[str]) -> None:
         """From now on, ask none but `models`: those that are cleared for the request."""
@@ -277,9 +278,10 @@ class Ledger:
 class PartPort:
     """A ledger as one part of a composite prompt sees it: its calls are entered as that part's."""
 
-    def __init__(self, ledger: Ledger, part: int) -> None:
+    def __init__(self, ledger: Ledger, part: int, share_usd: float | None) -> None:
         self._ledger = ledger
         self._part = part
+        self._share_usd = share_usd
 
     async def complete(
         self,
@@ -291,7 +293,12 @@ class PartPort:
     ) -> Draft:
         """As :meth:`Ledger.complete`."""
         return await self._ledger.complete(
-            model, messages, purpose=purpose, params=params, part=self._part
+            model,
+            messages,
+            purpose=purpose,
+            params=params,
+            part=self._part,
+            share_usd=self._share_usd,
         )
 
 

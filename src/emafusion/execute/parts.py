@@ -52,7 +52,7 @@ async def answered(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def heading(number: int, piece: Piece) -> str:
+def _heading(number: int, piece: Piece) -> str:
     """The text of part `number` as it stands in the joined answer, what parts it from the one
     before included.
     """
@@ -67,7 +67,7 @@ def joined(ends: Sequence[Answered]) -> Completion:
     done = [end.draft.completion for end in ends if end.draft is not None]
     reasons = {completion.finish_reason for completion in done}
     return Completion(
-        text="".join(heading(number, end.piece) for number, end in enumerate(ends)),
+        text="".join(_heading(number, end.piece) for number, end in enumerate(ends)),
         usage=Usage(
             prompt_tokens=sum(c.usage.prompt_tokens for c in done),
             completion_tokens=sum(c.usage.completion_tokens for c in done),

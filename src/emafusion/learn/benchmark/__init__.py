@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
-from emafusion.learn.benchmark.run import Options, Parts, run
+from emafusion.learn.benchmark.preparing import Options, Parts
+from emafusion.learn.benchmark.run import run
 
 __all__ = ["Options", "Parts", "run"]

@@ -9,25 +9,22 @@ what the best single model would have.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, to_builtins
 
 from emafusion.engine import Engine
-from emafusion.errors import EmafusionError, RejectedError
-from emafusion.evaluate.composites import Composite, Measures, measure
+from emafusion.errors import EmafusionError
+from emafusion.evaluate.composites import Composite, Measures, measure, plain
 from emafusion.evaluate.metrics import paired_bootstrap
 from emafusion.evaluate.recorded import Recorded
 from emafusion.evaluate.runs import Run
-from emafusion.learn.benchmark.live import Stage, models
+from emafusion.learn.benchmark.live import Replayed, Stage, models
 from emafusion.protocols import Provider
 from emafusion.types import (
     Call,
-    Chunk,
-    Completion,
     Decompose,
     Knobs,
-    Model,
     Outcome,
     Request,
     Split,
@@ -69,36 +66,16 @@ class Credit(Struct, frozen=True, kw_only=True):
     cost_usd: float
 
 
-class Pieces(Provider):
+class Pieces(Replayed):
     """The recorded answer to whatever part is asked, found by its text (white space aside)."""
 
     def __init__(self, recorded: Recorded) -> None:
-        self._recorded = recorded
-        self.rows = {_plain(text): row for row, text in enumerate(recorded.prompts)}
-        self._places = {name: place for place, name in enumerate(recorded.models)}
+        super().__init__(recorded)
+        self._texts = {plain(text): row for row, text in enumerate(recorded.prompts)}
 
-    async def complete(self, call: Call) -> Completion:
-        """The recorded completion; raises ``RejectedError`` for a text nobody recorded."""
-        row = self.rows.get(_plain(content_text(call.messages[-1])))
-        draft = None
-        if row is not None:
-            draft = self._recorded.drafts[row][self._places[call.model.upstream]]
-        if draft is None:
-            raise RejectedError("no outcome is recorded for this text", call.model.name)
-        return draft.completion
-
-    async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
-        """The recorded completion in one piece."""
-        completion = await self.complete(call)
-        yield Chunk(text=completion.text)
-        yield Chunk(finish_reason=completion.finish_reason, usage=completion.usage)
-
-    async def healthy(self, model: Model) -> bool:
-        """Whether the model is recorded."""
-        return model.upstream in self._places
-
-    async def aclose(self) -> None:
-        """Nothing to give back."""
+    def row(self, call: Call) -> int | None:
+        """The row of the query whose prompt is the last message."""
+        return self._texts.get(plain(content_text(call.messages[-1])))
 
 
 def setting(runs: Sequence[Run], best_cost_usd: float) -> float:
@@ -141,9 +118,8 @@ def replay(
         if composite.parts is None:
             continue
         rows = [row_of[query] for query in composite.parts]
-        one = _alone(recorded, rows, best)
         ours.append(_credit(recorded, rows, best, outcome=outcome))
-        theirs.append(one)
+        theirs.append(_alone(recorded, rows, best))
         counts.append(len(rows))
     parts = np.array(counts, dtype=np.float64)
     scores, alone = (np.array([c.score for c in each]) for each in (ours, theirs))
@@ -217,10 +193,10 @@ def _credit(
     if outcome is None:
         return _alone(recorded, rows, best)
     place = {name: at for at, name in enumerate(recorded.models)}
-    texts = [_plain(piece.prompt) for piece in outcome.parts]
+    texts = [plain(piece.prompt) for piece in outcome.parts]
     score = cost = 0.0
     for row in rows:
-        text = _plain(recorded.prompts[row])
+        text = plain(recorded.prompts[row])
         if text not in texts:
             cost += float(recorded.costs[row, best])
             continue
@@ -230,7 +206,3 @@ def _credit(
         called = [step.model for step in outcome.steps if step.part == number]
         cost += float(sum(recorded.costs[row, place[name]] for name in called))
     return Credit(score=score, cost_usd=cost)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split())

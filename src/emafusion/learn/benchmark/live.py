@@ -54,7 +54,10 @@ class Stage(Struct, frozen=True, kw_only=True):
 
 
 class Replayed(Provider):
-    """Gives the very drafts that the batch reads; the call's metadata names the query."""
+    """Gives the very drafts that the batch reads; the call's metadata names the query.
+
+    A subclass may find the query by another mark of the call: :meth:`row`.
+    """
 
     def __init__(self, recorded: Recorded) -> None:
         self._recorded = recorded
@@ -63,12 +66,18 @@ class Replayed(Provider):
 
     async def complete(self, call: Call) -> Completion:
         """The recorded completion."""
+        row = self.row(call)
+        place = self._places[call.model.upstream]
+        draft = None if row is None else self._recorded.drafts[row][place]
+        if draft is None:
+            raise RejectedError("no outcome is recorded for this call", call.model.name)
+        return draft.completion
+
+    def row(self, call: Call) -> int | None:
+        """The row of the query that `call` is about; ``None`` for one nobody recorded."""
         about = call.params.get("metadata")
         query = about.get("query_id") if isinstance(about, Mapping) else None
-        draft = self._recorded.drafts[self._rows[str(query)]][self._places[call.model.upstream]]
-        if draft is None:
-            raise RejectedError(f"no outcome is recorded for {query!r}", call.model.name)
-        return draft.completion
+        return self._rows.get(str(query))
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
         """The recorded completion in one piece."""

@@ -147,18 +147,7 @@ def _less(evidence: Evidence, without: Without) -> Evidence:
     if without.agreement:
         alone = np.broadcast_to(np.arange(answers.shape[1]), answers.shape)
         answers = np.where(answers >= 0, alone, answers)
-    return Evidence(
-        pool=evidence.pool,
-        priors=evidence.priors,
-        expected=evidence.expected,
-        surplus=evidence.surplus,
-        surfaces=surfaces,
-        answers=answers,
-        flagged=evidence.flagged,
-        scores=evidence.scores,
-        costs=evidence.costs,
-        fold=evidence.fold,
-    )
+    return replace(evidence, surfaces=surfaces, answers=answers)
 
 
 def _places(names: Sequence[str]) -> list[int]:

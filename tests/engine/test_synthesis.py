@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,29 +14,28 @@ from emafusion.judge import CalibratedPanel
 from emafusion.plan import UtilityPlanner
 from emafusion.predict import Union
 from emafusion.protect import VisibilityProtector
-from emafusion.protocols import Port
+from emafusion.protocols import Planner
 from emafusion.record import Memory
 from emafusion.testing import ScriptedProvider
-from emafusion.types import Answer, Call, Chunk, Labels, Model, Request, Synthesis
+from emafusion.types import (
+    Answer,
+    Call,
+    Chunk,
+    Forecast,
+    Fusion,
+    Model,
+    Plan,
+    Request,
+    Synthesis,
+)
+
+from .staged import Classifier, Clock
 
 ASK = "Write a short note on why rivers bend."
 BEND = "Rivers bend because the outer bank wears away faster than the inner one."
 SAND = "The inner bank gathers sand and gravel, which the slower water drops there."
 LAKE = "Cut off bends become oxbow lakes after great floods."
 WRITTEN = f"{BEND} {SAND}"
-
-
-class Clock:
-    def now(self) -> float:
-        return 1.0
-
-    def tick(self) -> float:
-        return asyncio.get_running_loop().time()
-
-
-class Classifier:
-    async def understand(self, request: Request, port: Port) -> Labels:
-        return Labels(axes={"task": {"generation": 1.0}})
 
 
 class Script(ScriptedProvider):
@@ -69,16 +68,26 @@ def model(name: str, price: float, ability: float) -> Model:
 POOL = (model("small", 0.1, 0.5), model("middling", 0.5, 0.6), model("large", 5.0, 0.9))
 
 
-def client(**scripts: ScriptedProvider) -> Client:
+class Everyone:
+    """A planner that asks all models together."""
+
+    def plan(self, request: Request, forecast: Forecast, models: Sequence[Model]) -> Plan:
+        panel = tuple(one.name for one in models)
+        return Plan(arrangement=Fusion(panel=panel), quality=0.7, cost_usd=0.0, latency_s=1.0)
+
+
+def client(
+    pool: Sequence[Model] = POOL, *, planner: Planner | None = None, **scripts: ScriptedProvider
+) -> Client:
     stages = Stages(
         protector=VisibilityProtector(),
         classifier=Classifier(),
         predictor=Union(),
-        planner=UtilityPlanner(),
+        planner=planner or UtilityPlanner(),
         panel=CalibratedPanel(),
         recorder=Memory(),
     )
-    pool = [one for one in POOL if one.name in scripts]
+    pool = [one for one in pool if one.name in scripts]
     return Client(Engine(stages, pool, providers=scripts, clock=Clock()))
 
 
@@ -104,11 +113,12 @@ async def test_provenance_names_the_draft_of_each_sentence() -> None:
     answer = await fusion.answer(ASK, arrangement="synthesis", models=["small", "middling"])
     outcome = answer.outcome
     panel = [step.model for step in outcome.steps if step.purpose == "draft"]
-    first, second = outcome.origins[0], outcome.origins[-1]
-    said = {"small": BEND, "middling": SAND}
-    texts = [said[name] for name in panel]
-    assert any(texts[place] == BEND for place in first.drafts)
-    assert any(texts[place] == SAND for place in second.drafts) == (SAND in texts)
+    assert sorted(panel) == ["middling", "small"]
+    first, second = outcome.origins
+    assert [panel[place] for place in first.drafts] == ["small"]
+    assert [panel[place] for place in second.drafts] == ["middling"]
+    assert outcome.text[first.start : first.end].strip() == BEND
+    assert outcome.text[second.start : second.end].strip() == SAND
     assert "provenance" in answer.explain()
 
 
@@ -163,6 +173,13 @@ async def test_the_writer_gets_no_tools_and_one_choice_to_make() -> None:
 
 
 JSON_ASK = "Extract the person as JSON with the keys name, age and city."
+EQUALS = tuple(model(name, 1.0, 0.7) for name in ("small", "middling", "large"))
+
+
+def fused(drafts: dict[str, str]) -> Client:
+    """A client whose equally able models say `drafts`, all asked together."""
+    scripts = {name: ScriptedProvider(text) for name, text in drafts.items()}
+    return client(EQUALS, planner=Everyone(), **scripts)
 
 
 async def test_json_of_one_schema_is_fused_field_by_field() -> None:
@@ -171,13 +188,14 @@ async def test_json_of_one_schema_is_fused_field_by_field() -> None:
         "middling": {"name": "Ada", "age": 63, "city": "London"},
         "large": {"name": "Eda", "age": 36, "city": "London"},
     }
-    fusion = client(**{name: ScriptedProvider(json.dumps(d)) for name, d in drafts.items()})
-    answer = await fusion.answer(JSON_ASK, arrangement="fusion", prefer=1.0)
-    panel = [step.model for step in answer.outcome.steps]
-    assert len(answer.outcome.steps) == len(panel)  # fusing calls nobody
-    if set(panel) == set(drafts):
-        assert json.loads(answer.text) == {"name": "Ada", "age": 36, "city": "London"}
-    else:
-        values = json.loads(answer.text)
-        for key, value in values.items():
-            assert value in [drafts[name][key] for name in panel]
+    answer = await fused({name: json.dumps(one) for name, one in drafts.items()}).answer(JSON_ASK)
+    # No draft has this as a whole: each is wrong in one field.
+    assert json.loads(answer.text) == {"name": "Ada", "age": 36, "city": "London"}
+    assert [step.purpose for step in answer.outcome.steps] == ["draft"] * 3
+    assert answer.cost_usd == pytest.approx(sum(s.cost_usd for s in answer.outcome.steps))
+
+
+async def test_drafts_of_unlike_schemas_are_not_fused() -> None:
+    drafts = {"small": '{"a": 1}', "middling": "[1, 2]", "large": '{"name": "Ada"}'}
+    answer = await fused(drafts).answer(JSON_ASK)
+    assert answer.text in drafts.values()

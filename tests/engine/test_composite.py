@@ -39,22 +39,11 @@ from emafusion.types import (
     Split,
 )
 
+from .staged import Classifier, Clock
+
 ASKS = ("What is one?", "What is two?", "What is three?")
 PROMPT = "Please answer: 1. What is one? 2. What is two? 3. What is three?"
 EVEN = Labels(axes={"task": {"question_answering": 1.0}})
-
-
-class Clock:
-    def now(self) -> float:
-        return 1.0
-
-    def tick(self) -> float:
-        return asyncio.get_running_loop().time()
-
-
-class Classifier:
-    async def understand(self, request: Request, port: Port) -> Labels:
-        return EVEN
 
 
 class Kept(Memory):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,25 +21,14 @@ from emafusion.judge import CalibratedPanel
 from emafusion.plan import FittedRule, Lookahead, UtilityPlanner
 from emafusion.predict import Union
 from emafusion.protect import VisibilityProtector
-from emafusion.protocols import Port, Recorder
+from emafusion.protocols import Recorder
 from emafusion.record import Memory
 from emafusion.testing import ScriptedProvider
-from emafusion.types import Adaptive, Answer, Chunk, Knobs, Labels, Model, Outcome, Request
+from emafusion.types import Adaptive, Answer, Chunk, Knobs, Labels, Model, Outcome
+
+from .staged import Classifier, Clock
 
 EVEN = Labels(axes={"task": {"question_answering": 1.0}})
-
-
-class Clock:
-    def now(self) -> float:
-        return 1.0
-
-    def tick(self) -> float:
-        return asyncio.get_running_loop().time()
-
-
-class Classifier:
-    async def understand(self, request: Request, port: Port) -> Labels:
-        return EVEN
 
 
 class Full:
