@@ -7,7 +7,6 @@ the caller's. A part that fails leaves the others whole: what stands in its plac
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from msgspec import Struct
@@ -15,6 +14,7 @@ from msgspec import Struct
 from emafusion.errors import EmafusionError
 from emafusion.execute.settle import Settled
 from emafusion.execute.trial import Trial
+from emafusion.execute.writing import unforgeable
 from emafusion.types import Completion, Draft, Message, Part, Piece, Usage, replace
 
 Solve = Callable[[Trial], Awaitable[Settled]]
@@ -111,12 +111,12 @@ async def _answer(
 def _informed(trial: Trial, known: Sequence[tuple[Part, Answered]]) -> list[Message]:
     """The part's messages with the answers it builds on, quoted as data."""
     *before, last = trial.ask.request.messages
-    mark = f"<<{secrets.token_hex(8)}>>"
+    answers = ["unknown" if end.draft is None else trial.screened(end.draft) for _, end in known]
+    mark = unforgeable([*answers, *(part.text for part, _ in known)])
     room = LONGEST // len(known)
     told = "".join(
-        f"QUESTION\n{part.text[:room]}\nANSWER\n"
-        f"{'unknown' if end.draft is None else trial.screened(end.draft)[:room]}\n{mark}\n"
-        for part, end in known
+        f"QUESTION\n{part.text[:room]}\nANSWER\n{answer[:room]}\n{mark}\n"
+        for (part, _), answer in zip(known, answers, strict=True)
     )
     content = (
         f"{last['content']}\n\nIt builds on what was answered before. It stands between the marks "

@@ -131,7 +131,7 @@ def chat(
     room : int, default 6000
         Tokens that drafts and notes may take; longer ones lose their middle, the longest first.
     """
-    mark = _mark([request.text, *drafts, *(point.text for point in _points(notes))])
+    mark = unforgeable([request.text, *drafts, *(point.text for point in _points(notes))])
     order = lettered(len(drafts), request.id)
     letters = {draft: _letter(place) for place, draft in enumerate(order)}
     remarks = _remarks(notes, letters, int(room * NOTES_SHARE))
@@ -215,7 +215,7 @@ def _cut(text: str, share: float) -> str:
     return f"{text[: kept - tail]}{CUT}{text[len(text) - tail :]}"
 
 
-def _mark(texts: Sequence[str]) -> str:
+def unforgeable(texts: Sequence[str]) -> str:
     """A mark that stands in none of `texts`."""
     while True:
         drawn = secrets.token_hex(6)
