@@ -10,6 +10,7 @@ What a user may see is the message alone: no error here carries a key, a prompt 
     │   └── MissingExtraError  names the ``pip install`` that is needed
     ├── RequestError           the caller's request cannot be served as it stands (HTTP 400)
     │   ├── UnknownModelError  no model of that name in the catalog (HTTP 404)
+    │   ├── UnknownDecisionError  no decision of that identifier is on record (HTTP 404)
     │   ├── ContextTooLongError  the prompt fits no permitted model's context window
     │   └── NoModelError       the limits, capabilities and clearance leave no model
     ├── BudgetError            the call would spend more than the request's limit (HTTP 402)
@@ -73,6 +74,10 @@ class RequestError(EmafusionError):
 
 class UnknownModelError(RequestError):
     """No model of that name is in the catalog."""
+
+
+class UnknownDecisionError(RequestError):
+    """No decision of that identifier is on record."""
 
 
 class ContextTooLongError(RequestError):

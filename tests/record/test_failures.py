@@ -16,7 +16,7 @@ import pytest
 
 from emafusion.errors import StoreError
 from emafusion.record import Store
-from emafusion.record.rows import Row, pack
+from emafusion.record.rows import OutcomeRow, pack
 from emafusion.record.writer import Writer
 
 from .outcomes import outcome
@@ -178,7 +178,7 @@ async def test_a_disk_that_hangs_is_not_waited_for_without_end(tmp_path: Path) -
 def test_a_dying_thread_leaves_nobody_waiting(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "record.db", synchronous="normal", busy_timeout_s=1.0, max_pending=9)
     good = pack(outcome("d1"), content=True)
-    bad = Row(
+    bad = OutcomeRow(
         id="d0", json="", decision=(*good.decision[:9], 2**70, None, ""), calls=(), verdicts=()
     )
     failed = writer.submit(bad)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from emafusion.errors import StoreError
+from emafusion.errors import StoreError, UnknownDecisionError
 from emafusion.record.totals import Totals, add_up
-from emafusion.types import Outcome
+from emafusion.types import Feedback, Outcome
 
 
 class Memory:
@@ -19,6 +19,8 @@ class Memory:
     def __init__(self, limit: int = 1000) -> None:
         self.limit = limit
         self._outcomes: dict[str, Outcome] = {}
+        self._feedback: dict[tuple[str, str], tuple[int, Feedback]] = {}
+        self._seq = 0
 
     async def record(self, outcome: Outcome) -> None:
         """Keep `outcome`; raises :class:`StoreError` where its id names another outcome."""
@@ -29,7 +31,26 @@ class Memory:
                 "give every request an id of its own"
             )
         while len(self._outcomes) > self.limit:
-            del self._outcomes[next(iter(self._outcomes))]
+            self._forget(next(iter(self._outcomes)))
+
+    async def note(self, feedback: Feedback) -> None:
+        """Keep `feedback`; raises :class:`UnknownDecisionError` where there is no such decision."""
+        if feedback.decision_id not in self._outcomes:
+            raise UnknownDecisionError(f"there is no decision {feedback.decision_id!r}")
+        self._seq += 1
+        # Deleted first, so that a changed opinion goes to the end.
+        self._feedback.pop((feedback.decision_id, feedback.caller), None)
+        self._feedback[feedback.decision_id, feedback.caller] = (self._seq, feedback)
+
+    async def noted(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Feedback], ...]:
+        """Feedback in the order it came, numbered; only what came after the number `after`."""
+        later = [one for one in self._feedback.values() if one[0] > after]
+        return tuple(later[:limit])
+
+    def _forget(self, decision_id: str) -> None:
+        del self._outcomes[decision_id]
+        for key in [key for key in self._feedback if key[0] == decision_id]:
+            del self._feedback[key]
 
     async def find(self, decision_id: str) -> Outcome | None:
         """The outcome of `decision_id`, or ``None`` where it is unknown or forgotten."""
@@ -47,3 +68,4 @@ class Memory:
     async def aclose(self) -> None:
         """Forget everything."""
         self._outcomes.clear()
+        self._feedback.clear()

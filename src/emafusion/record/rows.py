@@ -1,4 +1,4 @@
-"""Outcome ↔ rows: what of an :class:`Outcome` goes into which column, and back.
+"""Nouns ↔ rows: what of an outcome, or of feedback, goes into which column, and back.
 
 Knows the tables' columns; not where the database is or when it commits.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
-from emafusion.errors import StoreError
-from emafusion.types import Decompose, Json, Outcome, Plan, Verdict, replace
+from emafusion.errors import EmafusionError, StoreError, UnknownDecisionError
+from emafusion.types import Decompose, Feedback, Json, Outcome, Plan, Verdict, replace
 
 _INSERT_DECISION = (
     "INSERT INTO decisions (id, created, prompt_sha256, model, arrangement, confidence, cost_usd,"
@@ -27,13 +28,25 @@ _INSERT_CALL = (
 _INSERT_VERDICT = (
     "INSERT INTO verdicts (decision_id, seq, judge, draft, score, reason) VALUES (?, ?, ?, ?, ?, ?)"
 )
+_REPLACE_FEEDBACK = (
+    "INSERT OR REPLACE INTO feedback (decision_id, caller, score, created, comment)"
+    " VALUES (?, ?, ?, ?, ?)"
+)
 _LARGEST_INTEGER = 2**63 - 1
 """SQLite's; a lying upstream may report more tokens than that."""
 
 
+class Row(Protocol):
+    """Values ready to be inserted."""
+
+    def insert(self, connection: sqlite3.Connection) -> EmafusionError | None:
+        """Insert them in the open transaction; what speaks against it, if anything does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One outcome's values, ready to be inserted."""
+class OutcomeRow:
+    """One outcome's values."""
 
     id: str
     json: str
@@ -41,8 +54,45 @@ class Row:
     calls: tuple[tuple[object, ...], ...]
     verdicts: tuple[tuple[object, ...], ...]
 
+    def insert(self, connection: sqlite3.Connection) -> StoreError | None:
+        """Insert them; an error where the id holds another outcome.
 
-def pack(outcome: Outcome, *, content: bool) -> Row:
+        The same outcome a second time is no error: a caller that was not told may try again.
+        """
+        if connection.execute(_INSERT_DECISION, self.decision).rowcount == 0:
+            known = connection.execute("SELECT outcome FROM decisions WHERE id = ?", (self.id,))
+            if known.fetchone()[0] == self.json:
+                return None
+            return StoreError(
+                f"decision {self.id!r} is already recorded with another outcome; "
+                "give every request an id of its own"
+            )
+        connection.executemany(_INSERT_CALL, self.calls)
+        connection.executemany(_INSERT_VERDICT, self.verdicts)
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackRow:
+    """One opinion's values; it takes the place of what the caller said of the decision before."""
+
+    feedback: Feedback
+    content: bool
+
+    def insert(self, connection: sqlite3.Connection) -> EmafusionError | None:
+        """Insert them; an error where there is no such decision."""
+        one = self.feedback
+        known = connection.execute("SELECT 1 FROM decisions WHERE id = ?", (one.decision_id,))
+        if known.fetchone() is None:
+            return UnknownDecisionError(f"there is no decision {one.decision_id!r}")
+        comment = one.comment.encode("utf-8", "replace").decode() if self.content else ""
+        connection.execute(
+            _REPLACE_FEEDBACK, (one.decision_id, one.caller, one.score, one.created, comment)
+        )
+        return None
+
+
+def pack(outcome: Outcome, *, content: bool) -> OutcomeRow:
     """The values of `outcome`; without `content` neither its texts nor its prompt, but its hash.
 
     Raises :class:`StoreError` where it could not be read back, which is a defect of its maker:
@@ -51,7 +101,7 @@ def pack(outcome: Outcome, *, content: bool) -> Row:
     prompt_sha256 = hashlib.sha256(outcome.prompt.encode("utf-8", "replace")).hexdigest()
     json, outcome = encode(outcome if content else without_content(outcome))
     plan = outcome.plan
-    return Row(
+    return OutcomeRow(
         id=outcome.decision_id,
         json=json,
         decision=(
@@ -159,21 +209,3 @@ def _whole(value: Json) -> Json:
     if isinstance(value, list):
         return [_whole(item) for item in value]
     return value
-
-
-def insert(connection: sqlite3.Connection, row: Row) -> StoreError | None:
-    """Insert `row` in the open transaction; an error where its id holds another outcome.
-
-    The same outcome a second time is no error: a caller that was not told may try again.
-    """
-    if connection.execute(_INSERT_DECISION, row.decision).rowcount == 0:
-        known = connection.execute("SELECT outcome FROM decisions WHERE id = ?", (row.id,))
-        if known.fetchone()[0] == row.json:
-            return None
-        return StoreError(
-            f"decision {row.id!r} is already recorded with another outcome; "
-            "give every request an id of its own"
-        )
-    connection.executemany(_INSERT_CALL, row.calls)
-    connection.executemany(_INSERT_VERDICT, row.verdicts)
-    return None

@@ -1,4 +1,4 @@
-"""The record in an SQLite file: an outcome is acknowledged once it is durable, and not before.
+"""The record in an SQLite file: what it acknowledges is durable.
 
 Knows how to wait, for room and for the disk; :mod:`~emafusion.record.writer` knows how to write.
 """
@@ -16,11 +16,11 @@ from typing import TypeVar
 
 from emafusion.errors import StoreError
 from emafusion.record.remedies import store_error
-from emafusion.record.rows import Row, decode, pack
+from emafusion.record.rows import FeedbackRow, Row, decode, pack
 from emafusion.record.schema import Synchronous, connect
 from emafusion.record.totals import ModelTotals, Totals
 from emafusion.record.writer import Writer
-from emafusion.types import Outcome
+from emafusion.types import Feedback, Outcome
 
 T = TypeVar("T")
 
@@ -91,14 +91,28 @@ class Store:
         Cancelling the wait does not undo the writing. Raises :class:`StoreError`; after one that
         says "in time" the outcome may yet be written, and recording the same again is no error.
         """
-        row = pack(outcome, content=self.store_content)
+        await self._write(pack(outcome, content=self.store_content), outcome.decision_id)
+
+    async def note(self, feedback: Feedback) -> None:
+        """Make `feedback` durable; returns only when it is.
+
+        Raises :class:`UnknownDecisionError` where there is no such decision, and as :meth:`record`.
+        """
+        row = FeedbackRow(feedback=feedback, content=self.store_content)
+        await self._write(row, feedback.decision_id)
+
+    async def noted(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Feedback], ...]:
+        """Feedback in the order it came, numbered; only what came after the number `after`."""
+        return await self._read(lambda connection: _noted(connection, after, limit)) or ()
+
+    async def _write(self, row: Row, decision_id: str) -> None:
         try:
             async with asyncio.timeout(self.max_wait_s):
                 future = await self._submit(row)
                 await asyncio.wrap_future(future)
         except TimeoutError:
             raise StoreError(
-                f"the record {str(self.path)!r} did not confirm {outcome.decision_id!r} in time "
+                f"the record {str(self.path)!r} did not confirm {decision_id!r} in time "
                 f"({self.max_wait_s:g} s): check whether its disk is overloaded or hangs"
             ) from None
 
@@ -161,6 +175,20 @@ def _recent(connection: sqlite3.Connection, n: int) -> tuple[Outcome, ...]:
         "SELECT outcome FROM decisions ORDER BY created DESC, rowid DESC LIMIT ?", (max(n, 0),)
     )
     return tuple(decode(json) for (json,) in rows)
+
+
+def _noted(
+    connection: sqlite3.Connection, after: int, limit: int
+) -> tuple[tuple[int, Feedback], ...]:
+    rows = connection.execute(
+        "SELECT seq, decision_id, caller, score, created, comment FROM feedback"
+        " WHERE seq > ? ORDER BY seq LIMIT ?",
+        (after, limit),
+    )
+    return tuple(
+        (seq, Feedback(decision_id=id, caller=who, score=score, created=when, comment=said))
+        for seq, id, who, score, when, said in rows
+    )
 
 
 def _totals(connection: sqlite3.Connection, since: float) -> Totals:

@@ -13,9 +13,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from threading import Condition, Thread
 
-from emafusion.errors import StoreError
+from emafusion.errors import EmafusionError, StoreError
 from emafusion.record.remedies import store_error
-from emafusion.record.rows import Row, insert
+from emafusion.record.rows import Row
 from emafusion.record.schema import Synchronous, abandon, connect
 
 MAX_BATCH = 256
@@ -117,7 +117,7 @@ class Writer:
         # From here on a waiter that gives up no longer cancels: its row is written all the same.
         waited_for = [future.set_running_or_notify_cancel() for _, future in batch]
         try:
-            results = self._commit([row for row, _ in batch])
+            results: Sequence[EmafusionError | None] = self._commit([row for row, _ in batch])
         except (sqlite3.Error, OSError, StoreError) as error:
             failure = error if isinstance(error, StoreError) else store_error(error, self.path)
             results = [failure] * len(batch)
@@ -128,10 +128,10 @@ class Writer:
             elif waited:
                 future.set_result(None)
 
-    def _commit(self, rows: Sequence[Row]) -> list[StoreError | None]:
+    def _commit(self, rows: Sequence[Row]) -> Sequence[EmafusionError | None]:
         connection = self._connected()
         connection.execute("BEGIN IMMEDIATE")
-        results = [insert(connection, row) for row in rows]
+        results = [row.insert(connection) for row in rows]
         connection.execute("COMMIT")
         self.commits += 1
         return results

@@ -7,6 +7,7 @@ This package does not know how any of them is made.
 
 from msgspec.structs import replace
 
+from emafusion.types.feedback import Feedback
 from emafusion.types.forecasts import Context, Estimate, Forecast, Labels
 from emafusion.types.models import Model, Usage
 from emafusion.types.outcomes import (
@@ -67,6 +68,7 @@ __all__ = [
     "Decompose",
     "Draft",
     "Estimate",
+    "Feedback",
     "Forecast",
     "Fusion",
     "Json",

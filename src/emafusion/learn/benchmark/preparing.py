@@ -19,6 +19,7 @@ from emafusion.learn.benchmark import rows
 from emafusion.learn.benchmark.live import Build
 from emafusion.learn.fit.evidence import Evidence
 from emafusion.learn.fit.policy import Learnt, Material, learn, prepare
+from emafusion.learn.label import Labels
 from emafusion.protocols import Encoder
 from emafusion.understand import FastClassifier
 
@@ -31,13 +32,17 @@ class Options(Struct, frozen=True, kw_only=True):
 
     ``seed`` fixes folds and samples; ``jobs`` processes measure systems side by side;
     ``prompts`` shows prompts beside the examples in the report; ``composites`` is a file of
-    composite prompts made of the test folder's queries.
+    composite prompts made of the test folder's queries. ``labels`` says whether the recorded
+    scores of the training folder are learnt from, or consensus alone; ``train_rows`` fits on so
+    many of its queries.
     """
 
     seed: int = 0
     jobs: int = 1
     prompts: bool = False
     composites: Path | None = None
+    labels: Labels = "reference"
+    train_rows: int | None = None
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -77,13 +82,17 @@ def prepared(
     found = rows.complete(rows.aligned(asked, fitted.models, str(test)))
     if not found.queries:
         raise DataError(f"{str(test)!r} holds no query that every model has answered")
+    fitted = rows.complete(fitted, scored=options.labels == "reference")
+    if options.train_rows is not None:
+        fitted = rows.sampled(fitted, options.train_rows, options.seed)
     began = time.process_time()
     tell("reading prompts and drafts", 0, 1)
     material = prepare(
-        rows.complete(fitted),
+        fitted,
         classifier=parts.classifier,
         encoder=parts.encoder,
         seed=options.seed,
+        labels=options.labels,
     )
     learnt = learn(material, lambda what: tell(what, 0, 1))
     spent = time.process_time() - began

@@ -19,12 +19,28 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-def complete(recorded: Recorded) -> Recorded:
-    """The queries that every model has answered: only these can be replayed by any plan."""
+def complete(recorded: Recorded, *, scored: bool = True) -> Recorded:
+    """The queries that every model has answered: only these can be replayed by any plan.
+
+    Unless `scored`, their answers need no scores.
+    """
     import numpy as np
 
-    whole = ~np.isnan(recorded.scores + recorded.costs).any(axis=1)
-    return recorded.rows(np.flatnonzero(whole).tolist())
+    known = recorded.scores + recorded.costs if scored else recorded.costs
+    return recorded.rows(np.flatnonzero(~np.isnan(known).any(axis=1)).tolist())
+
+
+def sampled(recorded: Recorded, count: int, seed: int) -> Recorded:
+    """`count` of the queries at random, in their order; the same ones for equal seeds."""
+    import numpy as np
+
+    if count > len(recorded.queries):
+        raise DataError(
+            f"{count} training rows are asked for, but only {len(recorded.queries)} queries have "
+            "been answered by every model"
+        )
+    order = np.random.default_rng(seed).permutation(len(recorded.queries))
+    return recorded.rows(np.sort(order[:count]).tolist())
 
 
 def aligned(recorded: Recorded, pool: Sequence[str], name: str) -> Recorded:

@@ -194,6 +194,8 @@ def _about(prepared: Prepared, options: Options, *, version: str) -> dict[str, o
         "version": version,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "fitted_on": len(prepared.train.recorded.queries),
+        "labels": options.labels,
+        "label_noise": prepared.train.noise,
         "fit_cpu_s": round(prepared.fit_s, 1),
         "members": list(decided.rules.lookahead.members) if decided is not None else [],
     }

@@ -106,6 +106,16 @@ class Drafted(Struct, frozen=True, kw_only=True):
     chosen: Integers
     flagged: NDArray[np.bool_]
 
+    def rows(self, keep: Integers) -> Drafted:
+        """Some of the queries, by position."""
+        return Drafted(
+            surfaces=self.surfaces[keep],
+            answers=self.answers[keep],
+            options=tuple(self.options[place] for place in keep.tolist()),
+            chosen=self.chosen[keep],
+            flagged=self.flagged[keep],
+        )
+
     def told(self, hunches: Array) -> Array:
         """The surfaces with what an option prior says; `hunches` (n, m, 2)."""
         found = self.surfaces.copy()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from emafusion.artefacts import VERSION, Artefact, Manifest, write
 from emafusion.errors import DataError
@@ -27,6 +28,7 @@ from emafusion.learn.fit import (
 )
 from emafusion.learn.fit.evidence import Drafted, Evidence, drafted, surplus
 from emafusion.learn.fit_understand import fit_familiarity
+from emafusion.learn.label import Labels, consensus
 from emafusion.predict import Features, Fitted
 from emafusion.protocols import Encoder
 from emafusion.understand import FastClassifier
@@ -88,7 +90,10 @@ def fit(
 
 
 class Material(Struct, frozen=True, kw_only=True):
-    """Recorded outcomes as the fits read them; ``counted`` (n,) is our count of prompt tokens."""
+    """Recorded outcomes as the fits read them; ``counted`` (n,) is our count of prompt tokens.
+
+    ``noise`` is the expected share of wrong labels, 0 where every score is a true one.
+    """
 
     recorded: Recorded
     classifier: FastClassifier
@@ -97,6 +102,17 @@ class Material(Struct, frozen=True, kw_only=True):
     drafted: Drafted
     counted: Array
     seed: int
+    noise: float = 0.0
+
+    def rows(self, keep: NDArray[np.int64]) -> Material:
+        """Some of the queries, by position."""
+        return replace(
+            self,
+            recorded=self.recorded.rows(keep.tolist()),
+            inputs=self.inputs.rows(keep),
+            drafted=self.drafted.rows(keep),
+            counted=self.counted[keep],
+        )
 
 
 class Learnt(Struct, frozen=True, kw_only=True):
@@ -121,7 +137,12 @@ class Learnt(Struct, frozen=True, kw_only=True):
 
 
 def prepare(
-    recorded: Recorded, *, classifier: FastClassifier, encoder: Encoder, seed: int = 0
+    recorded: Recorded,
+    *,
+    classifier: FastClassifier,
+    encoder: Encoder,
+    seed: int = 0,
+    labels: Labels = "reference",
 ) -> Material:
     """What prompts and drafts show; raises ``DataError`` where there is too little to fit on."""
     if len(recorded.queries) < FEWEST:
@@ -130,13 +151,13 @@ def prepare(
             f"a fit needs at least {FEWEST}: collect more"
         )
     classifier = _acquainted(classifier, recorded, encoder=encoder, seed=seed)
-    labels = classifier.read_all(recorded.prompts)
+    read_as = classifier.read_all(recorded.prompts)
     plain = Features(encoder, label_names(classifier))
-    features = routers.standardised(plain, plain.vectors(recorded.prompts, labels))
+    features = routers.standardised(plain, plain.vectors(recorded.prompts, read_as))
     inputs = routers.Inputs(
-        vectors=features.vectors(recorded.prompts, labels), labels=labels, scores=recorded.scores
+        vectors=features.vectors(recorded.prompts, read_as), labels=read_as, scores=recorded.scores
     )
-    return Material(
+    material = Material(
         recorded=recorded,
         classifier=classifier,
         features=features,
@@ -145,6 +166,34 @@ def prepare(
         counted=spending.counted(recorded),
         seed=seed,
     )
+    return _labelled(material, labels)
+
+
+def _labelled(material: Material, labels: Labels) -> Material:
+    """`material` with a label for every answer that has none, and for all if `labels` says so.
+
+    Queries that have none even so are left out: nothing can be learnt of them.
+    """
+    import numpy as np
+
+    recorded = material.recorded
+    asked = np.array([[draft is not None for draft in row] for row in recorded.drafts])
+    if labels == "reference" and not (asked & np.isnan(recorded.scores)).any():
+        return material
+    known = recorded.scores if labels == "reference" else None
+    told = consensus(material.drafted.answers, asked=asked, scores=known)
+    found = replace(
+        material,
+        recorded=replace(recorded, scores=told.scores),
+        inputs=replace(material.inputs, scores=told.scores),
+        noise=told.noise,
+    ).rows(np.flatnonzero((~np.isnan(told.scores)).any(axis=1)))
+    if len(found.recorded.queries) < FEWEST:
+        raise DataError(
+            f"only {len(found.recorded.queries)} queries have answers that can be compared, "
+            f"a fit needs at least {FEWEST}: give references or graders, or collect more"
+        )
+    return found
 
 
 def learn(material: Material, tell: Progress | None = None) -> Learnt:
@@ -193,7 +242,8 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
         pool=recorded.models,
         data_digest=recorded.digest,
         queries=len(recorded.queries),
-        metrics={name: one for name, one in figures.items() if math.isfinite(one)},
+        metrics={name: one for name, one in figures.items() if math.isfinite(one)}
+        | ({"label_noise": material.noise} if material.noise else {}),
         settings={"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)},
     )
     return Learnt(

@@ -1,0 +1,173 @@
+"""Labels without annotators: how likely each recorded answer is right, by what the others say.
+
+Knows answers as numbers, equal in a row where drafts say the same. It knows no text, no model and
+no price; whoever has true scores keeps them.
+
+Votes are weighed as forecasts whose errors correlate (Winkler, "Combining Probability
+Distributions from Dependent Information Sources", 1981): models err together, on what is hard, so
+fourteen votes are worth far fewer. With evidence μ_j = logit(a_j) + log(K − 1) for a model that is
+right with probability a_j among K plausible answers, and one correlation ρ among all errors, the
+best linear weights are (μ_j − μ̄) / (1 − ρ) + μ̄ / (1 + (m − 1) ρ): what all share is damped, what
+sets a model apart is stressed. The a_j are those that the labels themselves imply (Dawid & Skene,
+1979, "one coin" per model).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
+
+from emafusion.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+Labels = Literal["reference", "consensus"]
+"""Who says how good the fitted answers were."""
+
+CORRELATION: Final = 0.2
+"""ρ: how far the errors of two models go together."""
+PLAUSIBLE: Final = 4.0
+"""K: answers that seem right to somebody, at a typical question."""
+NOBODY: Final = 0.3
+"""Share of all votes' weight that "nobody is right" weighs."""
+TRUSTED: Final = 30.0
+"""Known scores of a model that tell as much of its accuracy as all labels together."""
+ROUNDS: Final = 100
+LEAST: Final = 0.02
+FEWEST_MODELS: Final = 3
+"""With two, a disagreement says nothing of who errs."""
+
+
+class Consensus(Struct, frozen=True, kw_only=True):
+    """Soft labels of n queries × m models.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n, m)
+        P(right) of each answer; NaN where a model was not asked, or the query cannot be voted on.
+    reliability : ndarray, shape (m,)
+        Each model's estimated accuracy.
+    noise : float
+        Expected share of wrong labels, were each answer called right or wrong by the odds.
+    labelled : int
+        Queries with labels.
+    """
+
+    scores: Array
+    reliability: Array
+    noise: float
+    labelled: int
+
+
+def consensus(
+    answers: Integers, *, asked: NDArray[np.bool_], scores: Array | None = None
+) -> Consensus:
+    """How likely each answer is right, by the votes of all models.
+
+    Parameters
+    ----------
+    answers : ndarray of int, shape (n, m)
+        Equal in a row for equivalent answers, −1 where none can be read: such an answer is wrong
+        where others could be read.
+    asked : ndarray of bool, shape (n, m)
+        Where there is a draft at all.
+    scores : ndarray, shape (n, m), optional
+        True scores where they are known, else NaN. They stand, and tell how good the models are.
+
+    Raises
+    ------
+    DataError
+        Fewer than three models, or no query on which drafts can be compared.
+    """
+    import numpy as np
+
+    models = answers.shape[1]
+    if models < FEWEST_MODELS:
+        raise DataError(
+            f"consensus needs at least {FEWEST_MODELS} models, the outcomes hold {models}; "
+            "add models, or give references or graders"
+        )
+    said = np.where(asked, answers, -1)
+    votable = (said >= 0).sum(axis=1) >= 2
+    if not votable.any():
+        raise DataError(
+            "no two drafts of any query have answers to compare, so there is no consensus; "
+            "give references or graders"
+        )
+    known = np.full(said.shape, np.nan) if scores is None else np.where(asked, scores, np.nan)
+    weights = _Weights(known)
+    told = np.zeros(said.shape)
+    for _ in range(ROUNDS):
+        told = _posterior(said, weights.votes)
+        told = np.where(np.isnan(known), told, known)
+        if not weights.learn(told, asked & votable[:, None]):
+            break
+    labels = np.where(asked & votable[:, None], told, known)
+    guessed = labels[np.isnan(known) & ~np.isnan(labels)]
+    return Consensus(
+        scores=labels,
+        reliability=weights.reliability,
+        noise=float(np.minimum(guessed, 1.0 - guessed).mean()) if len(guessed) else 0.0,
+        labelled=int((~np.isnan(labels)).any(axis=1).sum()),
+    )
+
+
+class _Weights:
+    """What each model's vote weighs, by how often `known` scores and the labels call it right."""
+
+    def __init__(self, known: Array) -> None:
+        import numpy as np
+
+        self._trials = (~np.isnan(known)).sum(axis=0)
+        self._successes = np.nan_to_num(known).sum(axis=0)
+        self.reliability: Array = np.full(known.shape[1], 0.6)
+
+    @property
+    def votes(self) -> Array:
+        """The weight of each model's vote."""
+        import numpy as np
+
+        told = np.log(self.reliability / (1.0 - self.reliability)) + np.log(PLAUSIBLE - 1.0)
+        shared = told.mean()
+        damped = shared / (1.0 + (len(told) - 1) * CORRELATION)
+        weights: Array = (told - shared) / (1.0 - CORRELATION) + damped
+        return weights
+
+    def learn(self, labels: Array, counted: NDArray[np.bool_]) -> bool:
+        """Take the reliabilities from the `labels` that count; whether they still moved."""
+        import numpy as np
+
+        implied = np.where(counted, labels, 0.0).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
+        found = (self._successes + TRUSTED * implied) / (self._trials + TRUSTED)
+        found = np.clip(found, LEAST, 1.0 - LEAST)
+        moved = bool(np.abs(found - self.reliability).max() > 1e-4)
+        self.reliability = found
+        return moved
+
+
+def _posterior(said: Integers, votes: Array) -> Array:
+    """P(right) of every answer (n, m), one answer or none of a row being right."""
+    import numpy as np
+
+    count, models = said.shape
+    rows = np.arange(count)
+    weight = np.zeros((count, max(int(said.max()) + 1, 1)))
+    present = np.zeros(weight.shape, dtype=bool)
+    total = np.zeros(count)
+    for model in range(models):
+        here = rows[said[:, model] >= 0]
+        np.add.at(weight, (here, said[here, model]), votes[model])
+        present[here, said[here, model]] = True
+        total[here] += max(float(votes[model]), 0.0)
+    weight = np.column_stack([np.where(present, weight, -np.inf), NOBODY * total])
+    odds = np.exp(weight - weight.max(axis=1, keepdims=True))
+    shares = odds / odds.sum(axis=1, keepdims=True)
+    found = np.take_along_axis(shares, np.maximum(said, 0), axis=1)
+    told: Array = np.where(said >= 0, found, 0.0)
+    return told

@@ -1,0 +1,105 @@
+"""Consensus: what models' answers say of each other, against truths that it never sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emafusion.errors import DataError
+from emafusion.learn.label import consensus
+
+ABILITIES = (0.9, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.35)
+
+
+def _world(
+    count: int = 3000, *, abilities: tuple[float, ...] = ABILITIES, together: float = 0.6
+) -> tuple[np.ndarray, np.ndarray]:
+    """Answers 0 … 9 and whether each is right; hard questions are hard for everybody.
+
+    `together` is the share of wrong answers that fall for the question's one lure.
+    """
+    rng = np.random.default_rng(0)
+    truth = rng.integers(10, size=count)
+    lure = (truth + rng.integers(1, 10, size=count)) % 10
+    hard = 3.0 * together * rng.normal(size=(count, 1))
+    bars = np.log(np.array(abilities) / (1 - np.array(abilities)))
+    right = rng.random((count, len(abilities))) < 1 / (1 + np.exp(-(bars - hard)))
+    other = np.where(
+        rng.random(right.shape) < together, lure[:, None], rng.integers(10, size=right.shape)
+    )
+    said = np.where(right, truth[:, None], other)
+    return said, (said == truth[:, None]).astype(float)
+
+
+def _asked(said: np.ndarray) -> np.ndarray:
+    return np.ones(said.shape, dtype=bool)
+
+
+def test_it_tells_right_answers_from_wrong_and_good_models_from_poor() -> None:
+    said, scores = _world()
+    found = consensus(said, asked=_asked(said))
+    ranks = found.scores.ravel().argsort().argsort()
+    right = scores.ravel() > 0.5
+    auc = (ranks[right].mean() - (right.sum() - 1) / 2) / (~right).sum()
+    assert auc > 0.9
+    assert (
+        np.argsort(found.reliability)[::-1][:3] == np.argsort(scores.mean(axis=0))[::-1][:3]
+    ).all()
+    assert np.abs(found.reliability - scores.mean(axis=0)).max() < 0.15
+
+
+def test_it_beats_counting_votes_where_one_model_knows_best() -> None:
+    said, scores = _world(abilities=(0.95, 0.5, 0.45, 0.45, 0.4), together=0.3)
+    found = consensus(said, asked=_asked(said))
+    votes = (said[:, :, None] == said[:, None, :]).sum(axis=2)
+    rows = np.arange(len(said))
+    ours = scores[rows, found.scores.argmax(axis=1)].mean()
+    counted = scores[rows, votes.argmax(axis=1)].mean()
+    assert ours > counted + 0.05
+
+
+def test_its_noise_is_near_the_share_of_wrong_labels() -> None:
+    said, scores = _world()
+    found = consensus(said, asked=_asked(said))
+    wrong = ((found.scores > 0.5) != (scores > 0.5)).mean()
+    assert 0.4 * wrong < found.noise < 2.5 * wrong
+
+
+def test_known_scores_stand_and_make_the_others_better() -> None:
+    # Three of five copy each other's mistakes: without any truth they carry every vote.
+    said, scores = _world(abilities=(0.85, 0.8, 0.3, 0.3, 0.3))
+    said[:, 3] = said[:, 4] = said[:, 2]
+    scores[:, 3] = scores[:, 4] = scores[:, 2]
+    known = np.full(scores.shape, np.nan)
+    known[:300] = scores[:300]
+    alone = consensus(said, asked=_asked(said))
+    helped = consensus(said, asked=_asked(said), scores=known)
+    assert (helped.scores[:300] == scores[:300]).all()
+    off = [np.abs(one.scores[300:] - scores[300:]).mean() for one in (helped, alone)]
+    assert off[0] < 0.5 * off[1]
+
+
+def test_unreadable_answers_are_wrong_and_unasked_cells_have_no_label() -> None:
+    said, _ = _world(200)
+    asked = _asked(said)
+    said[0, 0] = -1
+    asked[1, 1] = False
+    found = consensus(said, asked=asked)
+    assert found.scores[0, 0] == 0.0
+    assert np.isnan(found.scores[1, 1])
+
+
+def test_queries_without_two_answers_get_no_label() -> None:
+    said, _ = _world(200)
+    said[5, 1:] = -1
+    found = consensus(said, asked=_asked(said))
+    assert np.isnan(found.scores[5]).all()
+    assert found.labelled == 199
+
+
+def test_two_models_or_nothing_to_compare_is_refused() -> None:
+    said, _ = _world(50)
+    with pytest.raises(DataError, match="at least 3 models"):
+        consensus(said[:, :2], asked=_asked(said[:, :2]))
+    with pytest.raises(DataError, match="references or graders"):
+        consensus(np.full((50, 4), -1), asked=np.ones((50, 4), dtype=bool))

@@ -1,0 +1,85 @@
+"""What callers say of answers: durable, once for each caller and decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emafusion.errors import UnknownDecisionError
+from emafusion.protocols import Recorder
+from emafusion.record import Memory, Store
+from emafusion.types import Feedback
+
+from .outcomes import outcome
+
+
+def _said(decision_id: str, score: float, *, caller: str = "a", comment: str = "") -> Feedback:
+    return Feedback(
+        decision_id=decision_id, score=score, created=2.0, caller=caller, comment=comment
+    )
+
+
+def _bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
+
+
+@pytest.fixture(params=["memory", "store"])
+def recorder(request: pytest.FixtureRequest, tmp_path: Path) -> Recorder:
+    return Memory() if request.param == "memory" else Store(tmp_path / "record.db")
+
+
+async def test_it_is_read_in_the_order_it_came(recorder: Recorder) -> None:
+    for name in ("d1", "d2"):
+        await recorder.record(outcome(name))
+    await recorder.note(_said("d2", 1.0))
+    await recorder.note(_said("d1", 0.0, comment="wrong"))
+    assert [one for _, one in await recorder.noted()] == [
+        _said("d2", 1.0),
+        _said("d1", 0.0, comment="wrong"),
+    ]
+    await recorder.aclose()
+
+
+async def test_who_reads_on_sees_what_is_new_or_changed_and_nothing_twice(
+    recorder: Recorder,
+) -> None:
+    await recorder.record(outcome("d1"))
+    await recorder.note(_said("d1", 1.0))
+    await recorder.note(_said("d1", 0.5, caller="b"))
+    last = (await recorder.noted())[-1][0]
+    assert await recorder.noted(last) == ()
+    await recorder.note(_said("d1", 0.0))
+    assert [one for _, one in await recorder.noted(last)] == [_said("d1", 0.0)]
+    assert len(await recorder.noted()) == 2
+    await recorder.aclose()
+
+
+async def test_an_unknown_decision_is_refused_and_others_in_the_batch_are_kept(
+    recorder: Recorder,
+) -> None:
+    await recorder.record(outcome("d1"))
+    with pytest.raises(UnknownDecisionError, match="'d9'"):
+        await recorder.note(_said("d9", 1.0))
+    await recorder.note(_said("d1", 1.0))
+    assert len(await recorder.noted()) == 1
+    await recorder.aclose()
+
+
+async def test_a_record_without_content_keeps_no_comment(tmp_path: Path) -> None:
+    store = Store(tmp_path / "record.db", store_content=False)
+    await store.record(outcome("d1"))
+    await store.note(_said("d1", 1.0, comment="Mr Smith's invoice"))
+    await store.aclose()
+    assert (await store.noted())[0][1] == _said("d1", 1.0)
+    assert b"Smith" not in _bytes(tmp_path)
+
+
+async def test_feedback_survives_the_process(tmp_path: Path) -> None:
+    first = Store(tmp_path / "record.db")
+    await first.record(outcome("d1"))
+    await first.note(_said("d1", 0.25))
+    await first.aclose()
+    second = Store(tmp_path / "record.db")
+    assert [one.score for _, one in await second.noted()] == [0.25]
+    await second.aclose()
