@@ -21,6 +21,7 @@ class Memory:
         self._outcomes: dict[str, Outcome] = {}
         self._feedback: dict[tuple[str, str], tuple[int, Feedback]] = {}
         self._seq = 0
+        self._forgotten = 0
 
     async def record(self, outcome: Outcome) -> None:
         """Keep `outcome`; raises :class:`StoreError` where its id names another outcome."""
@@ -49,6 +50,7 @@ class Memory:
 
     def _forget(self, decision_id: str) -> None:
         del self._outcomes[decision_id]
+        self._forgotten += 1
         for key in [key for key in self._feedback if key[0] == decision_id]:
             del self._feedback[key]
 
@@ -60,6 +62,11 @@ class Memory:
         """The `n` outcomes created last, newest first."""
         newest = sorted(self._outcomes.values(), key=lambda outcome: -outcome.created)
         return tuple(newest[:n])
+
+    async def recorded(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Outcome], ...]:
+        """Outcomes in the order they came, numbered; only those after the number `after`."""
+        numbered = enumerate(self._outcomes.values(), start=self._forgotten + 1)
+        return tuple(one for one in numbered if one[0] > after)[:limit]
 
     async def totals(self, since: float = 0.0) -> Totals:
         """The totals of what is kept and was created at `since` (seconds since 1970) or later."""

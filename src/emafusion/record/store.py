@@ -129,6 +129,10 @@ class Store:
         """The `n` outcomes created last, newest first; raises :class:`StoreError`."""
         return await self._read(lambda connection: _recent(connection, n)) or ()
 
+    async def recorded(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Outcome], ...]:
+        """Outcomes in the order they came, numbered; only those after the number `after`."""
+        return await self._read(lambda connection: _recorded(connection, after, limit)) or ()
+
     async def totals(self, since: float = 0.0) -> Totals:
         """Sums over what was created at `since` (seconds since 1970) or later."""
         return await self._read(lambda connection: _totals(connection, since)) or Totals()
@@ -175,6 +179,16 @@ def _recent(connection: sqlite3.Connection, n: int) -> tuple[Outcome, ...]:
         "SELECT outcome FROM decisions ORDER BY created DESC, rowid DESC LIMIT ?", (max(n, 0),)
     )
     return tuple(decode(json) for (json,) in rows)
+
+
+def _recorded(
+    connection: sqlite3.Connection, after: int, limit: int
+) -> tuple[tuple[int, Outcome], ...]:
+    rows = connection.execute(
+        "SELECT rowid, outcome FROM decisions WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        (after, limit),
+    )
+    return tuple((number, decode(json)) for number, json in rows)
 
 
 def _noted(
