@@ -26,6 +26,7 @@ from emafusion.errors import (
     RequestError,
     StoreError,
     UnavailableError,
+    UnknownDecisionError,
     UnknownModelError,
 )
 
@@ -87,6 +88,7 @@ _INVALID = "invalid_request_error"
 _KINDS: dict[type[EmafusionError], _Kind] = {
     RequestError: _Kind(400, _INVALID, None),
     UnknownModelError: _Kind(404, _INVALID, "model_not_found"),
+    UnknownDecisionError: _Kind(404, _INVALID, "decision_not_found"),
     ContextTooLongError: _Kind(400, _INVALID, "context_length_exceeded"),
     NoModelError: _Kind(400, _INVALID, "no_model"),
     BudgetError: _Kind(402, "insufficient_quota", "budget_exceeded"),

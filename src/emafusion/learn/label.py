@@ -5,15 +5,17 @@ no price; whoever has true scores keeps them.
 
 Votes are weighed as forecasts whose errors correlate (Winkler, "Combining Probability
 Distributions from Dependent Information Sources", 1981): models err together, on what is hard, so
-fourteen votes are worth far fewer. With evidence μ_j = logit(a_j) + log(K − 1) for a model that is
-right with probability a_j among K plausible answers, and one correlation ρ among all errors, the
-best linear weights are (μ_j − μ̄) / (1 − ρ) + μ̄ / (1 + (m − 1) ρ): what all share is damped, what
-sets a model apart is stressed. The a_j are those that the labels themselves imply (Dawid & Skene,
-1979, "one coin" per model).
+fourteen votes are worth far fewer. With one correlation ρ among all errors, what the votes have in
+common counts 1 / (1 + (m − 1) ρ) of itself, what sets a model apart counts in full:
+w_j = logit(a_j) − mean logit(a) + μ / (1 + (m − 1) ρ). The accuracies a_j are those that the labels
+themselves imply (Dawid & Skene, 1979, "one coin" per model). How good the pool is as a whole they
+cannot imply, for confident labels would confirm themselves: μ comes from how often two models
+agree.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
@@ -32,8 +34,10 @@ Labels = Literal["reference", "consensus"]
 
 CORRELATION: Final = 0.2
 """ρ: how far the errors of two models go together."""
-PLAUSIBLE: Final = 4.0
-"""K: answers that seem right to somebody, at a typical question."""
+TYPICAL: Final = 1.25
+"""What a typical vote alone is worth, in log-odds, where half of all pairs of models agree."""
+MOST_AGREEING: Final = 0.9
+"""Pairs that agree more often than this, or seldomer than the rest, tell no more than at it."""
 NOBODY: Final = 0.3
 """Share of all votes' weight that "nobody is right" weighs."""
 TRUSTED: Final = 30.0
@@ -101,7 +105,7 @@ def consensus(
             "give references or graders"
         )
     known = np.full(said.shape, np.nan) if scores is None else np.where(asked, scores, np.nan)
-    weights = _Weights(known)
+    weights = _Weights(known, _agreement(said))
     told = np.zeros(said.shape)
     for _ in range(ROUNDS):
         told = _posterior(said, weights.votes)
@@ -121,9 +125,11 @@ def consensus(
 class _Weights:
     """What each model's vote weighs, by how often `known` scores and the labels call it right."""
 
-    def __init__(self, known: Array) -> None:
+    def __init__(self, known: Array, agreement: float) -> None:
         import numpy as np
 
+        alone = TYPICAL + math.log(agreement / (1.0 - agreement))
+        self._shared = max(alone, 0.0) / (1.0 + (known.shape[1] - 1) * CORRELATION)
         self._trials = (~np.isnan(known)).sum(axis=0)
         self._successes = np.nan_to_num(known).sum(axis=0)
         self.reliability: Array = np.full(known.shape[1], 0.6)
@@ -133,10 +139,8 @@ class _Weights:
         """The weight of each model's vote."""
         import numpy as np
 
-        told = np.log(self.reliability / (1.0 - self.reliability)) + np.log(PLAUSIBLE - 1.0)
-        shared = told.mean()
-        damped = shared / (1.0 + (len(told) - 1) * CORRELATION)
-        weights: Array = (told - shared) / (1.0 - CORRELATION) + damped
+        told = np.log(self.reliability / (1.0 - self.reliability))
+        weights: Array = told - told.mean() + self._shared
         return weights
 
     def learn(self, labels: Array, counted: NDArray[np.bool_]) -> bool:
@@ -149,6 +153,18 @@ class _Weights:
         moved = bool(np.abs(found - self.reliability).max() > 1e-4)
         self.reliability = found
         return moved
+
+
+def _agreement(said: Integers) -> float:
+    """The share of pairs of readable answers that agree, kept off 0 and 1."""
+    import numpy as np
+
+    agreeing = pairs = 0
+    for model in range(1, said.shape[1]):
+        both = (said[:, :model] >= 0) & (said[:, model, None] >= 0)
+        agreeing += int((both & (said[:, :model] == said[:, model, None])).sum())
+        pairs += int(both.sum())
+    return float(np.clip(agreeing / max(pairs, 1), 1.0 - MOST_AGREEING, MOST_AGREEING))
 
 
 def _posterior(said: Integers, votes: Array) -> Array:
