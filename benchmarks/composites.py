@@ -164,6 +164,54 @@ HELD_OUT: Mapping[str, Phrase] = {
     "after all": joints("\n\n", after="\n\nPlease answer all {k} questions above, separately."),
 }
 
+HEADINGS = ("Warm-up", "Main course", "A side issue", "For Priya", "Leftovers")
+ENGLISH_FRENCH_GERMAN = ("First question: ", "Deuxième question : ", "Dritte Frage: ",
+                         "Cuarta pregunta: ", "Fifth question: ")  # fmt: skip
+ASKERS = ("My boss wants to know:", "My sister asks:", "A colleague asks:", "The client asks:",
+          "My neighbour wants to know:")  # fmt: skip
+
+
+def under(heads: Sequence[str], *, before: str = "", gap: str = "\n\n") -> Phrase:
+    """Every ask behind a head of its own."""
+
+    def phrase(parts: Sequence[str]) -> str:
+        return before + gap.join(head + part for head, part in zip(heads, parts, strict=False))
+
+    return phrase
+
+
+def as_table(parts: Sequence[str]) -> str:
+    rows = [f"| {n} | {' '.join(part.split())} |" for n, part in enumerate(parts, 1)]
+    return "Please answer what is in this table.\n\n| # | question |\n|---|---|\n" + "\n".join(rows)
+
+
+FRESH: Mapping[str, Phrase] = {
+    "mail in prose": joints(
+        "\n\nThe next thing is this: ",
+        first="The first thing: ",
+        before="Hi team,\n\nHope you are well. I need to sort out {k} things before Friday.\n\n",
+        after="\n\nBest wishes,\nMara",
+    ),
+    "mail with a list": labels(
+        "{n}. ",
+        before="Dear assistant,\n\nCould you look at these when you have a minute?\n\n",
+        after="\n\nKind regards,\nTariq Okafor\nHead of Operations",
+    ),
+    "do the following": joints("\nAlso: ", before="Please do the following: "),
+    "indented": labels("  {n}) ", before="Please take care of:\n", gap="\n"),
+    "topic headings": under([f"## {head}\n\n" for head in HEADINGS]),
+    "number headings": labels("# Number {N}\n\n"),
+    "blank lines": joints("\n\n"),
+    "languages": under(ENGLISH_FRENCH_GERMAN),
+    "French list": labels("{n}) ", before="Bonjour ! Voici mes {k} questions :\n", gap="\n"),
+    "Q in line": labels("Q{n}: ", gap=" "),
+    "table": as_table,
+    "boxes": labels("- [ ] ", before="To do today:\n", gap="\n"),
+    "ordinals": under(["Firstly, ", "Secondly, ", "Thirdly, ", "Fourthly, ", "Fifthly, "]),
+    "postscripts": under(["", "PS: ", "PPS: ", "PPPS: ", "PPPPS: "]),
+    "askers": under([f"{asker} " for asker in ASKERS], gap="\n"),
+}
+
 CITIES = ("Lima", "Oslo", "Cairo", "Quito", "Hanoi", "Perth", "Lagos", "Turin")
 NAMES = ("Mara", "Ivo", "Lena", "Otis", "Priya", "Sven", "Tariq", "Wanda")
 TOPICS = ("tides", "glaciers", "bread", "violins", "bees", "canals", "comets", "moss")
@@ -241,6 +289,56 @@ LOOKS_HELD_OUT: Sequence[str] = (
 )
 
 
+LOOKS_FRESH: Sequence[str] = (
+    "Bread with {t0}\n\nIngredients:\n- 500 g flour\n- 10 g salt\n- {i} g yeast\n\nSteps:\n1. "
+    "Mix everything.\n2. Knead for ten minutes.\n3. Let it rest.\n4. Bake for {i} minutes.\n\n"
+    "How can I make this without yeast?",
+    "Explain this clause to {n0}:\n\n4.1 The Tenant shall (a) pay rent on time; (b) keep the "
+    "{t0} clean; and (c) give notice of {i} days.\n4.2 The Landlord may enter at any reasonable "
+    "time.",
+    "1. The Seller shall deliver the {t0} to {c0}.\n2. The Buyer shall pay within {i} days.\n3. "
+    "This agreement is governed by the law of {c1}.\n\nWhat happens if the Buyer pays late?",
+    "What does this print?\n\ndef f(x):\n    # Step 1: double\n    y = 2 * x\n    # Step 2: "
+    "add\n    return y + {i}\n\nprint(f(3))",
+    "Here is main.py:\n\nimport sys\n\nfor line in sys.stdin:\n    print(line)\n\nand here is "
+    "run.sh:\n\npython main.py < {t0}.txt\n\nWhy is every line followed by an empty one?",
+    "1. {n0} is older than {n1}.\n2. {n1} is older than {n2}.\n3. {n3} is younger than {n2}.\n"
+    "Who is the oldest?",
+    "Fact 1: {n0} lives in {c0}.\nFact 2: Everyone in {c0} keeps {t0}.\nFact 3: Whoever keeps "
+    "{t0} sleeps badly.\nQuestion: Does {n0} sleep badly?",
+    "{n0}: How was {c0}?\n{n1}: Wonderful! Did you see the {t0}?\n{n0}: No, where are they?\n"
+    "{n1}: Near the harbour.\n\nWhat did {n0} miss?",
+    "Interviewer: Why do you want this job?\nCandidate: Because of the {t0}.\nInterviewer: Where "
+    "do you see yourself in five years?\nCandidate: In {c0}.\n\nHow could the candidate answer "
+    "better?",
+    "Which of the following is true of {t0}?\n\n(i) They are found near {c0}.\n(ii) They are {i} "
+    "years old.\n\nA. only (i)\nB. only (ii)\nC. both\nD. neither",
+    "Question 3 ({i} points). A ball is thrown upward at {i} m/s.\n(a) How high does it rise?\n"
+    "(b) How long is it in the air?\n(c) How fast is it when it lands?",
+    "> On Monday {n0} wrote:\n> Could you send me the report on {t0}?\n> Also, when is the "
+    "meeting in {c0}?\n\nHow do I politely say that I need another week?",
+    "Help me answer this mail:\n\nDear {n0},\n\nWhen will the {t0} be delivered? Also, could you "
+    "tell me who signs for them?\n\nRegards,\n{n1}",
+    "Write a FAQ page for a shop that sells {t0}. It should answer:\n- Where do you ship?\n- How "
+    "do I return an item?\n- Do you have a store in {c0}?",
+    "I have two children, {n0} and {n1}. {n0} is {i} months old. First, she refused to eat. Then "
+    "she began to cry at night. Finally, she got a rash. What should I do?",
+    "My project:\n\n## Background\n\nWe count {t0} near {c0}.\n\n## Methods\n\nWe asked {i} "
+    "people what they saw.\n\n## Results\n\nMost saw nothing.\n\nWrite an abstract for it.",
+    "Create a quiz about {t0} with {i} questions. For each question: 1. give four options, 2. "
+    "mark the right one, 3. explain why it is right.",
+    "- [x] buy {t0}\n- [ ] call {n0}\n- [ ] book the flight to {c0}\n\nTurn my list into a "
+    "polite message to my assistant.",
+    "What is wrong with my argument? First, all {t0} are old. Second, what is old is fragile. "
+    "Therefore {t0} are fragile.",
+    "| name | city |\n|---|---|\n| {n0} | {c0} |\n| {n1} | {c1} |\n\nWho lives in {c1}?",
+    "{n0} asks: what are {t0}? {n1} asks: where is {c0}? Who of them asks about nature?",
+    "I want to learn about {t0}.\n\nI have read {i} books already.\n\nWhat should I read "
+    "next?\n\nI prefer short books.",
+    "How do {t0} form?\n\nAnd why do they differ so much between {c0} and {c1}?",
+)
+
+
 def look_alike(template: str, rng: random.Random) -> str:
     fills: dict[str, object] = {"i": rng.randint(12, 96)}
     for letter, stock in (("c", CITIES), ("n", NAMES), ("t", TOPICS)):
@@ -249,13 +347,20 @@ def look_alike(template: str, rng: random.Random) -> str:
     return template.format(**fills)
 
 
+SETS: Mapping[str, tuple[Mapping[str, Phrase], Sequence[str]]] = {
+    "train": (TRAIN, LOOKS_TRAIN),
+    "held-out": (HELD_OUT, LOOKS_HELD_OUT),
+    "fresh": (FRESH, LOOKS_FRESH),
+}
+
+
 def build(
     rows: Sequence[Mapping[str, str]], phrasings: str, *, count: int, seed: int
 ) -> list[Composite]:
     """`count` lines; the same for the same rows and seed."""
     rng = random.Random(f"{seed} {phrasings}")
-    phrases = list((TRAIN if phrasings == "train" else HELD_OUT).items())
-    looks = LOOKS_TRAIN if phrasings == "train" else LOOKS_HELD_OUT
+    phrases, looks = SETS[phrasings]
+    phrasing = list(phrases.items())
     by_kind: dict[tuple[str, str], list[Mapping[str, str]]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row["query_id"]):
         by_kind[row["task"], row["subtask"]].append(row)
@@ -263,7 +368,7 @@ def build(
     found = []
     for at in range(count):
         if at % 3 == 0:
-            name, phrase = phrases[at // 3 % len(phrases)]
+            name, phrase = phrasing[at // 3 % len(phrasing)]
             size = rng.randint(2, 5)
             few = rng.sample(kinds, min(size, len(kinds)))
             chosen = [rng.choice(by_kind[few[i % len(few)]]) for i in range(size)]
@@ -311,7 +416,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--phrasings", choices=("train", "held-out"), default="train")
+    parser.add_argument("--phrasings", choices=tuple(SETS), default="train")
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--measure", action="store_true")

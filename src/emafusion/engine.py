@@ -8,7 +8,7 @@ passes between them. It knows no stage from inside, no vendor, no file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from msgspec import Struct
@@ -18,10 +18,13 @@ from emafusion.errors import BudgetError, EmafusionError, NoModelError, RequestE
 from emafusion.execute import (
     Answered,
     Ask,
+    Done,
     Ledger,
     Limits,
+    SecondTier,
     Settled,
     Trial,
+    advancing,
     answered,
     carry_out,
     joined,
@@ -29,11 +32,13 @@ from emafusion.execute import (
     settle,
     speech,
 )
-from emafusion.judge import screened
+from emafusion.judge import ComparisonJudge, screened
 from emafusion.plan import composing
 from emafusion.protocols import (
     Classifier,
     Clock,
+    Combiner,
+    Explorer,
     Panel,
     Planner,
     Port,
@@ -49,11 +54,13 @@ from emafusion.types import (
     Chunk,
     Completion,
     Decompose,
+    Feedback,
     Forecast,
     Knobs,
     Labels,
     Model,
     Outcome,
+    Part,
     Plan,
     Request,
     replace,
@@ -64,7 +71,9 @@ class Stages(Struct, frozen=True, kw_only=True):
     """The parts an engine runs, one for each stage.
 
     ``rule`` carries adaptive plans on; ``splitter`` finds the parts of composite prompts, which are
-    answered whole without one.
+    answered whole without one; ``combiner`` says where differing drafts are worth another call,
+    without one they are selected among. ``explorer`` departs from plans now and then, to learn.
+    ``policy`` names the fitted policy that the stages come from, where there are several.
     """
 
     protector: Protector
@@ -75,6 +84,13 @@ class Stages(Struct, frozen=True, kw_only=True):
     recorder: Recorder
     rule: Rule | None = None
     splitter: Splitter | None = None
+    combiner: Combiner | None = None
+    explorer: Explorer | None = None
+    policy: str = ""
+
+
+Policies = Callable[[Request], Stages]
+"""Which stages answer a request, where more than one policy serves or serves in turn."""
 
 
 class Engine:
@@ -92,6 +108,12 @@ class Engine:
         The time.
     knobs : Knobs
         The policy: what a request gets that asks for nothing.
+
+    Attributes
+    ----------
+    policies : callable, optional
+        The stages for each request, where they change while serving; a request keeps those that it
+        began with. Unset, `stages` answer all.
     """
 
     def __init__(
@@ -104,6 +126,7 @@ class Engine:
         knobs: Knobs | None = None,
     ) -> None:
         self.stages = stages
+        self.policies: Policies | None = None
         self.models = Catalog(models)
         self.providers = providers
         self.knobs = knobs or Knobs()
@@ -135,9 +158,10 @@ class Engine:
         """Answer `request` piece by piece: chunks, and last the whole :class:`Answer`.
 
         Drafts that must be judged are not streamed: they come as one chunk once accepted, and so
-        do all answers of adaptive plans. The last model of another plan is streamed as it speaks;
-        should it fail before its first chunk, the plan's fallbacks are asked. The parts of a
-        composite prompt come in its order, each as one chunk. Raises as :meth:`serve`.
+        do all answers of adaptive plans, unless the second tier has one written of them. The last
+        model of another plan is streamed as it speaks; should it fail before its first chunk, the
+        plan's fallbacks are asked. The parts of a composite prompt come in its order, each as one
+        chunk. Raises as :meth:`serve`.
         """
         async with self._open(request) as case:
             cleared = await self._understand(case)
@@ -169,17 +193,44 @@ class Engine:
     async def _stream_parts(
         self, case: Case, trials: Sequence[Trial]
     ) -> AsyncGenerator[Chunk | Answer]:
-        """The parts of a composite prompt as they are done, once one of them has an answer."""
+        """The parts of a composite prompt as they are done, once one of them has an answer.
+
+        Of a part that is done before its turn, a chunk without text says so.
+        """
         ends: list[Answered] = []
         said = 0
-        async with aclosing(self._ends(case, trials)) as coming:
+        async with aclosing(advancing(_parts(case), trials, self._solve)) as coming:
             async for end in coming:
+                if isinstance(end, Done):
+                    yield Chunk(raw={"emafusion": {"part": end.part, "of": end.of}})
+                    continue
                 ends.append(end)
                 if any(one.failure is None for one in ends):
                     text = joined(ends).text
                     yield Chunk(text=text[said:])
                     said = len(text)
         yield await self._join(case, ends)
+
+    async def note(
+        self, decision_id: str, score: float, *, caller: str = "", comment: str = ""
+    ) -> None:
+        """Put on record what `caller` thinks of an earlier answer, `score` from 0 to 1.
+
+        Raises
+        ------
+        UnknownDecisionError
+            No such decision is on record.
+        StoreError
+            The opinion could not be recorded.
+        """
+        said = Feedback(
+            decision_id=decision_id,
+            score=score,
+            created=self._clock.now(),
+            caller=caller,
+            comment=comment,
+        )
+        await self.stages.recorder.note(said)
 
     async def aclose(self) -> None:
         """Finish what is pending and give everything back."""
@@ -191,7 +242,7 @@ class Engine:
 
     async def _understand(self, case: Case) -> list[Model]:
         """Stages 1 and 2: who may see the request, and what kind of request it is."""
-        request, stages = case.request, self.stages
+        request, stages = case.request, case.stages
         models = self._named(request)
         clearance = stages.protector.protect(request, models)
         cleared = [model for model in models if model.name in clearance.models]
@@ -207,13 +258,24 @@ class Engine:
 
     def _plan(self, case: Case, cleared: Sequence[Model]) -> Trial:
         """Stage 4: from a forecast to a plan."""
-        case.plan = self.stages.planner.plan(case.request, case.forecast, cleared)
-        ask = Ask(request=case.request, forecast=case.forecast, plan=case.plan)
-        return self._trial(ask, case.ledger)
+        stages = case.stages
+        case.plan = stages.planner.plan(case.request, case.forecast, cleared)
+        if stages.explorer is not None:
+            case.plan = stages.explorer.explore(
+                case.request, case.forecast, case.plan, models=cleared
+            )
+        ask = Ask(
+            request=case.request,
+            forecast=case.forecast,
+            plan=case.plan,
+            labels=case.labels,
+            models=tuple(cleared),
+        )
+        return _trial(ask, case.ledger, stages)
 
     async def _divide(self, case: Case, cleared: Sequence[Model]) -> list[Trial]:
         """A trial for each part of a composite prompt, each planned by itself; none of another."""
-        request, stages = case.request, self.stages
+        request, stages = case.request, case.stages
         if stages.splitter is None or not composing.divisible(request):
             return []
         split = await stages.splitter.split(request, case.labels, case.ledger)
@@ -227,7 +289,10 @@ class Engine:
                 plan = stages.planner.plan(part, forecast, cleared)
             except (RequestError, BudgetError):
                 return []  # its share buys no plan; asked whole, the limits may suffice
-            asks.append(Ask(request=part, forecast=forecast, plan=plan))
+            models = tuple(cleared)
+            asks.append(
+                Ask(request=part, forecast=forecast, plan=plan, labels=labels, models=models)
+            )
         case.plan = composing.composed(
             split,
             [ask.plan for ask in asks],
@@ -237,13 +302,9 @@ class Engine:
         if case.plan is None:
             return []
         return [
-            self._trial(ask, case.ledger.of_part(place, ask.request.knobs.max_cost_usd))
+            _trial(ask, case.ledger.of_part(place, ask.request.knobs.max_cost_usd), stages)
             for place, ask in enumerate(asks)
         ]
-
-    def _trial(self, ask: Ask, port: Port) -> Trial:
-        stages = self.stages
-        return Trial(ask, port=port, panel=stages.panel, rule=stages.rule, screen=screened)
 
     async def _solve(self, trial: Trial) -> Settled:
         """Stages 5 and 6: carry the plan out, judge what there is, choose."""
@@ -261,15 +322,17 @@ class Engine:
 
     def _ends(self, case: Case, trials: Sequence[Trial]) -> AsyncGenerator[Answered]:
         """The parts of a composite prompt, answered."""
-        arrangement = case.plan.arrangement if case.plan is not None else None
-        branches = arrangement.branches if isinstance(arrangement, Decompose) else ()
-        return answered([branch.part for branch in branches], trials, self._solve)
+        return answered(_parts(case), trials, self._solve)
 
     async def _join(self, case: Case, ends: Sequence[Answered]) -> Answer:
         """Stage 7 of a composite prompt: one answer of all parts', if any was answered."""
         failures = [end.failure for end in ends if end.failure is not None]
+        pieces = tuple(end.piece for end in ends)
         if len(failures) == len(ends):
-            raise _why(failures)
+            why = _why(failures)
+            if case.ledger.steps:
+                await self._record(case, case.outcome(error=_told(why), parts=pieces))
+            raise why
         completion = joined(ends)
         models = dict.fromkeys(end.piece.model for end in ends if end.draft is not None)
         outcome = case.outcome(
@@ -277,7 +340,7 @@ class Engine:
             text=completion.text,
             confidence=sum(end.piece.confidence for end in ends) / len(ends),
             finish_reason=completion.finish_reason,
-            parts=tuple(end.piece for end in ends),
+            parts=pieces,
         )
         await self._record(case, outcome)
         return _answer(outcome, completion)
@@ -293,6 +356,7 @@ class Engine:
             verdicts=settled.assessment.verdicts,
             tier=trial.tier,
             origins=origins(trial, settled),
+            combining=trial.combining,
         )
         await self._record(case, outcome)
         return _answer(outcome, draft.completion)
@@ -306,19 +370,18 @@ class Engine:
             max_latency_s=request.knobs.max_latency_s,
         )
         ledger = Ledger(self.models, self.providers, clock=self._clock, limits=limits)
-        case = Case(request, ledger, self._clock.now())
+        stages = self.policies(request) if self.policies is not None else self.stages
+        case = Case(request, ledger, stages=stages, created=self._clock.now())
         try:
             yield case
         except BaseException as failure:
             if ledger.steps and not case.recorded:
-                name = type(failure).__name__
-                told = f"{name}: {failure}" if isinstance(failure, EmafusionError) else name
-                await asyncio.shield(self._record(case, case.outcome(error=told)))
+                await asyncio.shield(self._record(case, case.outcome(error=_told(failure))))
             raise
 
     async def _record(self, case: Case, outcome: Outcome) -> None:
         case.recorded = True
-        await self.stages.recorder.record(outcome)
+        await case.stages.recorder.record(outcome)
 
     def _named(self, request: Request) -> list[Model]:
         """The models the caller named, or all."""
@@ -326,6 +389,21 @@ class Engine:
         if names is None:
             return list(self.models.values())
         return [self.models[name] for name in dict.fromkeys(names)]
+
+
+def _trial(ask: Ask, port: Port, stages: Stages) -> Trial:
+    """What is asked, ready to be carried out and judged by `stages`."""
+    second = None
+    if stages.combiner is not None:
+        second = SecondTier(combiner=stages.combiner, compare=ComparisonJudge().compare)
+    return Trial(
+        ask,
+        port=port,
+        panel=stages.panel,
+        rule=stages.rule,
+        screen=screened,
+        second=second,
+    )
 
 
 def _answer(outcome: Outcome, completion: Completion) -> Answer:
@@ -348,9 +426,10 @@ def _answer(outcome: Outcome, completion: Completion) -> Answer:
 class Case:
     """One request in progress: what each stage has made of it so far."""
 
-    def __init__(self, request: Request, ledger: Ledger, created: float) -> None:
+    def __init__(self, request: Request, ledger: Ledger, *, stages: Stages, created: float) -> None:
         self.request = request
         self.ledger = ledger
+        self.stages = stages
         self.created = created
         self.labels = Labels(axes={})
         self.forecast = Forecast(estimates=())
@@ -373,8 +452,23 @@ class Case:
             confidence=0.0,
             cost_usd=self.ledger.spent,
             latency_s=self.ledger.elapsed,
+            policy=self.stages.policy,
+            caller=self.request.caller,
         )
         return replace(blank, **found)
+
+
+def _parts(case: Case) -> list[Part]:
+    """The parts of a case that is answered part by part."""
+    arrangement = case.plan.arrangement if case.plan is not None else None
+    branches = arrangement.branches if isinstance(arrangement, Decompose) else ()
+    return [branch.part for branch in branches]
+
+
+def _told(failure: BaseException) -> str:
+    """What the record says of `failure`; the text of a foreign one may hold anything."""
+    name = type(failure).__name__
+    return f"{name}: {failure}" if isinstance(failure, EmafusionError) else name
 
 
 def _why(failures: Sequence[EmafusionError]) -> EmafusionError:

@@ -17,6 +17,7 @@ from emafusion.types import (
     Clearance,
     Completion,
     Draft,
+    Feedback,
     Forecast,
     Labels,
     Message,
@@ -27,6 +28,8 @@ from emafusion.types import (
     Request,
     Split,
 )
+from emafusion.types.outcomes import Gathered
+from emafusion.types.plans import Combination
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,6 +170,16 @@ class Panel(Protocol):
         ...
 
 
+class Explorer(Protocol):
+    """After stage 4: now and then another plan than the best-looking one, to learn from it."""
+
+    def explore(
+        self, request: Request, forecast: Forecast, plan: Plan, *, models: Sequence[Model]
+    ) -> Plan:
+        """`plan`, or one that asks another of `models`, with the chance that it had."""
+        ...
+
+
 class Rule(Protocol):
     """Stages 4 and 5 between them: what an adaptive plan does after each verdict."""
 
@@ -183,11 +196,35 @@ class Rule(Protocol):
         ...
 
 
+class Combiner(Protocol):
+    """Between stages 6 and 7: whether drafts that differ are worth another call."""
+
+    def choose(
+        self,
+        gathered: Gathered,
+        labels: Labels,
+        *,
+        forecast: Forecast,
+        plan: Plan,
+        models: Sequence[Model],
+    ) -> Combination:
+        """Select among the drafts, or have one of `models` compare or rewrite them."""
+        ...
+
+
 class Recorder(Protocol):
     """Stage 7: nothing acknowledged is lost."""
 
     async def record(self, outcome: Outcome) -> None:
         """Make `outcome` durable and only then return; raises `StoreError`."""
+        ...
+
+    async def note(self, feedback: Feedback) -> None:
+        """Make `feedback` durable; raises ``UnknownDecisionError`` or ``StoreError``."""
+        ...
+
+    async def noted(self, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, Feedback]]:
+        """Feedback in the order it came, numbered; only what came after the number `after`."""
         ...
 
     async def find(self, decision_id: str) -> Outcome | None:

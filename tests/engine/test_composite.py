@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emafusion.catalog import tokens
 from emafusion.client import Client
 from emafusion.engine import Engine, Stages
 from emafusion.errors import BudgetError, EmafusionError, UnavailableError
+from emafusion.execute import Answered, Ask, Ledger, Limits, Settled, Trial, joined
+from emafusion.execute.parts import Done, advancing
 from emafusion.judge import CalibratedPanel
 from emafusion.plan import UtilityPlanner, composing
 from emafusion.predict import Union
@@ -23,9 +26,12 @@ from emafusion.testing import ScriptedProvider
 from emafusion.testing.scripted import Reply
 from emafusion.types import (
     Answer,
+    Assessment,
     Call,
     Chunk,
+    Completion,
     Decompose,
+    Draft,
     Estimate,
     Forecast,
     Knobs,
@@ -33,10 +39,13 @@ from emafusion.types import (
     Model,
     Outcome,
     Part,
+    Piece,
     Plan,
     Request,
     Single,
     Split,
+    Usage,
+    replace,
 )
 
 from .staged import Classifier, Clock
@@ -99,6 +108,7 @@ def client(
     *,
     knobs: Knobs | None = None,
     memory: Recorder | None = None,
+    one: Model | None = None,
 ) -> Client:
     stages = Stages(
         protector=VisibilityProtector(),
@@ -109,8 +119,8 @@ def client(
         recorder=memory or Memory(),
         splitter=Cut(split),
     )
-    engine = Engine(stages, [model()], providers={"only": provider}, clock=Clock(), knobs=knobs)
-    return Client(engine)
+    models = [one or model()]
+    return Client(Engine(stages, models, providers={"only": provider}, clock=Clock(), knobs=knobs))
 
 
 SCRIPT = dict(zip(ASKS, ("One is 1.", "Two is 2.", "Three is 3."), strict=True))
@@ -194,6 +204,81 @@ async def test_independent_parts_run_together_and_dependent_ones_wait() -> None:
     assert "Two is 2." in third
 
 
+async def test_the_answers_a_part_builds_on_fit_its_models_window() -> None:
+    long = "\n".join(f"Line {line} of a long story." for line in range(400))
+    window = 600
+    told = await told_to_the_last(long, window=window)
+    assert tokens.count(told) <= window - 256
+    assert "[… left out …]" in told
+    assert "Line 0 of" in told
+    assert "Line 399 of" in told
+    assert "Two is 2." in told, "what is short is left as it is"
+    assert "left out" not in await told_to_the_last("Short.", window=window)
+
+
+async def told_to_the_last(first: str, *, window: int) -> str:
+    """What the third part's model is sent where the first part's answer is `first`."""
+
+    def reply(call: Call) -> str:
+        asked = str(call.messages[-1]["content"]).partition("\n")[0]
+        return first if asked == ASKS[0] else SCRIPT[asked]
+
+    provider = ScriptedProvider(reply)
+    narrow = replace(model(), context_window=window)
+    split = parts((), (), (0, 1))
+    await client(provider, split, one=narrow).answer(PROMPT)
+    return str(provider.calls[-1].messages[-1]["content"])
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_how_a_part_ended_is_how_the_answer_ends(reason: str) -> None:
+    ends = [ended("stop", "1."), ended("length", "2."), ended(reason, "3.")]
+    assert joined(ends).finish_reason == reason
+
+
+def test_a_long_label_is_cut_where_it_is_shown() -> None:
+    text = joined([ended("stop", "Question " * 20), ended("stop", "2.")]).text
+    head, _, _ = text.partition(" fine")
+    assert len(head) <= 60
+    assert head.endswith("…")
+
+
+def ended(reason: str, label: str) -> Answered:
+    """A part that was answered."""
+    completion = Completion(text="fine", usage=Usage(), finish_reason=reason)
+    draft = Draft(model="only", completion=completion, cost_usd=0.0, latency_s=0.0)
+    return Answered(piece=Piece(prompt="?", text="fine", label=label), draft=draft)
+
+
+async def test_a_part_that_is_done_before_its_turn_is_told_of() -> None:
+    async def solve(trial: Trial) -> Settled:
+        place = int(trial.ask.request.id)
+        await asyncio.sleep((0.06, 0.0, 0.03)[place])
+        if place == 2:
+            raise UnavailableError("down", "only")
+        completion = Completion(text="fine", usage=Usage())
+        trial.drafts.append(Draft(model="only", completion=completion, cost_usd=0.0, latency_s=0.0))
+        return Settled(chosen=0, confidence=1.0, assessment=Assessment(confidences=(1.0,)))
+
+    ledger = Ledger({}, {}, clock=Clock(), limits=Limits())
+    trials = [
+        Trial(
+            Ask(
+                request=Request(id=str(place), messages=()),
+                forecast=Forecast(estimates=()),
+                plan=plan("only", 0.5, 0.0),
+            ),
+            port=ledger,
+            panel=CalibratedPanel(),
+        )
+        for place in range(3)
+    ]
+    first, *ends = [end async for end in advancing(parts().parts, trials, solve)]
+    assert first == Done(part=2, of=3)
+    assert [isinstance(end, Answered) for end in ends] == [True] * 3
+    assert [end.failure is None for end in ends if isinstance(end, Answered)] == [True, True, False]
+
+
 async def test_a_failed_part_degrades_itself_visibly() -> None:
     script: dict[str, Reply] = {**SCRIPT, ASKS[1]: UnavailableError("down", "only")}
     answer = await client(ScriptedProvider(script), parts()).answer(PROMPT)
@@ -242,7 +327,7 @@ async def test_a_stream_gives_parts_in_order_and_is_the_answer() -> None:
     assert isinstance(answer, Answer)
     texts = [chunk.text for chunk in chunks if isinstance(chunk, Chunk)]
     assert "".join(texts) == answer.text
-    assert len(texts) == 3
+    assert sum(map(bool, texts)) == 3
 
 
 async def test_leaving_a_stream_cancels_every_call() -> None:

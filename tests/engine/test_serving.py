@@ -24,7 +24,7 @@ from emafusion.protect import VisibilityProtector
 from emafusion.protocols import Recorder
 from emafusion.record import Memory
 from emafusion.testing import ScriptedProvider
-from emafusion.types import Adaptive, Answer, Chunk, Knobs, Labels, Model, Outcome
+from emafusion.types import Adaptive, Answer, Chunk, Feedback, Knobs, Labels, Model, Outcome
 
 from .staged import Classifier, Clock
 
@@ -36,6 +36,12 @@ class Full:
 
     async def record(self, outcome: Outcome) -> None:
         raise StoreError("the disk is full; free some")
+
+    async def note(self, feedback: Feedback) -> None:
+        raise StoreError("the disk is full; free some")
+
+    async def noted(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Feedback], ...]:
+        return ()
 
     async def find(self, decision_id: str) -> Outcome | None:
         return None

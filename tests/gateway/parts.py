@@ -25,7 +25,17 @@ from emafusion.predict import Union
 from emafusion.protect import VisibilityProtector
 from emafusion.protocols import Classifier, Port, Provider, Recorder, Splitter
 from emafusion.record import Memory
-from emafusion.types import Call, Chunk, Completion, Labels, Model, Outcome, Request, Usage
+from emafusion.types import (
+    Call,
+    Chunk,
+    Completion,
+    Feedback,
+    Labels,
+    Model,
+    Outcome,
+    Request,
+    Usage,
+)
 
 USAGE = Usage(prompt_tokens=11, completion_tokens=7, cached_tokens=3, reasoning_tokens=2)
 
@@ -137,6 +147,12 @@ class Refusing:
 
     async def record(self, outcome: Outcome) -> None:
         raise self.failure
+
+    async def note(self, feedback: Feedback) -> None:
+        raise self.failure
+
+    async def noted(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Feedback], ...]:
+        return ()
 
     async def find(self, decision_id: str) -> Outcome | None:
         raise self.failure

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from emafusion.judge import advances, appeals, disguises, forgeries, phrases
 from emafusion.judge.advances import Advance, addressed, cleaned, humbled, order
-from emafusion.judge.vocabulary import CONCEPTS, LANE, vocabulary
+from emafusion.judge.vocabulary import (
+    CONCEPTS,
+    LANE,
+    Reading,
+    fold,
+    inert,
+    meaning,
+    meanings,
+    tokens,
+    vocabulary,
+)
 
 ATTACKS = [
     json.loads(line)
@@ -209,3 +222,100 @@ def test_the_words_of_every_language_are_read() -> None:
 
 def _beginnings() -> list[int]:
     return [mask for stems in vocabulary().begun.values() for mask in stems.values()]
+
+
+# What is looked for first must be in all that is found: no shortcut may cost a verdict.
+
+SEED = st.from_regex
+
+
+@pytest.mark.parametrize(
+    "phrase", (*phrases.PHRASES, *phrases.JUDGED), ids=lambda p: p.pattern[:30]
+)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_phrase_is_never_without_its_words(phrase: phrases.Phrase, data: st.DataObject) -> None:
+    text = data.draw(SEED(phrase.pattern))
+    found = re.search(phrase.pattern, folded := fold(text))
+    if found and phrases._found(phrase.pattern, folded):
+        assert Reading(text).has(*phrase.words)
+
+
+MARKS = [
+    (forgeries.ROLE, forgeries._titled),
+    (forgeries.FENCE, forgeries._fenced),
+    (forgeries.STATED, lambda read: read.has(forgeries.VERDICTS)),
+    (forgeries.SELFISH, lambda read: read.has(forgeries.OWN, forgeries.CHOOSING)),
+    (forgeries.KEYED, lambda read: read.has(forgeries.KEYS)),
+    (forgeries.BETTER, lambda read: read.has(forgeries.NUMBERABLE, forgeries.PLACED)),
+    (forgeries.BETTER, lambda read: forgeries.NUMBERED.search(read.folded) is not None),
+    (forgeries.TURN, forgeries.speaker),
+]
+
+
+@pytest.mark.parametrize(("pattern", "possible"), MARKS, ids=range(len(MARKS)))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_forged_mark_is_never_without_its_traces(
+    pattern: re.Pattern[str], possible: Callable[[Reading], bool], data: st.DataObject
+) -> None:
+    read = Reading(data.draw(SEED(pattern)))
+    if pattern in (forgeries.FENCE, forgeries.STATED):
+        found = any(pattern.match(line) for line in read.folded.split("\n"))
+    else:
+        found = pattern.search(read.folded) is not None
+    assert possible(read) or not found
+
+
+SCRAPS = st.sampled_from(
+    [
+        *("judge", "score", "this", "answer", "other", "ignore", "instructions", "10/10", "best"),
+        *("choose", "must", "richter", "antwort", "diese", "cette", "note", "you", "wrong", "the"),
+        *(".", ". ", "!\n", ", ", ": ", " ", " ", " ", "1. ", "\u2014", "\u00e9", "x"),
+    ]
+)
+
+
+@given(st.lists(SCRAPS, max_size=40).map("".join))
+def test_every_sentence_that_could_be_an_advance_is_heard(text: str) -> None:
+    read = Reading(text)
+    sentences = advances.END.split(read.folded)
+    sought = appeals.sought(read)
+    heard = appeals.worth_hearing(sentences, sought) if sought else ()
+    carried = 0
+    for place, sentence in enumerate(sentences):
+        words, mask = advances._heard(sentence)
+        paired = appeals.having(mask | carried, "who") and appeals.suspect(mask | carried)
+        if appeals.suspect(mask) or paired or (mask and advances._stated(sentence)):
+            assert place in heard
+        carried = mask if words else carried
+
+
+def test_an_inert_character_folds_to_itself_and_is_in_no_word() -> None:
+    odd = [chr(code) for code in range(0x80, 0x1_FC00, 3) if inert(chr(code))]
+    assert len(odd) > 1500
+    for character in odd:
+        text = f"Ab{character}c {character}\u0301"[:-1]
+        assert fold(text) == text.lower()
+        assert tokens(fold(text)) == ["ab", "c"]
+
+
+@given(st.text(st.sampled_from("aeF01 x,:;\t.-/\u00b7\u2013\u00e9|@$!"), max_size=60))
+def test_what_a_drawing_rules_out_is_not_there(text: str) -> None:
+    read = Reading(text)
+    if not disguises._coded(read):
+        assert not disguises.CODES.search(text)
+    if disguises.LONE.search(text) and disguises.SPACED.search(text):
+        assert read.inert is False or b" a a a" in read.drawn(disguises.APART)
+    if "-" in text and disguises.DASHES.search(text):
+        assert b"-" * 10 in read.drawn(disguises.DASHED, b" /")
+    assert read.long_words == " ".join(word for word in text.split() if len(word) >= 16)
+    leet = re.findall(r"[0-9@$!|][A-Za-z]", text)
+    assert read.drawn(disguises.FIGURES).count(b"1a") == len(leet)
+
+
+def test_what_words_mean_is_remembered_within_bounds() -> None:
+    for number in range(70_000):
+        meaning(f"w{number}")
+    assert meaning("judge") == vocabulary().meaning("judge")
+    assert len(meanings()) <= 65_536

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Sequence
 
@@ -309,3 +310,20 @@ async def test_a_model_judges_opinion_is_asked_for_otherwise() -> None:
         request(0), forecast(0), drafts, port=Nobody(), judge="j"
     )
     assert otherwise.asked == [(["a", "b"], "j")]
+
+
+async def test_a_draft_is_read_once_for_a_trial_and_kept_no_longer() -> None:
+    bench, port, asked = Bench(*parts(), option_prior=PRIOR), Nobody(), request(0)
+    drafts = [one for one in RECORDED.drafts[0] if one is not None]
+    drafts = [drafts[place] for place in MEMBERS]
+    for count in range(1, len(drafts) + 1):
+        known = await bench.assess(asked, forecast(0), drafts[:count], port=port)
+        fresh = await assess(bench, 0, MEMBERS[:count])
+        assert known == fresh
+    sight = bench._sight(asked, port)
+    assert all(sight.look(one) is sight.look(one) for one in drafts)
+    assert len(sight._seen) == len(sight._rows) == len(drafts)
+    assert bench._sight(request(1), port) is not sight
+    del port
+    gc.collect()
+    assert not bench._sights

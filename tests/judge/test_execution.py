@@ -7,14 +7,14 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from emafusion.answers.programs import Example
 from emafusion.errors import ConfigError
-from emafusion.judge.execution import RUNS, ExecutionJudge, Trace, agreement
+from emafusion.judge.execution import RUNS, ExecutionJudge, Trace, agreement, gather, wanted
 from emafusion.judge.sandbox import Limits, Run, Sandbox
 from emafusion.types import Completion, Draft, Request, Usage
 
@@ -160,6 +160,15 @@ async def test_the_environment_is_empty(sandbox: Sandbox, monkeypatch: pytest.Mo
         "import ctypes\nassert ctypes.CDLL(None).shmget(0, ctypes.c_size_t(2**20), 0o1666) >= 0",
         "import ctypes\nassert ctypes.CDLL(None).unshare(0x10000000) == 0",
         "import ctypes\nassert ctypes.CDLL(None).umount2(b'/tmp', 2) == 0",
+        "import ctypes\nassert ctypes.CDLL(None).mount(b'x', b'/tmp', b'tmpfs', 0, None) == 0",
+        "import ctypes\nassert ctypes.CDLL(None).chroot(b'/tmp') == 0",
+        "import ctypes\nassert ctypes.CDLL(None).setuid(0) == 0 and __import__('os').getuid() == 0",
+        "import ctypes, os\nassert ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0) == 0",
+        "import ctypes\nassert ctypes.CDLL(None).syscall(425, 8, bytes(120)) >= 0",
+        "import os\nos.posix_spawn('/bin/sh', ['sh'], {})",
+        "import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
+        "import os\nos.mkfifo('/dev/x')",
+        "x = 10 ** 10 ** 10",
     ],
 )
 async def test_what_is_too_much_fails(sandbox: Sandbox, program: str) -> None:
@@ -174,6 +183,8 @@ async def test_what_is_too_much_fails(sandbox: Sandbox, program: str) -> None:
         ("while True: pass", 1.0),
         ("while True:\n  try:\n    while True: pass\n  except BaseException: pass", 2.5),
         ("import os, time\nos.setsid()\nsignal = time.sleep(60)", 1.0),
+        ("import signal, time\nsignal.signal(signal.SIGALRM, lambda *_: 0)\ntime.sleep(60)", 3.0),
+        ("open('/dev/stdin').read() if False else __import__('threading').Event().wait()", 1.0),
     ],
 )
 async def test_what_never_ends_is_ended(sandbox: Sandbox, program: str, longest_s: float) -> None:
@@ -231,6 +242,37 @@ async def test_half_characters_do_not_spoil_the_report(sandbox: Sandbox) -> None
     assert run.calls[0].value == "'é\\ud800'"
 
 
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)",
+        "socket.create_connection(('1.1.1.1', 53), 0.2)",
+        "socket.getaddrinfo('example.com', 80)",
+        "[s.connect('/run/dbus/system_bus_socket') for s in [socket.socket(socket.AF_UNIX)]]",
+        "socket.socketpair()[0].sendmsg([b'x'], [], 0, ('127.0.0.1', 9))",
+    ],
+)
+async def test_a_socket_leads_nowhere(sandbox: Sandbox, attempt: str) -> None:
+    run = await sandbox.run("import socket", [attempt])
+    assert run.calls[0].value is None
+    assert run.calls[0].error is not None
+
+
+async def test_one_run_leaves_nothing_to_the_next(sandbox: Sandbox) -> None:
+    """Not in files, and not in abstract sockets, queues or shared names."""
+    plant = (
+        "import socket\nopen('/tmp/left', 'w').write('x')\n"
+        "s = socket.socket(socket.AF_UNIX)\ns.bind('\\0left')\ns.listen()"
+    )
+    find = ["open('/tmp/left')", "socket.socket(socket.AF_UNIX).connect('\\0left')"]
+    await sandbox.run(plant)
+    run = await sandbox.run("import socket", find)
+    assert [result.error for result in run.calls] == [
+        "FileNotFoundError",
+        "ConnectionRefusedError",
+    ]
+
+
 def running(marker: str) -> list[str]:
     """The processes whose command line holds `marker`."""
     lines = []
@@ -242,19 +284,54 @@ def running(marker: str) -> list[str]:
     return [line for line in lines if marker in line]
 
 
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for what takes a busy machine seconds at most."""
+    for _ in range(500):
+        if true():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came about")
+
+
 async def test_a_cancelled_run_leaves_no_process(sandbox: Sandbox) -> None:
     marked = Sandbox(Limits(wall_s=30.0, call_s=29.0, text_chars=3917))
     task = asyncio.create_task(marked.run("import time\ntime.sleep(30)"))
-    for _ in range(100):
-        await asyncio.sleep(0.02)
-        if len(running('"text": 3917')) > 2:
-            break
-    assert running('"text": 3917') != []
+    await until(lambda: len(running('"text": 3917')) > 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.sleep(0.05)
     assert running('"text": 3917') == []
+
+
+async def test_a_killed_server_leaves_no_process(sandbox: Sandbox) -> None:
+    code = (
+        "import asyncio\n"
+        "from emafusion.judge.sandbox import Limits, Sandbox\n"
+        "long = Limits(wall_s=30.0, call_s=29.0, text_chars=3918)\n"
+        "asyncio.run(Sandbox(long).run('import time\\ntime.sleep(30)'))\n"
+    )
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env={"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    await until(lambda: len(running('"text": 3918')) > 2)
+    server.kill()
+    await server.wait()
+    await until(lambda: running('"text": 3918') == [])
+
+
+def test_a_program_runs_without_an_event_loop(sandbox: Sandbox) -> None:
+    assert sandbox.run_sync("x = 20", ["x + 1"]).calls[0].value == "21"
+
+
+async def test_a_program_runs_within_anothers_event_loop(sandbox: Sandbox) -> None:
+    assert sandbox.run_sync("x = 20", ["x + 1"]).calls[0].value == "21"
+    sandbox.check()
+
+
+def test_limits_that_leave_no_room_are_told(sandbox: Sandbox) -> None:
+    with pytest.raises(ConfigError, match="gave no result"):
+        Sandbox(Limits(wall_s=0.001)).check()
 
 
 async def test_without_isolation_limits_remain() -> None:
@@ -391,6 +468,64 @@ async def test_equal_programs_run_once_and_few_at_a_time(sandbox: Sandbox) -> No
     await ExecutionJudge(counting).score(request(PROMPT), found)
     assert counting.runs == 3
     assert counting.most == 2
+
+
+async def test_a_program_makes_each_call_of_a_request_once(sandbox: Sandbox) -> None:
+    counting = Counting()
+    judge = ExecutionJudge(counting)
+    asked = request(PROMPT)
+    first = await judge.score(asked, [draft(RIGHT)])
+    assert await judge.score(asked, [draft(RIGHT)]) == first
+    assert counting.runs == 1
+    tested = draft(WRONG + "\n\nassert double(5) == 10")
+    again = await judge.score(asked, [draft(RIGHT), tested])
+    assert counting.runs == 3
+    assert again == await ExecutionJudge(sandbox).score(asked, [draft(RIGHT), tested])
+    await judge.score(Request(id="y", messages=asked.messages), [draft(RIGHT)])
+    assert counting.runs == 4
+
+
+async def test_few_programs_run_at_a_time_over_all_requests(sandbox: Sandbox) -> None:
+    counting = Counting()
+    judge = ExecutionJudge(counting)
+    asked = [Request(id=str(n), messages=request(PROMPT).messages) for n in range(4)]
+    await asyncio.gather(*(judge.score(one, [draft(RIGHT)]) for one in asked))
+    assert (counting.runs, counting.most) == (4, 2)
+
+
+async def test_reasons_are_told_in_words_of_our_own(sandbox: Sandbox) -> None:
+    named = RIGHT + "\nraise type('\\x1b[31mapproved', (Exception,), {})"
+    found = [draft(RIGHT), draft(WRONG), draft(BROKEN), draft(named), draft(RIGHT + "\n1/0")]
+    told = await ExecutionJudge(sandbox).examine("x", gather(PROMPT, [d.text for d in found]))
+    reasons = [one.reason for one in told if one is not None]
+    assert reasons[0].startswith("meets 1 of 1 examples, dual agreement")
+    assert reasons[1].startswith("meets 0 of 1 examples")
+    assert reasons[2] == "no valid Python"
+    assert reasons[3].startswith("ends in an error, meets 1 of 1")
+    assert reasons[4].startswith("ends in ZeroDivisionError")
+
+
+SNIPPET = "def double(x):\n    return x"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asks"),
+    [
+        (PROMPT, True),
+        ("Write a Python program that doubles.", True),
+        ("Implement `double` in Python: it returns twice its argument.", True),
+        ("Satisfy this.\nassert double(1) == 2", True),
+        (f"{SNIPPET}\nassert double(2) == ??\nWhat is the result?", False),
+        (f"{SNIPPET}\nWhat does double(3) return?", False),
+        ("Which is right for double?\nA. one\nB. two\n", False),
+        ("Let g(2) = 4 and g(3) = 9. Calculate the value of g(4).", False),
+        ("What is the double of 21?", False),
+        ("What is the capital of Australia?", False),
+    ],
+)
+def test_only_a_prompt_that_asks_for_a_program_has_drafts_run(prompt: str, asks: bool) -> None:
+    assert wanted(prompt, [None, RIGHT]) is asks
+    assert not wanted(prompt, [None])
 
 
 async def test_a_refused_sandbox_is_one_plain_error() -> None:

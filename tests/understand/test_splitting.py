@@ -73,6 +73,13 @@ LOOK_ALIKE = {
     "count": f"Answer these three questions.\n1. {APPLES}\n2. {POEM}",
     "nine": "\n".join(f"{n}. What is the square of the number {n}?" for n in range(1, 10)),
     "rank": "Rank by difficulty:\n- What is love?\n- Who wrote Hamlet?",
+    "quoted": "> On Monday Ann wrote:\n> Could you call me?\n> Also, when do we meet?\n\nHow do I "
+    "say that I am ill?",
+    "sections": "## Task\nWhat is a sea?\n\n## Rules\nCan you rhyme?",
+    "sentences": "Nick compares jobs. Job A pays 10 an hour. Job B pays 12. Which one is better?",
+    "one announced": "Answer the following question.\n\nHow do I sort?\nI tried it.\nIs it bad?",
+    "table of data": "| name | town |\n|---|---|\n| Ann | Oslo |\n| Bob | Rome |\n\nWho is Ann?",
+    "done boxes": "- [x] buy milk\n- [ ] call Ann\n\nTurn my list into a message.",
     "empty": "",
 }
 
@@ -148,21 +155,92 @@ def test_a_hostile_prompt_costs_little_time(unit: str, size: int) -> None:
     assert min(times) < 0.15  # tenfold what it takes on an idle machine
 
 
+TWO = "1. What is DNA?\n2. Who wrote the opera Carmen?"
+
+
 @pytest.mark.parametrize(
     "prompt",
     [
-        "Be concise and reply in German.\n1. What is DNA?\n2. What is RNA?",
-        "You are a pirate. Answer in pirate speak:\n1. What is DNA?\n2. What is RNA?",
-        "I only want yes or no answers.\n1. Is DNA alive?\n2. Is RNA alive?",
-        "Answer both questions in valid JSON.\n1. What is DNA?\n2. What is RNA?",
-        "1. What is DNA?\n2. What is RNA?\n3. What is ATP?\n\nAnswer only the third question.",
-        "1. What is DNA?\n2. What is RNA?\n\nAnswer both questions in at most ten words each.",
-        "1. What is DNA?\n2. What is RNA?\nWrite all the answers as a poem.",
+        f"Answer both questions in valid JSON.\n{TWO}",
+        f"Answer all in one JSON object.\n{TWO}",
+        f"Answer both questions in 50 words.\n{TWO}",
+        f"Answer without repeating yourself:\n{TWO}",
+        f"Answer in French, except the second.\n{TWO}",
+        f"Each answer must rhyme with the previous one.\n{TWO}",
+        f"Answer these and say which is the hardest, in one word.\n{TWO}",
+        f"Use only the text below.\nCarmen is by Bizet.\n{TWO}",
+        f"{TWO}\n3. What is ATP?\n\nAnswer only the third question.",
+        f"{TWO}\nWrite all the answers as a poem.",
+        f"{TWO} Write all the answers as a poem.",
+        f"{TWO}\n\nAnswer in French.",
         "Reply to this email:\n\nHi Bob,\n1. Can you send it?\n2. When is it due?\n\nThanks, Al",
     ],
 )
-def test_words_that_bind_all_parts_keep_the_prompt_whole(prompt: str) -> None:
+def test_words_that_bind_the_answers_together_keep_the_prompt_whole(prompt: str) -> None:
     assert parts_of(prompt) is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        (f"Answer each in one word.\n{TWO}", "Answer in one word."),
+        (f"Be concise and reply in German.\n{TWO}", "Be concise and reply in German."),
+        (
+            f"You are a pirate. Answer in pirate speak:\n{TWO}",
+            "You are a pirate. Answer in pirate speak.",
+        ),
+        (
+            f"{TWO}\n\nAnswer both questions in at most ten words each.",
+            "Answer in at most ten words.",
+        ),
+        (f"{TWO} Answer each in one word.", "Answer in one word."),
+        (f"Answer each question as a JSON list:\n{TWO}", "Answer as a JSON list."),
+        (f"Please answer these questions in French.\n\n{TWO}", "Please answer in French."),
+        (f"For each question, give only the final answer:\n{TWO}", "Give only the final answer."),
+        (f"{TWO}\n\nKeep your answers short.", "Keep your answer short."),
+    ],
+)
+def test_words_that_bind_each_answer_go_to_every_part(prompt: str, told: str) -> None:
+    split = parts_of(prompt)
+    assert split is not None
+    assert [part.text for part in split.parts] == [
+        f"{told}\n\nWhat is DNA?",
+        f"{told}\n\nWho wrote the opera Carmen?",
+    ]
+
+
+SIGNED = "Hi,\n\nCould you look at these questions?\n\n{}\n\nKind regards,\nAnn\nHead of Sales"
+FRAMED = {
+    "signed": SIGNED.format(f"1. {APPLES}\n\n2. {GLACIER}"),
+    "boxes": f"Please answer these questions:\n- [ ] {APPLES}\n- [ ] {GLACIER}",
+    "topics": f"## Fruit\n\n{APPLES}\n\n## Ice\n\n{GLACIER}",
+    "postscript": f"{APPLES}\n\nPS: {GLACIER}",
+    "languages": f"Erste Frage: {APPLES}\nDeuxième question : {GLACIER}",
+}
+
+
+@pytest.mark.parametrize("name", FRAMED)
+def test_what_frames_a_list_is_no_part_of_it(name: str) -> None:
+    split = parts_of(FRAMED[name])
+    assert split is not None
+    assert [part.text for part in split.parts] == [APPLES, GLACIER]
+
+
+def test_the_rows_of_a_table_are_asks() -> None:
+    text = "| no | question |\n|---|---|\n| 1 | How deep is it? |\n| 2 | Who wrote Carmen? |"
+    split = parts_of(text)
+    assert split is not None
+    assert [(part.label, part.text) for part in split.parts] == [
+        ("1.", "How deep is it?"),
+        ("2.", "Who wrote Carmen?"),
+    ]
+
+
+def test_a_mail_to_work_on_keeps_its_thanks() -> None:
+    mail = "Make this mail polite.\n\nHi Bob,\nI need a week off.\nThank you for your time,\nAnn"
+    split = parts_of(f"Q1: {APPLES}\nQ2: {mail}")
+    assert split is not None
+    assert split.parts[1].text == mail
 
 
 @pytest.mark.parametrize("prompt", ["1. ١", "1. What is x? ٣. Why?", "१. a?\n२. b?"])

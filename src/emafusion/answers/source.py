@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from emafusion.answers.kinds import Extracted
 
-_FENCE: Final = re.compile(r"```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_FENCE: Final = "```"
+_END: Final = re.compile(r"\n[ \t]*```")
 _STARTS: Final = re.compile(
     r"^(?:def |class |import |from \w|async def |@\w|function |const |let |SELECT |#include)", re.M
 )
@@ -23,11 +25,23 @@ def extract(text: str) -> Extracted | None:
 
 def program(text: str) -> str:
     """The program text itself, fences and the prose before it removed."""
-    blocks: list[str] = [block for _, block in _FENCE.findall(text)] if "```" in text else []
-    if blocks:
-        return max(blocks, key=len)
+    longest = max(_blocks(text), key=len, default=None)
+    if longest is not None:
+        return longest
     start = _STARTS.search(text)
     return text[start.start() :] if start else text
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """The fenced blocks of `text`, the last perhaps without an end; takes time linear in it."""
+    opened = text.find(_FENCE)
+    while opened >= 0:
+        start = text.find("\n", opened) + 1
+        if not start:
+            return
+        end = _END.search(text, start)
+        yield text[start : end.start()] if end else text[start:]
+        opened = text.find(_FENCE, end.end()) if end else -1
 
 
 def key(span: str) -> str:

@@ -1,57 +1,29 @@
-"""Runs a generated function against test cases, in a process of its own.
+"""Runs a generated function against test cases, in the sandbox.
 
-Knows processes and limits. The child starts as ``python -I`` with an empty environment, in an
-empty folder that is removed afterwards, under limits on processor time, memory, file size and
-open files. This keeps an honest mistake (an endless loop, a huge list) from doing harm. It is
-**not** a security boundary: hostile code could still read files or reach the network, so programs
-from an untrusted source belong in a container or a virtual machine.
+Knows cases and how a result is held against what was expected, which the program is never told.
+Where the machine permits no isolation a warning says so once, and limits on time, memory and files
+are all there is: enough for honest mistakes, not for programs from a source that nobody trusts.
 """
 
 from __future__ import annotations
 
-import json
-import secrets
-import subprocess
-import sys
-import tempfile
+import ast
+import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from emafusion.answers.structured import Json
-from emafusion.errors import DataError
+from emafusion.errors import ConfigError, DataError
+from emafusion.judge.sandbox import Limits, Network, Result, Sandbox
 
-_MEMORY_BYTES: Final = 512 * 2**20
-
-# Limits are set by the child itself: code between fork and exec is unsafe in a threaded parent.
-_CHILD: Final = """
-import sys, json
-job = json.loads(sys.stdin.read())
-try:
-    import resource
-except ImportError:
-    resource = None
-if resource is not None:
-    for name, most in (("RLIMIT_CPU", job["cpu_s"]), ("RLIMIT_AS", job["memory"]),
-                       ("RLIMIT_FSIZE", 0), ("RLIMIT_NOFILE", 32), ("RLIMIT_CORE", 0)):
-        resource.setrlimit(getattr(resource, name), (most, most))
-import ast, io, os
-out, sys.stdout, sys.stderr, sys.stdin = sys.stdout, io.StringIO(), io.StringIO(), io.StringIO()
-scope = {"__name__": "candidate"}
-passed = 0
-try:
-    exec(compile(job["program"], "candidate", "exec"), scope)
-    for arguments, expected in job["cases"]:
-        try:
-            got = scope[job["entry"]](*ast.literal_eval(arguments))
-            passed += bool(got == ast.literal_eval(expected))
-        except Exception:
-            pass
-except BaseException:
-    pass
-out.write(job["token"] + " " + str(passed))
-out.flush()
-os._exit(0)
-"""
+_TEXT_CHARS: Final = 100_000
+_OUTPUT_BYTES: Final = 4 * 2**20
+# Of what a function may return, subclasses of these equal their plain value but are not printed so.
+_PLAIN: Final = (
+    "(lambda got: {{**got}} if isinstance(got, dict) else (*got,) if isinstance(got, tuple)"
+    " else got)({call})"
+)
 
 
 def passed(program: str, entry: str, cases: Sequence[Json], *, timeout_s: float = 5.0) -> int:
@@ -66,7 +38,7 @@ def passed(program: str, entry: str, cases: Sequence[Json], *, timeout_s: float 
     cases
         Pairs ``[arguments, expected]``, each a Python literal as text; ``arguments`` is a tuple.
     timeout_s
-        Wall-clock seconds for all cases together; past it no case counts.
+        Wall-clock seconds for all cases together; past it no further case counts.
 
     Raises
     ------
@@ -75,40 +47,46 @@ def passed(program: str, entry: str, cases: Sequence[Json], *, timeout_s: float 
     """
     if not entry.isidentifier():
         raise DataError(f"{entry!r} cannot be the name of a function under test")
-    token = secrets.token_hex(16)
-    job = {
-        "program": program,
-        "entry": entry,
-        "cases": [_pair(case) for case in cases],
-        "cpu_s": max(1, int(timeout_s)),
-        "memory": _MEMORY_BYTES,
-        "token": token,
-    }
-    said = _run(json.dumps(job), timeout_s)
-    mark, _, count = said.rpartition(" ")
-    return int(count) if mark.endswith(token) and count.isdigit() else 0
+    pairs = [_pair(case) for case in cases]
+    limits = Limits(
+        wall_s=timeout_s,
+        call_s=timeout_s,
+        cpu_s=max(1, round(timeout_s)),
+        text_chars=_TEXT_CHARS,
+        output_bytes=_OUTPUT_BYTES,
+    )
+    calls = [_PLAIN.format(call=f"{entry}(*{arguments})") for arguments, _ in pairs]
+    run = Sandbox(limits, network=_network()).run_sync(program, calls)
+    if run.program.error is not None:
+        return 0
+    return sum(_equal(got, pair[1]) for got, pair in zip(run.calls, pairs, strict=True))
 
 
-def _run(job: str, timeout_s: float) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            child = subprocess.run(  # noqa: S603 - our own interpreter, no shell
-                [sys.executable, "-I", "-S", "-c", _CHILD],
-                input=job,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout_s,
-                cwd=folder,
-                env={},
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return ""
-    return child.stdout
+@cache
+def _network() -> Network:
+    """Whether programs can be isolated here; where they cannot, a warning, once."""
+    try:
+        Sandbox().check()
+    except ConfigError as refused:
+        warnings.warn(
+            f"code is graded with limits on time and memory alone: {refused}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return "inherit"
+    return "none"
 
 
-def _pair(case: Json) -> list[str]:
+def _equal(got: Result, expected: str) -> bool:
+    if got.value is None:
+        return False
+    try:
+        return bool(ast.literal_eval(got.value) == ast.literal_eval(expected))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+
+
+def _pair(case: Json) -> tuple[str, str]:
     if not isinstance(case, list | tuple) or len(case) != 2:
         raise DataError(f"a test case is a pair of literals, not {case!r}")
-    return [str(case[0]), str(case[1])]
+    return str(case[0]), str(case[1])

@@ -94,6 +94,12 @@ class Ledger:
         """Seconds since the request began."""
         return self._clock.tick() - self._started
 
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the deadline; ``None`` where there is none."""
+        most = self._limits.max_latency_s
+        return None if most is None else most - self.elapsed
+
     async def complete(
         self,
         model: str,
@@ -282,6 +288,11 @@ class PartPort:
         self._ledger = ledger
         self._part = part
         self._share_usd = share_usd
+
+    @property
+    def left_s(self) -> float | None:
+        """As :attr:`Ledger.left_s`."""
+        return self._ledger.left_s
 
     async def complete(
         self,

@@ -31,7 +31,8 @@ async def settle(trial: Trial, *, last: bool = False) -> Settled:
     Parameters
     ----------
     trial : Trial
-        At least one draft. A fusion votes; other plans take the most trusted draft.
+        At least one draft. A fusion votes, unless its leading drafts were compared: then it takes
+        the most trusted one, as other plans do.
     last : bool
         The last draft has been streamed to the caller already: it is the answer.
     """
@@ -42,7 +43,8 @@ async def settle(trial: Trial, *, last: bool = False) -> Settled:
         fused = _fused(trial, assessment)
         if fused is not None:
             return fused
-        chosen = _elected(trial, assessment)
+        ranked = trial.compared or _ran(assessment)
+        chosen = assessment.best if ranked else _elected(trial, assessment)
     else:
         chosen = assessment.best
     confidence = assessment.confidences[chosen]
@@ -84,6 +86,11 @@ def _fused(trial: Trial, assessment: Assessment) -> Settled | None:
 def _log_odds(confidence: float) -> float:
     bounded = min(max(confidence, 0.01), 0.99)
     return math.log(bounded / (1.0 - bounded))
+
+
+def _ran(assessment: Assessment) -> bool:
+    """Whether drafts were run: what programs do says more than how their source is spelt."""
+    return any(one.judge == "execution" and one.score is not None for one in assessment.verdicts)
 
 
 def _elected(trial: Trial, assessment: Assessment) -> int:

@@ -7,13 +7,10 @@ gathered already hold the answer.
 
 from __future__ import annotations
 
-from emafusion import answers
-from emafusion.execute.notes import notes
+from emafusion.execute.brief import brief
+from emafusion.execute.second_tier import FEWEST_DRAFTS, combine
 from emafusion.execute.trial import Trial
-from emafusion.execute.writing import chat
 from emafusion.types import Adaptive, Cascade, Decompose, Fusion, Single, Synthesis, Tier
-
-FEWEST_DRAFTS = 2
 
 
 async def single(plan: Single) -> str:
@@ -66,30 +63,33 @@ async def fusion(plan: Fusion, trial: Trial) -> str | None:
 async def synthesis(plan: Synthesis, trial: Trial) -> str | None:
     """Ask the panel together, then put its drafts to the writer (DESIGN §2.5).
 
-    One draft needs no writer: it is the answer.
+    One draft needs no writer: it is the answer. Drafts that do not fit the writer's context window
+    are put to a fallback; where they fit none, the most trusted draft is the answer.
     """
     await trial.question(plan.panel)
     if len(trial.drafts) < FEWEST_DRAFTS:
         return None
-    request, shown = trial.ask.request, trial.shown()
     confidences = (await trial.assess()).confidences
-    compared = notes(shown, answers.guess_kind(request.text))
-    trial.closing = chat(request, shown, compared, confidences=confidences)
-    trial.tier = 1
-    return plan.writer
+    writers = dict.fromkeys((plan.writer, *trial.ask.plan.fallbacks))
+    writer = brief(trial, tuple(writers), confidences)
+    trial.tier = 1 if writer is not None else 0
+    return writer
 
 
 async def carry_out(trial: Trial) -> str | None:
-    """Carry the trial's plan out as its arrangement demands."""
+    """Carry the trial's plan out as its arrangement demands.
+
+    Where several drafts could hold the answer, the second tier may have them compared or rewritten.
+    """
     match trial.ask.plan.arrangement:
         case Single() as plan:
             return await single(plan)
         case Cascade() as plan:
-            return await cascade(plan, trial)
+            return await cascade(plan, trial) or await combine(trial)
         case Adaptive() as plan:
-            return await adaptive(plan, trial)
+            return await adaptive(plan, trial) or await combine(trial)
         case Fusion() as plan:
-            return await fusion(plan, trial)
+            return await fusion(plan, trial) or await combine(trial)
         case Synthesis() as plan:
             return await synthesis(plan, trial)
         case Decompose():

@@ -9,24 +9,61 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from emafusion.errors import BudgetError, EmafusionError, ProviderError
-from emafusion.protocols import Panel, Port, Rule
-from emafusion.types import Adaptive, Assessment, Draft, Forecast, Message, Plan, Request
+from emafusion.protocols import Combiner, Panel, Port, Rule
+from emafusion.types import (
+    Adaptive,
+    Assessment,
+    Draft,
+    Forecast,
+    Labels,
+    Message,
+    Model,
+    Plan,
+    Request,
+)
 
 VARIED = 0.8
 """Temperature of the second and later samples of one model in one panel."""
 
 
 class Ask(Struct, frozen=True, kw_only=True):
-    """What is asked, what was expected of each model, and the plan made of it."""
+    """What is asked, what was expected of each model, and the plan made of it.
+
+    ``models`` are those that may be asked, for what they hold; where they are not named, every
+    prompt is taken to fit.
+    """
 
     request: Request
     forecast: Forecast
     plan: Plan
+    labels: Labels = Labels(axes={})
+    models: tuple[Model, ...] = ()
+
+    def model(self, name: str) -> Model | None:
+        """The model `name`, if it is among those that may be asked."""
+        return next((model for model in self.models if model.name == name), None)
+
+
+class Compare(Protocol):
+    """Asks the model `judge` which of `drafts` is better."""
+
+    async def __call__(
+        self, request: Request, drafts: Sequence[Draft], *, judge: str, port: Port
+    ) -> Sequence[float | None]:
+        """P(better than an average one of `drafts`) of each; ``None`` where nothing was heard."""
+        ...
+
+
+class SecondTier(Struct, frozen=True, kw_only=True):
+    """Who decides what becomes of differing drafts, and how two of them are compared."""
+
+    combiner: Combiner
+    compare: Compare
 
 
 Screen: TypeAlias = Callable[[Draft, str], str]
@@ -51,6 +88,8 @@ class Trial:
         What an adaptive plan does next; such a plan cannot be carried out without.
     screen : callable, optional
         A draft's text as another model may read it, given the draft and the request's text.
+    second : SecondTier, optional
+        What may become of differing drafts; without, one of them is selected.
 
     Attributes
     ----------
@@ -58,6 +97,10 @@ class Trial:
         What models are asked in place of the request's own messages, which judges go on reading.
     closing : sequence of Message, optional
         What the model that ends the request is asked, where that is not the request itself.
+    combining : str
+        What the second tier decided, and why; empty where it was not asked.
+    compared : bool
+        Whether the leading drafts were compared: the better one is the answer.
     """
 
     def __init__(
@@ -68,8 +111,12 @@ class Trial:
         panel: Panel,
         rule: Rule | None = None,
         screen: Screen = _as_it_is,
+        second: SecondTier | None = None,
     ) -> None:
         self.ask = ask
+        self.second = second
+        self.combining = ""
+        self.compared = False
         self.told: Sequence[Message] | None = None
         self.closing: Sequence[Message] | None = None
         self._screen = screen
@@ -152,6 +199,18 @@ class Trial:
                 self.ask.request, self.ask.forecast, self.drafts, port=self._port, judge=judge
             )
         return self._assessed[key]
+
+    async def compare(self, pair: Sequence[int], judge: str) -> Sequence[float | None]:
+        """What the model `judge` thinks of the drafts at the positions `pair`, each as a score."""
+        if self.second is None:
+            return [None] * len(pair)
+        drafts = [self.drafts[place] for place in pair]
+        return await self.second.compare(self.ask.request, drafts, judge=judge, port=self._port)
+
+    def judged_anew(self, assessment: Assessment) -> None:
+        """`assessment`, which a comparison has moved, stands for the drafts from now on."""
+        self.compared = True
+        self._assessed[len(self.drafts), "comparison"] = assessment
 
     def affords(self, model: str) -> bool:
         """Whether asking `model` is expected to keep the plan's limits on money and time."""

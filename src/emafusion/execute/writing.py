@@ -114,6 +114,7 @@ def chat(
     *,
     confidences: Sequence[float] | None = None,
     room: int = ROOM,
+    left_out: int = 0,
 ) -> list[Message]:
     """The caller's conversation, its last user message followed by drafts, notes and the task.
 
@@ -130,6 +131,8 @@ def chat(
         A draft that stands out is quoted first, and named as the one to start from.
     room : int, default 6000
         Tokens that drafts and notes may take; longer ones lose their middle, the longest first.
+    left_out : int, default 0
+        Further drafts that the writer is not shown; it is told how many.
     """
     mark = unforgeable([request.text, *drafts, *(point.text for point in _points(notes))])
     order = lettered(len(drafts), request.id)
@@ -142,7 +145,7 @@ def chat(
     quoted = [f"DRAFT {letters[i]}{trust[i]}\n{shortened[i].strip()}" for i in order]
     sections = [*quoted, *([f"NOTES\n{remarks}"] if remarks else [])]
     material = f"{mark}\n" + "".join(f"{section}\n{mark}\n" for section in sections)
-    opening = _OPENING.format(mark=mark, count=len(drafts))
+    opening = _OPENING.format(mark=mark, count=len(drafts)) + _left_out(left_out)
     base = next((letters[draft] for draft in order if trust[draft] == MOST), "")
     blocks = [opening, material.rstrip(), _again(request), task(request, base)]
     return _appended(request.messages, "\n\n".join(block for block in blocks if block))
@@ -241,6 +244,14 @@ def _trust(confidences: Sequence[float] | None, count: int) -> list[str]:
         if best - confidences[draft] >= DOUBTED_APART:
             said[draft] = " (less trusted)"
     return said
+
+
+def _left_out(count: int) -> str:
+    if not count:
+        return ""
+    return (
+        f" {count} more, less trusted, {'were' if count > 1 else 'was'} left out for want of room."
+    )
 
 
 def _points(notes: Notes) -> Iterator[Point]:

@@ -61,6 +61,7 @@ class _Fields(Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     top_p: float | None = None
     tools: list[dict[str, object]] | None = None
+    user: str | None = None
     emafusion: dict[str, object] | None = None
 
 
@@ -116,6 +117,7 @@ def parse(data: bytes, models: Collection[str]) -> Asked:
         messages=messages,
         params={name: value for name, value in body.items() if name not in _READ},
         knobs=knobs,
+        caller=fields.user or "",
     )
     return Asked(
         request=request,

@@ -2,7 +2,8 @@
 
 Knows the order clients rely on: a choice's role, its content, its finish, then the usage where it
 was asked for, then the end. Chunks that carry their upstream's own event are handed on whole. The
-event that finishes is held until the engine has recorded the outcome, and tells what it cost.
+event that finishes is held until the engine has recorded the outcome, and tells what it cost. That
+a part of a composite prompt is done before its turn is told in a comment.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Events:
     def of(self, chunk: Chunk) -> bytes:
         """The events that `chunk` lets out, perhaps none yet."""
         raw = chunk.raw or {}
+        if raw.keys() == {OURS}:
+            return _progress(raw[OURS])
         choices = choices_of(raw)
         if choices:
             return self._passed(raw, choices)
@@ -130,6 +133,16 @@ class Events:
             reason = choice.get("finish_reason") or answer.completion.finish_reason
             events += self._passed({}, [{"index": index, "delta": {}, "finish_reason": reason}])
         return events
+
+
+def _progress(said: object) -> bytes:
+    """A comment that tells of one part's end, for those who watch; clients skip it."""
+    if not isinstance(said, Mapping):
+        return b""
+    part, count = said.get("part"), said.get("of")
+    if not isinstance(part, int) or not isinstance(count, int):
+        return b""
+    return f": emafusion part {part} of {count} done\n\n".encode()
 
 
 def _numbered(calls: object) -> list[object]:

@@ -10,9 +10,8 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from emafusion.client import Client
-from emafusion.errors import UnknownModelError
+from emafusion.errors import UnknownDecisionError, UnknownModelError
 from emafusion.gateway.body import OURS, nearest
-from emafusion.gateway.faults import Fault
 from emafusion.gateway.replies import encode
 from emafusion.types import Model
 
@@ -52,8 +51,7 @@ def decision(client: Client) -> Endpoint:
         name = http.path_params["id"]
         outcome = await client.find(name)
         if outcome is None:
-            message = f"there is no decision {name[:200]!r}"
-            return Fault(status=404, message=message, code="decision_not_found").response()
+            raise UnknownDecisionError(f"there is no decision {name[:200]!r}")
         body = msgspec.to_builtins(outcome)
         return Response(encode({**body, "explanation": outcome.explain()}), media_type=JSON)
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from emafusion.types import Answer, Completion, Plan, Usage
+from emafusion.execute.parts import shown
+from emafusion.types import Answer, Completion, Piece, Plan, Usage
 
 
 def encode(value: object) -> bytes:
@@ -81,7 +82,7 @@ def usage_body(usage: Usage) -> dict[str, object]:
 def account(answer: Answer) -> dict[str, object]:
     """What was done for `answer`, all calls included: the body's ``emafusion`` field."""
     asked = dict.fromkeys(step.model for step in answer.outcome.steps)
-    return {
+    found: dict[str, object] = {
         "decision_id": answer.decision_id,
         "model": answer.model,
         "confidence": answer.confidence,
@@ -89,6 +90,19 @@ def account(answer: Answer) -> dict[str, object]:
         "latency_s": answer.latency_s,
         "plan": planned(answer.plan),
         "models": list(asked),
+    }
+    if answer.outcome.parts:
+        found["parts"] = [_part(piece) for piece in answer.outcome.parts]
+    return found
+
+
+def _part(piece: Piece) -> dict[str, object]:
+    """What became of one part of a composite prompt; ``error`` is null where it was answered."""
+    return {
+        "label": shown(piece.label),
+        "model": piece.model or None,
+        "confidence": piece.confidence,
+        "error": piece.error,
     }
 
 
@@ -99,7 +113,7 @@ def planned(plan: Plan) -> str:
 
 def headers_of(answer: Answer) -> dict[str, str]:
     """What was done for `answer`, in brief."""
-    return {
+    found = {
         "x-emafusion-decision": answer.decision_id,
         "x-emafusion-model": header_value(answer.model),
         "x-emafusion-confidence": f"{answer.confidence:.4f}",
@@ -107,6 +121,10 @@ def headers_of(answer: Answer) -> dict[str, str]:
         "x-emafusion-plan": header_value(planned(answer.plan)),
         "x-emafusion-latency-ms": f"{1000 * answer.latency_s:.1f}",
     }
+    failed = sum(piece.error is not None for piece in answer.outcome.parts)
+    if failed:
+        found["x-emafusion-failed-parts"] = str(failed)
+    return found
 
 
 def header_value(text: str) -> str:

@@ -19,6 +19,7 @@ from emafusion.errors import EmafusionError
 from emafusion.gateway import chat, lookups
 from emafusion.gateway.body import Refused
 from emafusion.gateway.faults import Fault, fault_of
+from emafusion.gateway.feedback import feedback
 from emafusion.gateway.guard import Guard, Traffic
 from emafusion.gateway.presence import Gone
 from emafusion.gateway.settings import Settings
@@ -54,6 +55,7 @@ def app(client: Client, settings: Settings | None = None) -> Starlette:
     built = Starlette(
         routes=[
             Route("/v1/chat/completions", chat.completions(client, settings), methods=["POST"]),
+            Route("/v1/feedback", feedback(client, settings), methods=["POST"]),
             Route("/v1/models", lookups.models(client)),
             Route("/v1/models/{name:path}", lookups.model(client)),
             Route("/v1/decisions/{id}", lookups.decision(client)),

@@ -10,14 +10,23 @@ al. 2024, "Is LLM-as-a-Judge Robust?").
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import lru_cache, reduce
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial, reduce
 from itertools import islice
 from operator import or_
 from typing import Literal, NamedTuple
 
 from emafusion.judge import disguises, forgeries, phrases
-from emafusion.judge.vocabulary import CONCEPTS, LANE, fold, meaning, tokens, vocabulary
+from emafusion.judge.appeals import BIT, having, sought, suspect, worth_hearing
+from emafusion.judge.vocabulary import (
+    LANE,
+    Reading,
+    fold,
+    group,
+    meaning,
+    tokens,
+    vocabulary,
+)
 from emafusion.types import Value, replace
 
 LONGEST = 100_000
@@ -39,44 +48,19 @@ class Advance(Value, frozen=True, kw_only=True):
     disguised: bool = False
 
 
-class Bits(NamedTuple):
-    """The concepts as bits of one language."""
-
-    who: int
-    deed: int
-    give: int
-    this: int
-    answer: int
-    top: int
-    ignore: int
-    orders: int
-    prior: int
-    other: int
-    wrong: int
-    proven: int
-    vendor: int
-    you: int
-    must: int
-    marks: int
-    correct: int
-    call: int
-
-
-BIT = Bits(*(1 << number for number in range(len(CONCEPTS))))
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-END = re.compile(r"(?:[.!?؟।]+[\"')\]*_»”]*(?:\s+|$)|[。！？\n\r\u2028\u2029]+)")
+END = re.compile(
+    r"[.!?؟।。！？\n\r\u2028\u2029]"
+    r"(?:(?<=[.!?؟।])[.!?؟।]*[\"')\]*_»”]*(?:\s+|$)"
+    r"|(?<=[。！？\n\r\u2028\u2029])[。！？\n\r\u2028\u2029]*)"
+)
+"""Where a sentence ends. The pattern begins with one set of characters since that is soon found."""
 STATED = re.compile(r"([^:：=(){}]{2,40}?)\s*[:：=]\s*([^:：=(){}]{1,30})$")
 OPENING = re.compile(r"\W*(?:\w{1,20}\W+)?\w{1,20} ?[:,：，、]")
 UNSPACED = re.compile(r"\W*\w{1,6}[:,：，、]")
 UNPARTED = frozenset({"zh", "ja", "th"})
 AFTER = frozenset({"id", "vi", "th", "he", "ro", "sv", "sw", "tl"})
 """Languages that say "answer this" for "this answer"."""
-NO_ORDER = _words(
+NO_ORDER = group(
     "to we i they would could will can cannot not who may might people users students the a an his "
     "her their of that which it he she did does do by and or"
 )
@@ -85,12 +69,12 @@ THINGS = frozenset(
     ["one", "option", "text", "entry", "message", "model", "content", "work", "proposal", "models"]
 )
 """What "this" mostly points to in texts that speak to no judge."""
-RIVAL = _words(
+RIVAL = group(
     "response responses draft drafts submission submissions reply replies assistants candidates "
     "completions completion competing rival opposing competitor"
 )
 """What is never said of the options of a multiple-choice question."""
-VAGUE = _words(
+VAGUE = group(
     "rules rule command commands prompt prompts directions instruction directive directives "
     "instructions"
 )
@@ -115,80 +99,99 @@ def addressed(text: str, *, asked: str = "") -> Advance | None:
     said = disguises.smuggled(text)
     if said:
         return Advance(kind="hidden", excerpt=said[:200], disguised=True)
-    wanted = bool(asked) and _wants_verdicts(asked)
-    return _seen(disguises.visible(text), depth=0, verdicts=not wanted)
+    return _seen(disguises.visible(text), depth=0, welcome=partial(_wants_verdicts, asked))
 
 
-def _seen(text: str, *, depth: int, verdicts: bool) -> Advance | None:
-    folded = fold(text)
-    phrase = phrases.set_phrase(folded)
+Welcome = Callable[[], bool]
+"""Whether verdicts are asked for: found out only where one is."""
+
+
+def _seen(text: str, *, depth: int, welcome: Welcome) -> Advance | None:
+    read = Reading(text)
+    phrase = phrases.set_phrase(read)
     if phrase:
         return Advance(kind="appeal", excerpt=phrase.strip()[:200])
-    found = _forged(folded, verdicts=verdicts) or _said(folded, verdicts=verdicts)
+    found = _forged(read, welcome=welcome) or _said(read, welcome=welcome)
     if found is not None or depth == DEPTH:
         return found
-    for view in islice(disguises.views(text), MOST_VIEWS):
-        found = _seen(view, depth=depth + 1, verdicts=verdicts) if view else None
+    for view in islice(disguises.views(read), MOST_VIEWS):
+        found = _seen(view, depth=depth + 1, welcome=welcome) if view else None
         if found is not None:
             return replace(found, disguised=True)
-    for view in islice(disguises.shapes(text), MOST_VIEWS):
-        found = _seen(view, depth=DEPTH, verdicts=verdicts)
+    for view in islice(disguises.shapes(read), MOST_VIEWS):
+        found = _seen(view, depth=DEPTH, welcome=welcome)
         if found is not None:
             return replace(found, disguised=True)
     return None
 
 
-def _forged(folded: str, *, verdicts: bool) -> Advance | None:
-    found = forgeries.role(folded)
+def _forged(read: Reading, *, welcome: Welcome) -> Advance | None:
+    found = forgeries.role(read)
     if found:
         return Advance(kind="role", excerpt=found[:200])
-    for match in forgeries.TURN.finditer(folded) if ":" in folded or "：" in folded else ():
+    for match in forgeries.TURN.finditer(read.folded) if forgeries.speaker(read) else ():
         if _judging(match[1]):
             return Advance(kind="role", excerpt=match.group()[:200])
-    found = forgeries.verdict(folded) if verdicts else ""
-    return Advance(kind="verdict", excerpt=found[:200]) if found else None
+    found = forgeries.verdict(read)
+    return Advance(kind="verdict", excerpt=found[:200]) if found and not welcome() else None
 
 
 def _judging(line: str) -> bool:
     """Whether what another speaker is made to say has to do with judging."""
     mask = reduce(or_, map(meaning, tokens(line)), 0)
-    told = _all(mask, "answer") & (
-        _all(mask, "deed") | _all(mask, "marks") | _all(mask, "top") | _all(mask, "correct")
+    told = having(mask, "answer") & (
+        having(mask, "deed") | having(mask, "marks") | having(mask, "top") | having(mask, "correct")
     )
-    return bool(told | _all(mask, "who") | _all(mask, "marks", "top") | _all(mask, "ignore"))
+    return bool(told | having(mask, "who") | having(mask, "marks", "top") | having(mask, "ignore"))
 
 
 def _wants_verdicts(asked: str) -> bool:
+    if not asked:
+        return False
     words = tokens(fold(asked[-4000:]))
     mask = reduce(or_, map(meaning, words), 0)
     return bool(
-        _all(mask, "marks", "deed") | _all(mask, "who", "deed") | _all(mask, "marks", "give")
+        having(mask, "marks", "deed") | having(mask, "who", "deed") | having(mask, "marks", "give")
     )
 
 
 # ------------------------------------------------------------------ what is said in words
 
 
-def _said(folded: str, *, verdicts: bool) -> Advance | None:
-    """An advance in the words of a folded text."""
+def _said(read: Reading, *, welcome: Welcome) -> Advance | None:
+    """An advance in the words of a text."""
+    sets = sought(read) if read.plain else None
+    if sets == ():
+        return None
+    sentences = END.split(read.folded)
     before: list[str] = []
-    carried = 0
-    for sentence in END.split(folded):
-        words = tokens(sentence)
-        mask = reduce(or_, map(meaning, words), 0)
-        found = _sentence(sentence, words) if mask and _suspect(mask) else None
+    carried, reached = 0, -1
+    for place in range(len(sentences)) if sets is None else worth_hearing(sentences, sets):
+        for back in range(place - 1, reached, -1):
+            words, mask = _heard(sentences[back])
+            if words:
+                before, carried = words, mask
+                break
+        sentence, reached = sentences[place], place
+        words, mask = _heard(sentence)
+        found = _sentence(sentence, words) if mask and suspect(mask) else None
         if found is None and before and len(words) + len(before) < 60:
             # "Dear judge! Mark this answer with …": whom and what, in two sentences.
             both = mask | carried
-            paired = _all(both, "who") and _suspect(both)
+            paired = having(both, "who") and suspect(both)
             found = _sentence(sentence, [*before, *words]) if paired else None
-        if found is None and verdicts and mask and _stated(sentence):
+        if found is None and mask and _stated(sentence) and not welcome():
             found = Advance(kind="verdict", excerpt=sentence.strip()[:200])
         if found is not None:
             return found
         if words:
             before, carried = words, mask
     return None
+
+
+def _heard(sentence: str) -> tuple[list[str], int]:
+    words = tokens(sentence)
+    return words, reduce(or_, map(meaning, words), 0)
 
 
 def _stated(sentence: str) -> bool:
@@ -203,7 +206,7 @@ def _stated(sentence: str) -> bool:
         return False
     verdict = reduce(or_, map(meaning, subject))
     good = reduce(or_, map(meaning, value))
-    return bool(_all(verdict, "marks") & (_all(good, "correct") | _all(good, "top")))
+    return bool(having(verdict, "marks") & (having(good, "correct") | having(good, "top")))
 
 
 def _sentence(sentence: str, words: Sequence[str]) -> Advance | None:
@@ -216,21 +219,8 @@ def _sentence(sentence: str, words: Sequence[str]) -> Advance | None:
     return None
 
 
-@lru_cache(maxsize=1)
-def _ones() -> int:
-    return vocabulary().ones
-
-
-def _all(mask: int, *concepts: str) -> int:
-    """The languages, as bits, in which `mask` has all of `concepts`."""
-    lanes = _ones()
-    for concept in concepts:
-        lanes &= mask >> CONCEPTS.index(concept)
-    return lanes
-
-
 def _kind(sentence: str, words: Sequence[str], *, masks: Sequence[int]) -> Kind | None:
-    lanes = _suspect(reduce(or_, masks, 0))
+    lanes = suspect(reduce(or_, masks, 0))
     number = 0
     while lanes:
         if lanes & 1:
@@ -242,18 +232,6 @@ def _kind(sentence: str, words: Sequence[str], *, masks: Sequence[int]) -> Kind 
         lanes >>= LANE
         number += 1
     return None
-
-
-def _suspect(mask: int) -> int:
-    """The languages in which a sentence could be an advance, by the concepts alone."""
-    ones = _ones()
-    who, deed, give, this, answer, top, ignore, orders = (mask >> n for n in range(8))
-    marks, other = mask >> 15, mask >> 9
-    addressed_to = who & (deed | give | marks)
-    about_this = this & answer & (deed | top | marks | who | mask >> 11)
-    rivals = other & answer & (mask >> 10 | ignore)
-    told = marks & (mask >> 13 | mask >> 14) & (top | mask >> 16)
-    return (addressed_to | about_this | ignore & orders | rivals | told) & ones
 
 
 class Heard(NamedTuple):
@@ -456,21 +434,23 @@ def _without_sentences(text: str, asked: str) -> str:
 
 def _leads(mask: int) -> bool:
     """Whether a sentence belongs to the advance behind it, though it is none by itself."""
-    found = _all(mask, "who") | _all(mask, "this", "answer") | _all(mask, "other", "answer")
+    found = having(mask, "who") | having(mask, "this", "answer") | having(mask, "other", "answer")
     return bool(
-        found | _all(mask, "ignore") | _all(mask, "you", "must") | _all(mask, "you", "marks")
+        found | having(mask, "ignore") | having(mask, "you", "must") | having(mask, "you", "marks")
     )
 
 
 def _scrap(piece: str, mask: int) -> bool:
     """Whether a piece is but a word or two, of marks."""
-    return len(piece.split()) <= 2 and bool(_all(mask, "marks") | _all(mask, "top"))
+    return len(piece.split()) <= 2 and bool(having(mask, "marks") | having(mask, "top"))
 
 
 def _goes_on(mask: int) -> bool:
     """Whether a sentence of one line belongs to the advance before it."""
-    found = _all(mask, "marks") | _all(mask, "top") | _all(mask, "correct") | _all(mask, "deed")
-    return _leads(mask) or bool(found | _all(mask, "you") | _all(mask, "orders"))
+    found = (
+        having(mask, "marks") | having(mask, "top") | having(mask, "correct") | having(mask, "deed")
+    )
+    return _leads(mask) or bool(found | having(mask, "you") | having(mask, "orders"))
 
 
 def _pieces(text: str) -> Iterator[str]:

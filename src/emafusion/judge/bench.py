@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from emafusion.judge import surface
 from emafusion.judge.advances import humbled
@@ -62,6 +63,7 @@ class Bench:
         self._option_prior = option_prior
         self._ranker = ranker
         self._otherwise = otherwise or CalibratedPanel()
+        self._sights: WeakKeyDictionary[Port, surface.Sight] = WeakKeyDictionary()
 
     @classmethod
     def from_arrays(
@@ -94,8 +96,9 @@ class Bench:
         number = self._number(names)
         if number is None or judge is not None:
             return await self._otherwise.assess(request, forecast, drafts, port=port, judge=judge)
-        looks = surface.looks(request, drafts, prior=self._option_prior)
-        surfaces = surface.table(looks)
+        sight = self._sight(request, port)
+        looks = list(map(sight.look, drafts))
+        surfaces = surface.stacked(list(map(sight.row, drafts)))
         ranker = self._ranker
         if ranker is not None and (ranker.alone or all(look.key is None for look in looks)):
             told = self._expected(ranker, forecast, names=names, surfaces=surfaces)
@@ -113,6 +116,13 @@ class Bench:
             verdicts=_verdicts(looks, trust, surfaces),
             second=max(rivals, default=0.0),
         )
+
+    def _sight(self, request: Request, port: Port) -> surface.Sight:
+        """What was read of a request's drafts, kept for as long as its port: a trial's life."""
+        sight = self._sights.get(port)
+        if sight is None or sight.request is not request:
+            sight = self._sights[port] = surface.Sight(request, prior=self._option_prior)
+        return sight
 
     def _expected(
         self, ranker: Ranker, forecast: Forecast, *, names: Sequence[str], surfaces: Array

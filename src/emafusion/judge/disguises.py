@@ -18,12 +18,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from emafusion.judge.vocabulary import UNSPACED, fold, spelt, vocabulary
+from emafusion.judge.vocabulary import UNSPACED, Reading, kinds, odd, spelt, vocabulary
 
 LONGEST = 20_000
 """Characters of one decoded passage that are read."""
-LAYOUT = str.maketrans("\n\r\t", "   ")
 ANSI = re.compile(r"(?:\x1b|\\x1b|\\033|\\e|\\u001b)\[[0-9;?]*[A-Za-z]|\x1b.?")
+ESCAPES = ("\\x1b[", "\\033[", "\\e[", "\\u001b[")
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
@@ -95,21 +95,32 @@ MORSE = {
 }
 LEET = str.maketrans("430157@$8!|69+2€£", "aeoistasbiigqtzel")
 LEET_L = str.maketrans("430157@$8!|69+2€£", "aeolstasbllggtzel")
-FIGURED = re.compile(r"[0-9@$!|][A-Za-z]")
 LEETED = re.compile(r"[A-Za-z][0-9@$!|]{1,3}[A-Za-z]")
 SPACED = re.compile(
     r"(?<![^\W_])(?:[^\W\d_][ \t._*\-·•|/,~]{1,3}){7,}[^\W\d_](?![^\W_])"
     r"|(?<![^\W_])(?:[^\W\d_]\n){7,}[^\W\d_](?![^\W_])"
 )
-LONE = re.compile(r"(?:[ \t._*\-·•|/,~\n][^\W\d_]){3}(?![^\W_])")
+LONE = re.compile(r"[ \t._*\-·•|/,~\n][^\W\d_](?:[ \t._*\-·•|/,~\n][^\W\d_]){2}(?![^\W_])")
+"""Three letters apart. Like others here, it begins with a set of characters, soon found."""
 ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4,6})\}?|([0-7]{3}))")
 QUOTED = re.compile(r"=([0-9A-F]{2})")
-CODES = re.compile(r"(?:\b(?:0x)?[0-9a-fA-F]{2,3}\b[\s,:;]{1,2}){7,}(?:0x)?[0-9a-fA-F]{2,3}\b")
+CODES = re.compile(
+    r"[0-9a-fA-F](?<!\w.)(?:(?<=0)x[0-9a-fA-F]{2,3}|[0-9a-fA-F]{1,2})\b[\s,:;]{1,2}"
+    r"(?:\b(?:0x)?[0-9a-fA-F]{2,3}\b[\s,:;]{1,2}){6,}(?:0x)?[0-9a-fA-F]{2,3}\b"
+)
+CODED = kinds(".", ("h", string.hexdigits), (" ", string.whitespace + "\x1c\x1d\x1e\x1f,:;?"))
+APART = kinds(".", ("a", string.ascii_letters), (" ", " \t._*-|/,~\n?"))
+DASHED = kinds(".", ("-", ".-?"))
+FIGURES = kinds(".", ("1", "0123456789@$!|"), ("a", string.ascii_letters))
+OTHERS = bytes(set(range(256)) - set(string.digits.encode()))
+"""Kinds of characters, by which a text shows soon that a pattern is not in it."""
+DASHES = re.compile(r"[.\-·–][.\-·–]{0,5}[ /]+(?:[.\-·–]{1,6}[ /]+){9}")
+STARRED = re.compile(r"[*`~](?<=[A-Za-z].)[*`~]{0,2}(?=[A-Za-z])")
 BITS = re.compile(r"(?:\b[01]{7,8}\b\s*){6,}|[01]{48,}")
 PACKED = re.compile(r"[A-Za-z0-9+/_\-]{16,}={0,2}(?:\s{1,3}[A-Za-z0-9+/_\-]{16,}={0,2})*")
 BASE32 = re.compile(r"[A-Z2-7]{24,}={0,6}")
 ASCII85 = re.compile(r"<~([!-u\s]{10,}?)~>")
-TAG = re.compile(r"(?<=\w)(?:<[^<>]{0,60}>){1,8}(?=\w)")
+TAG = re.compile(r"<(?<=\w<)[^<>]{0,60}>(?:<[^<>]{0,60}>){0,7}(?=\w)")
 PRESUMED = [
     "answer",
     "response",
@@ -137,16 +148,14 @@ PRESUMED = [
 
 def visible(text: str) -> str:
     """`text` without terminal escapes and characters that are not seen."""
-    if "\x1b" in text or "\\" in text:
+    if "\x1b" in text or ("\\" in text and any(trace in text for trace in ESCAPES)):
         text = ANSI.sub("", text)
-    if text.isascii() and text.translate(LAYOUT).isprintable():
-        return text
-    return UNSEEN.sub("", text)
+    return UNSEEN.sub("", text) if UNSEEN.search(odd(text)) else text
 
 
 def smuggled(text: str) -> str:
     """What `text` says in characters that are not seen; empty where it says nothing so."""
-    if text.isascii() or not RUN_UNSEEN.search(text):
+    if text.isascii() or not RUN_UNSEEN.search(odd(text)) or not RUN_UNSEEN.search(text):
         return ""
     parts = ["".join(chr(ord(c) - 0xE0000) for c in found) for found in TAGGED.findall(text)]
     for found in SELECTORS.findall(text):
@@ -166,22 +175,23 @@ def _blank(found: str) -> str:
     return "?"
 
 
-def views(text: str) -> Iterator[str]:
-    """What `text` (nothing unseen in it) may say to one who undoes what was done to it."""
+def views(read: Reading) -> Iterator[str]:
+    """What a text (nothing unseen in it) may say to one who undoes what was done to it."""
     for undo in DECODING:
-        for found in undo(text):
+        for found in undo(read):
             yield found[:LONGEST]
 
 
-def shapes(text: str) -> Iterator[str]:
-    """What `text` looks like to one who sees through odd letters and odd gaps."""
+def shapes(read: Reading) -> Iterator[str]:
+    """What a text looks like to one who sees through odd letters and odd gaps."""
     for undo in RESHAPING:
-        for found in undo(text):
+        for found in undo(read):
             yield found[:LONGEST]
 
 
-def _look_alikes(text: str) -> Iterator[str]:
-    if text.isascii():
+def _look_alikes(read: Reading) -> Iterator[str]:
+    text = read.text
+    if text.isascii() or all(map(_itself, set(read.odd))):
         return
     badged = text.translate(BADGES)
     flat = unicodedata.normalize("NFKC", badged)
@@ -194,12 +204,28 @@ def _look_alikes(text: str) -> Iterator[str]:
     if badged != text:
         yield flat
         # Flag letters stand apart lest they become flags.
-        yield from _spaced(flat)
+        yield from _apart(flat)
     if max(text) >= "\u2801" and re.search("[⠁-⠿]{3}", text):
         yield text.translate(BRAILLE)
 
 
-def _spaced(text: str) -> Iterator[str]:
+@lru_cache(maxsize=4096)
+def _itself(character: str) -> bool:
+    """Whether a character looks like no other script's letter, nor makes one with its neighbour."""
+    if ord(character) in BADGES or ord(character) in BRAILLE:
+        return False
+    compatible = unicodedata.normalize("NFKC", character)
+    marked = any(unicodedata.category(c).startswith("M") for c in compatible)
+    return not marked and not STRANGE.search(compatible)
+
+
+def _spaced(read: Reading) -> Iterator[str]:
+    # What is not ASCII is drawn as a gap, which it may be unless it is a letter.
+    possible = not read.inert or b" a a a" in read.drawn(APART)
+    return _apart(read.text) if possible else iter(())
+
+
+def _apart(text: str) -> Iterator[str]:
     if not LONE.search(text):
         return
     found = SPACED.findall(text)
@@ -212,15 +238,16 @@ def _spaced(text: str) -> Iterator[str]:
         yield spelt(re.sub(r"[\W_]+", "", passage).lower())
 
 
-def _run_on(text: str) -> Iterator[str]:
+def _run_on(read: Reading) -> Iterator[str]:
     """Words run together, by capitals, underlines, hyphens or by nothing."""
-    found = re.findall(r"[A-Za-z]{16,400}|[A-Za-z]+(?:[_\-.][A-Za-z]+){3,60}", _long_words(text))
+    found = re.findall(r"[A-Za-z]{16,400}|[A-Za-z]+(?:[_\-.][A-Za-z]+){3,60}", read.long_words)
     if found:
         yield " . ".join(spelt(re.sub(r"[_\-.]", " ", run).lower()) for run in found[:200])
 
 
-def _leet(text: str) -> Iterator[str]:
-    if len(FIGURED.findall(text)) < 4:
+def _leet(read: Reading) -> Iterator[str]:
+    text = read.text
+    if read.drawn(FIGURES).count(b"1a") < 4:
         return
     lines = [line for line in text.lower().split("\n") if LEETED.search(line)]
     leeted = "\n".join(lines)
@@ -229,7 +256,8 @@ def _leet(text: str) -> Iterator[str]:
         yield leeted.translate(LEET_L)
 
 
-def _entities(text: str) -> Iterator[str]:
+def _entities(read: Reading) -> Iterator[str]:
+    text = read.text
     if "%" in text and len(re.findall(r"%[0-9A-Fa-f]{2}", text)) >= 2:
         yield urllib.parse.unquote(text, errors="replace").replace("+", " ")
     if "&" in text and re.search(r"&#?\w{2,8};", text):
@@ -241,10 +269,8 @@ def _entities(text: str) -> Iterator[str]:
         yield codes.encode("latin-1", "replace").decode(errors="replace")
     if "<" in text and TAG.search(text):
         yield TAG.sub("", text)
-    if "*" in text or "`" in text:
-        bare = re.sub(r"(?<=[A-Za-z])[*`~]{1,3}(?=[A-Za-z])", "", text)
-        if bare != text:
-            yield bare
+    if ("*" in text or "`" in text) and STARRED.search(text):
+        yield STARRED.sub("", text)
     if "+" in text and re.search(r"[\"'] ?\+ ?[\"']", text):
         yield re.sub(r"[\"'] ?\+ ?[\"']", "", text)
 
@@ -254,10 +280,11 @@ def _escaped(match: re.Match[str]) -> str:
     return chr(code) if code < 0x11_0000 and not 0xD800 <= code < 0xE000 else "?"
 
 
-def _numbers(text: str) -> Iterator[str]:
-    binary = text.count("0") + text.count("1")
-    digits = binary + sum(map(text.count, "23456789"))
-    for passage in CODES.findall(text) if digits >= 8 else ():
+def _numbers(read: Reading) -> Iterator[str]:
+    text = read.text
+    digits = read.drawn(None, OTHERS)
+    binary = digits.count(b"0") + digits.count(b"1")
+    for passage in CODES.findall(text) if len(digits) >= 8 and _coded(read) else ():
         written = re.findall(r"[0-9a-fA-F]{2,3}", passage.replace("0x", ""))
         for base in (16, 10, 8):
             allowed = string.hexdigits if base == 16 else string.digits[:base]
@@ -268,8 +295,16 @@ def _numbers(text: str) -> Iterator[str]:
         size = len(words[0]) if len(words) > 1 else 8
         bits = "".join(words)
         yield _characters([int(bits[i : i + size], 2) for i in range(0, len(bits) - 6, size)])
-    if "-" in text and re.search(r"(?:[.\-·–]{1,6}[ /]+){10}", text):
+    # Ten groups of dashes with nothing but blanks between are a row of dashes without them.
+    bare = read.drawn(DASHED, b" /") if "-" in text else b""
+    if b"-" * 10 in bare and DASHES.search(text):
         yield _morse(text)
+
+
+def _coded(read: Reading) -> bool:
+    """Whether there may be eight codes in a row: six of them have gaps on either side."""
+    drawn = read.drawn(CODED)
+    return "0x" in read.text or drawn.count(b" hh ") + drawn.count(b" hhh ") >= 3
 
 
 def _morse(text: str) -> str:
@@ -297,13 +332,8 @@ def _readable(data: bytes) -> str:
     return ""
 
 
-def _long_words(text: str) -> str:
-    """The words of `text` in which something could be packed."""
-    return " ".join([word for word in text.split() if len(word) >= 16])
-
-
-def _packed(text: str) -> Iterator[str]:
-    text = _long_words(text)
+def _packed(read: Reading) -> Iterator[str]:
+    text = read.long_words
     for passage in PACKED.findall(text):
         squeezed = re.sub(r"[\s=]", "", passage)
         if not (set(squeezed) & set(string.digits + "+/_-") or _mixed(squeezed)):
@@ -391,19 +421,22 @@ def _traces() -> dict[str, str]:
     return written
 
 
-def _ciphered(text: str) -> Iterator[str]:
+def _ciphered(read: Reading) -> Iterator[str]:
     traces = _traces()
-    words = set(fold(text).translate(GAPS).split())
-    counts = Counter(traces[word] for word in words & traces.keys())
-    for name, count in counts.most_common(3):
-        if count >= 2:
-            yield CIPHERS[name](text)
-        if count >= 2 and name == "backwards":
-            yield _each_backwards(text)
-    if not text.isascii() and UNSPACED.search(text):
+    text = read.text
+    # In plain text a trace is a run of a–z, and one alone shows no cipher.
+    if not read.plain or len(read.known.intersection(traces)) >= 2:
+        words = set(read.folded.translate(GAPS).split())
+        counts = Counter(traces[word] for word in words & traces.keys())
+        for name, count in counts.most_common(3):
+            if count >= 2:
+                yield CIPHERS[name](text)
+            if count >= 2 and name == "backwards":
+                yield _each_backwards(text)
+    if not text.isascii() and UNSPACED.search(read.odd):
         yield _backwards(text)
 
 
-Undoing = tuple[Callable[[str], Iterator[str]], ...]
+Undoing = tuple[Callable[[Reading], Iterator[str]], ...]
 RESHAPING: Undoing = (_look_alikes, _spaced, _run_on, _leet)
 DECODING: Undoing = (_entities, _numbers, _packed, _ciphered)

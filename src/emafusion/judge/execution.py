@@ -7,9 +7,10 @@ sandbox's business; running drafts at all is for the caller to opt in to.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import math
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
@@ -17,6 +18,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from emafusion import answers
 from emafusion.answers import programs
 from emafusion.answers.programs import Example
 from emafusion.errors import ConfigError
@@ -33,6 +35,14 @@ UNTESTED: Final = 0.5
 """What stands for the evidence, where nothing says what a program should give."""
 BROKEN: Final = 0.4
 """What is left of the score of a program that ends in an error before it is called."""
+NOTHING_SAID: Final = RUNS + (1.0 - RUNS) * UNTESTED
+"""The score of a program that runs, of which nothing else is known."""
+REMEMBERED: Final = 64
+"""Requests whose runs are kept, so that a draft judged again is not run again."""
+_ERRORS: Final = frozenset({"Killed", "Overtime", *dir(builtins)})
+"""Names of errors that are safe to show: a draft may call its own whatever it likes."""
+_NAME: Final = re.compile(r"\b[A-Za-z_]\w{2,60}\b")
+_DEFINED: Final = re.compile(r"^[ \t]*(?:def|class) ([A-Za-z_]\w{2,60})", re.M)
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -47,6 +57,27 @@ class Weights(Struct, frozen=True, kw_only=True):
     agreement: float = 2.0
 
 
+class Finding(Struct, frozen=True, kw_only=True):
+    """What running a draft's program told: a score in [0, 1], and why in a few words."""
+
+    score: float
+    reason: str = ""
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """What drafts are tested on: their programs, everybody's examples, and calls to make.
+
+    ``found`` and ``own`` have one entry a draft; ``asked`` are the prompt's examples and
+    ``pooled`` everybody's.
+    """
+
+    found: Sequence[str | None]
+    asked: Sequence[Example]
+    own: Sequence[Sequence[Example]]
+    pooled: Sequence[Example]
+    calls: Sequence[str]
+
+
 class ExecutionJudge:
     """Scores a Python draft by what it does when it is run, in a sandbox.
 
@@ -57,6 +88,8 @@ class ExecutionJudge:
     Where there is no example, the function that most drafts define is tried on plain values, and
     what most return there is compared. The panel learns what the score is worth.
 
+    Within a request a program makes each call once, however often its drafts are judged.
+
     Parameters
     ----------
     sandbox : Sandbox
@@ -64,7 +97,7 @@ class ExecutionJudge:
     weights : Weights, optional
         How the evidence is weighed.
     at_once : int
-        Drafts that run at the same time.
+        Programs that run at the same time, of all requests together.
     """
 
     name = "execution"
@@ -75,6 +108,8 @@ class ExecutionJudge:
         self.sandbox = sandbox
         self.weights = weights or Weights()
         self.at_once = at_once
+        self._gate = asyncio.Semaphore(at_once)
+        self._seen: OrderedDict[str, dict[str, Trace]] = OrderedDict()
 
     async def score(self, request: Request, drafts: Sequence[Draft]) -> list[float | None]:
         """A score in [0, 1] for each draft, ``None`` where it holds no Python program.
@@ -83,42 +118,59 @@ class ExecutionJudge:
         ------
         ConfigError
             The sandbox cannot be made on this machine.
+        OSError
+            No process could be started.
         """
-        found = [programs.find(draft.text) for draft in drafts]
-        asked = programs.examples(request.text)
-        own = [
-            [] if program is None else programs.examples(draft.text)
-            for program, draft in zip(found, drafts, strict=True)
-        ]
-        pooled = _in_turn([asked, *own])
-        there = [program for program in found if program is not None]
-        calls = list(dict.fromkeys(example.call for example in pooled)) or programs.probes(there)
-        traces = await self._traces(there, calls)
-        seen = [None if program is None else traces[program] for program in found]
-        if not pooled:
+        read = gather(request.text, [draft.text for draft in drafts])
+        found = await self.examine(request.id, read)
+        return [None if one is None else one.score for one in found]
+
+    async def examine(self, request_id: str, read: Evidence) -> list[Finding | None]:
+        """As :meth:`score`, for evidence that was read before, and with reasons."""
+        there = [program for program in read.found if program is not None]
+        traces = await self._traces(request_id, there, read.calls)
+        seen = [None if program is None else traces[program] for program in read.found]
+        if not read.pooled:
             seen = _heeding(seen)
-        agreed = agreement(seen, pooled)
+        agreed = agreement(seen, read.pooled)
         return [
-            None if trace is None else self._weigh(trace, [asked, mine], shared)
-            for trace, mine, shared in zip(seen, own, agreed, strict=True)
+            None
+            if trace is None
+            else Finding(
+                score=self._weigh(trace, [read.asked, mine], shared),
+                reason=_reason(trace, read.asked, shared),
+            )
+            for trace, mine, shared in zip(seen, read.own, agreed, strict=True)
         ]
 
-    async def _traces(self, found: Sequence[str], calls: Sequence[str]) -> dict[str, Trace]:
-        """What each program did; programs of the same text run once."""
-        gate = asyncio.Semaphore(self.at_once)
+    async def _traces(
+        self, request_id: str, found: Sequence[str], calls: Sequence[str]
+    ) -> dict[str, Trace]:
+        """What each program did on `calls`; programs of the same text run once."""
+        known = self._seen.setdefault(request_id, {})
+        self._seen.move_to_end(request_id)
+        while len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
 
-        async def trace(program: str) -> Trace:
-            if programs.parse(program) is None:
-                return Trace(parses=False)
-            async with gate:
-                return Trace.of(await self.sandbox.run(program, calls), calls)
+        async def trace(program: str) -> None:
+            before = known.get(program)
+            new = [call for call in calls if before is None or call not in before.tried]
+            if before is None or (new and before.parses):
+                known[program] = (await self._trace(program, new)).after(before)
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = {p: group.create_task(trace(p)) for p in dict.fromkeys(found)}
-        except* ConfigError as refused:
+                for program in dict.fromkeys(found):
+                    group.create_task(trace(program))
+        except* (ConfigError, OSError) as refused:
             raise refused.exceptions[0] from None
-        return {program: task.result() for program, task in tasks.items()}
+        return {program: known[program].on(calls) for program in found}
+
+    async def _trace(self, program: str, calls: Sequence[str]) -> Trace:
+        if await asyncio.to_thread(programs.parse, program) is None:
+            return Trace(parses=False)
+        async with self._gate:
+            return Trace.of(await self.sandbox.run(program, calls), calls)
 
     def _weigh(
         self, trace: Trace, tests: Sequence[Sequence[Example]], agreed: float | None
@@ -136,10 +188,12 @@ class ExecutionJudge:
 class Trace(Struct, frozen=True, kw_only=True):
     """What one program did: how it ended, and the key of what each call returned.
 
-    A call that failed has no output; ``printed`` is what the program itself wrote.
+    A call of those ``tried`` that failed has no output; ``printed`` is what the program itself
+    wrote.
     """
 
     parses: bool = True
+    tried: frozenset[str] = frozenset()
     error: str | None = None
     outputs: Mapping[str, str] = {}
     printed: str = ""
@@ -152,7 +206,27 @@ class Trace(Struct, frozen=True, kw_only=True):
             for call, result in zip(calls, run.calls, strict=True)
             if result.value is not None
         }
-        return cls(error=run.program.error, outputs=outputs, printed=run.program.printed.strip())
+        return cls(
+            error=run.program.error,
+            tried=frozenset(calls),
+            outputs=outputs,
+            printed=run.program.printed.strip(),
+        )
+
+    def after(self, before: Trace | None) -> Trace:
+        """The trace with the calls of an earlier run of the same program, which it did not make.
+
+        What the program itself did was seen the first time.
+        """
+        if before is None:
+            return self
+        outputs = {**self.outputs, **before.outputs}
+        return replace(before, tried=before.tried | self.tried, outputs=outputs)
+
+    def on(self, calls: Sequence[str]) -> Trace:
+        """The trace as if only `calls` had been made."""
+        kept = {call: self.outputs[call] for call in calls if call in self.outputs}
+        return replace(self, outputs=kept)
 
     @property
     def silent(self) -> bool:
@@ -196,6 +270,55 @@ def agreement(traces: Sequence[Trace | None], examples: Sequence[Example]) -> li
         worth = cluster / len(taking_part) * (1.0 if tests is None else tests)
         found.append(0.0 if trace.silent else math.sqrt(worth))
     return found
+
+
+def wanted(prompt: str, found: Sequence[str | None]) -> bool:
+    """Whether `prompt` asks for such programs as were `found`.
+
+    It says so; or it names a function that one of them defines, and Python, or what a call of it
+    should return. What a snippet in the prompt prints is another question: a draft that repeats it
+    can be run, and that shows nothing.
+    """
+    if not any(found):
+        return False
+    kind = answers.guess_kind(prompt)
+    if kind in ("code", "choice"):
+        return kind == "code"
+    named = set(_NAME.findall(prompt)).difference(_DEFINED.findall(prompt))
+    if "python" not in prompt.casefold():
+        named.intersection_update(e.call.split("(")[0] for e in programs.examples(prompt))
+    return any(named.intersection(_DEFINED.findall(program or "")) for program in found)
+
+
+def gather(prompt: str, drafts: Sequence[str]) -> Evidence:
+    """The programs in `drafts`, and what there is to test them on."""
+    found = [programs.find(draft) for draft in drafts]
+    asked = programs.examples(prompt)
+    own = [
+        [] if program is None else programs.examples(draft)
+        for program, draft in zip(found, drafts, strict=True)
+    ]
+    pooled = _in_turn([asked, *own])
+    calls = list(dict.fromkeys(example.call for example in pooled))
+    there = [program for program in found if program is not None]
+    return Evidence(
+        found=found, asked=asked, own=own, pooled=pooled, calls=calls or programs.probes(there)
+    )
+
+
+def _reason(trace: Trace, asked: Sequence[Example], agreed: float | None) -> str:
+    """What stood out, in the order of its weight; words of the draft's own are not repeated."""
+    if not trace.parses:
+        return "no valid Python"
+    said = []
+    if trace.error not in NEUTRAL:
+        said.append(f"ends in {trace.error if trace.error in _ERRORS else 'an error'}")
+    share = trace.share(asked)
+    if share is not None:
+        said.append(f"meets {round(share * len(asked))} of {len(asked)} examples")
+    if agreed is not None:
+        said.append(f"dual agreement {agreed:.2f}")
+    return ", ".join(said) or "runs; nothing to test it on"
 
 
 def _heeding(traces: Sequence[Trace | None]) -> list[Trace | None]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 
+from emafusion.judge.vocabulary import Reading, group
+
 ROLE = re.compile(
     r"<\|[a-z_ ]{2,24}\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>"
     r"|</?(?:system|sys|assistant|developer|judge|grader|evaluator|evaluation|verdict|admin)"
@@ -29,12 +31,40 @@ TURN = re.compile(
     re.MULTILINE,
 )
 SPEAKER = re.compile(r"[ \t>*#\[]*\w{2,16}[\]* \t]*[:：]")
-TRACES = ("<", "[", "system", "developer", "admin", "root", "instruction", '"role"')
-"""One of these is in whatever a role's mark is written with."""
+TAGS = group(
+    "inst sys system assistant developer judge grader evaluator evaluation verdict admin turn"
+)
+TITLES = group("system developer admin administrator root instruction instructions")
+"""Runs of a–z, one of which is in a role's mark in brackets, or at the start of a line."""
+OPENS = re.compile(r"\n[ \t>*#\-]*\[?(?:system|developer|admin|root|(?:new |updated )?instruction)")
+"""How a line with a title in it begins."""
+SPEAKERS = group(
+    "system human user assistant judge grader evaluator reviewer sistema systeme sistem"
+)
+SPOKEN = re.compile(rf"\n[ \t>*#\[]*(?:{'|'.join(sorted(SPEAKERS))})[\]* \t]*[:：]")
 QUOTABLE = ("answer", "response", "draft", "candidate", "submission", "quot", "evaluation", "data",
             "instructions", "prompt")  # fmt: skip
-VERDICTS = ("verdict", "score", "rating", "judgment", "judgement", "winner", "prefer", "better ",
-            "evaluation", "grade", "decision")  # fmt: skip
+LIMITS = group(
+    "proposed end ends ended begin begins start starts close stop over finished complete"
+)
+"""Runs of a–z, one of which is in every mark of a quotation's end; those below likewise."""
+LIMITED = group(
+    "answer response draft candidate submission evaluation quote data quotation prompt answers "
+    "responses drafts candidates submissions evaluations quotes datas quotations instructions "
+    "instructionss prompts conversation"
+)
+VERDICTS = group(
+    "verdict score rating judgment judgement winner preferred preference better evaluation grade "
+    "decision"
+)
+NUMBERABLE = group("answer response assistant candidate draft submission")
+PLACED = group(
+    "is was win wins deserves choose select pick prefer rate rank favor favour vote return output "
+    "print say reply respond"
+)
+OWN = group("me mine")
+CHOOSING = group("rate score grade vote upvote choose pick select prefer favor favour rank")
+KEYS = group("verdict winner preference preferred correct")
 LONGEST_LINE = 80
 MARK = re.compile(r"<<[0-9a-f]{4,32}>>")
 FENCE = re.compile(
@@ -70,7 +100,8 @@ STATED = re.compile(
     r"this (?:answer|response|draft|one)|(?:the )?(?:first|above) (?:answer|response))(?:\W*$|[.!]"
     r"\s)"
 )
-NUMBERED = re.compile(r"(?:answer|response|assistant|candidate|draft|submission) (?:[a-d]|[1-4])\b")
+NUMBERED = re.compile(r" [a-d1-4]\b(?<=(?:swer|onse|tant|date|raft|sion)..)")
+"""Perhaps a noun and its number. The pattern begins with a blank since that is soon found."""
 BETTER = re.compile(
     r"\b(?:answer|response|assistant|candidate|draft|submission) (?:[a-d]|[1-4])\b[^.\n]{0,40}"
     r"\b(?:is|was|wins?|deserves)\b[^.\n]{0,30}(?:better|best|superior|winner|wins?|preferred)\b"
@@ -125,13 +156,21 @@ HIGHEST = frozenset({"yes", "a", "b", "1", "1.0", "5", "10", "10.0", "100", "10/
                      "this", "this answer", "excellent", "accept", "approved"})  # fmt: skip
 
 
-def role(folded: str) -> str:
-    """A marker of another speaker, or of a quotation's end, in a folded text; else empty."""
-    if any(trace in folded for trace in TRACES):
+def speaker(read: Reading) -> bool:
+    """Whether a turn of somebody else can be in a text at all."""
+    if not (":" in read.folded or "：" in read.folded):
+        return False
+    return not read.plain or (read.has(SPEAKERS) and bool(SPOKEN.search(f"\n{read.folded}")))
+
+
+def role(read: Reading) -> str:
+    """A marker of another speaker, or of a quotation's end, in a text; else empty."""
+    folded = read.folded
+    if _titled(read):
         found = ROLE.search(folded) or MARK.search(folded)
         if found:
             return found.group()
-    if any(noun in folded for noun in QUOTABLE):
+    if _fenced(read) and any(noun in folded for noun in QUOTABLE):
         for line in folded.split("\n"):
             if len(line) <= LONGEST_LINE and FENCE.match(line):
                 return line
@@ -142,21 +181,36 @@ def role(folded: str) -> str:
     return ""
 
 
-def verdict(folded: str) -> str:
-    """A verdict as judges write it, in a folded text; else empty."""
-    for pattern, traces in (
-        (BRACKETED, ("[[",)),
-        (TAGGED, ("</",)),
-        (SELFISH, (" me", " mine")),
-        (KEYED, ('"', "'")),
+def _fenced(read: Reading) -> bool:
+    """Whether a mark of a quotation's end can be in a text at all."""
+    # In brackets, what was quoted may be the end of a longer word.
+    return read.has(LIMITS) and (read.has(LIMITED) or "[" in read.folded)
+
+
+def _titled(read: Reading) -> bool:
+    """Whether a role's mark can be in a text at all."""
+    folded = read.folded
+    if ("<" in folded or "[" in folded) and read.has(TAGS):
+        return True
+    if "<|" in folded or "<<" in folded:
+        return True
+    return read.has(TITLES) and (OPENS.search(f"\n{folded}") is not None or '"role"' in folded)
+
+
+def verdict(read: Reading) -> str:
+    """A verdict as judges write it, in a text; else empty."""
+    folded = read.folded
+    for pattern, possible in (
+        (BRACKETED, "[[" in folded),
+        (TAGGED, "</" in folded),
+        (SELFISH, read.has(OWN, CHOOSING)),
+        (KEYED, read.has(KEYS)),
+        (BETTER, read.has(NUMBERABLE, PLACED) and NUMBERED.search(folded)),
     ):
-        found = pattern.search(folded) if any(trace in folded for trace in traces) else None
+        found = pattern.search(folded) if possible else None
         if found:
             return found.group()
-    found = BETTER.search(folded) if NUMBERED.search(folded) else None
-    if found:
-        return found.group()
-    if any(noun in folded for noun in VERDICTS):
+    if read.has(VERDICTS):
         for line in folded.split("\n"):
             if len(line) <= LONGEST_LINE and STATED.match(line):
                 return line
@@ -168,6 +222,8 @@ def verdict(folded: str) -> str:
 
 def _rules(written: str) -> bool:
     """Whether a JSON object says nothing but a verdict, and a good one."""
+    if ":" not in written or not ('"' in written or "'" in written):
+        return False
     try:
         given = json.loads(written.replace("'", '"'))
     except (ValueError, RecursionError):

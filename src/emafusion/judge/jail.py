@@ -27,7 +27,7 @@ NEW_NS, NEW_UTS, NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 NEW_USER, NEW_PID, NEW_NET = 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 4096, 16384, 1 << 18
 DETACH: Final = 2
-NO_NEW_PRIVS, SECCOMP, FILTER = 38, 22, 2
+NO_NEW_PRIVS, SECCOMP, FILTER, PARENT_DEATH = 38, 22, 2, 1
 MOUNT_SETATTR: Final = 442
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 NOBODY: Final = 65534
@@ -94,10 +94,13 @@ def enter(settings: Settings, source: str) -> None:
         _become(again, settings)
     root = os.geteuid() == 0
     _leave_namespaces(root=root)
-    # The first process of a PID namespace takes all others with it when it ends.
+    # Whoever waits for results may be killed. The kernel passes that on: from here to the first
+    # process of the PID namespace, which takes all others with it when it ends.
+    _end_with_parent()
     signal.alarm(int(settings["wall_s"]) + 5)
     if first := os.fork():
         os._exit(os.waitstatus_to_exitcode(os.waitpid(first, 0)[1]) & 127)
+    _end_with_parent()
     signal.alarm(int(settings["wall_s"]) + 5)
     _build_root(settings)
     if draft := os.fork():
@@ -112,6 +115,10 @@ def enter(settings: Settings, source: str) -> None:
     _call("prctl", NO_NEW_PRIVS, 1, 0, 0, 0)
     _refuse_calls()
     _become(again, settings)
+
+
+def _end_with_parent() -> None:
+    _call("prctl", PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
 
 
 def _silence() -> None:

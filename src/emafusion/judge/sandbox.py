@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Literal
 
@@ -114,11 +115,31 @@ class Sandbox:
         if complaint:
             raise ConfigError(
                 f"programs cannot be run in isolation here ({complaint}); allow user namespaces, "
-                "or set network='inherit' where the machine itself is the sandbox"
+                "or, in Python, set network='inherit' where the machine itself is the sandbox"
             )
         results = _results(report)[: len(calls) + 1]
         results += [KILLED] * (len(calls) + 1 - len(results))
         return Run(program=results[0], calls=tuple(results[1:]))
+
+    def run_sync(self, program: str, calls: Sequence[str] = ()) -> Run:
+        """As :meth:`run`, for callers that are not asynchronous; callable from any thread."""
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, self.run(program, calls)).result()
+
+    def check(self) -> None:
+        """Run a first program, so that what is missing is known before anything depends on it.
+
+        Raises
+        ------
+        ConfigError
+            As :meth:`run`; or the program gave no result.
+        """
+        result = self.run_sync("", ["1 + 1"]).calls[0]
+        if result.value != "2":
+            raise ConfigError(
+                "programs cannot be run here: a first one, 1 + 1, gave no result "
+                f"({result.error}); the limits or the machine leave an interpreter no room"
+            )
 
     def _refuse(self) -> None:
         if sys.platform == "win32":
@@ -126,7 +147,7 @@ class Sandbox:
         if self.network == "none" and sys.platform != "linux":
             raise ConfigError(
                 f"programs cannot be isolated on {sys.platform!r}, only on Linux; "
-                "set network='inherit' where the machine itself is the sandbox"
+                "in Python, set network='inherit' where the machine itself is the sandbox"
             )
 
     async def _start(self, task: bytes, folder: str) -> tuple[bytes, str]:

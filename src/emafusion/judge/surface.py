@@ -39,16 +39,37 @@ LONGEST = 20_000
 """Characters of a draft that are looked at: its first and last halves of this."""
 LONGEST_PHRASE = 160
 """Characters of a reply in words, beyond which it is an essay unless it marks a conclusion."""
-HEDGE = re.compile(
-    r"\b(?:not (?:entirely )?sure|I think|might|maybe|perhaps|possibl[ey]|unclear"
-    r"|cannot be determined|assum(?:e|ing)|likely|probably|approximately|seems?|closest)\b",
-    re.IGNORECASE,
-)
-TURN = re.compile(
-    r"\b(?:wait|however|alternatively|mistake|re-?check|actually|although|correction"
-    r"|re-?evaluat\w+|none of)\b",
-    re.IGNORECASE,
-)
+HEDGES = (
+    "not (?:entirely )?sure", "i think", "might", "maybe", "perhaps", "possibl[ey]", "unclear",
+    "cannot be determined", "assum(?:e|ing)", "likely", "probably", "approximately", "seems?",
+    "closest",
+)  # fmt: skip
+TURNS = (
+    "wait", "however", "alternatively", "mistake", "re-?check", "actually", "although",
+    "correction", r"re-?evaluat\w+", "none of",
+)  # fmt: skip
+
+
+class Wording:
+    """A list of wordings in small letters, counted in texts of any case.
+
+    In ASCII text they are found several times as fast, since each alternative then begins with a
+    letter: only where one of these letters stands is anything tried.
+    """
+
+    def __init__(self, wordings: Sequence[str]) -> None:
+        self._any = re.compile(rf"\b(?:{'|'.join(wordings)})\b", re.IGNORECASE)
+        begun = "|".join(words[0] + r"(?<!\w.)" + words[1:] for words in wordings)
+        self._ascii = re.compile(rf"(?:{begun})\b")
+
+    def count(self, text: str) -> int:
+        """How often any of the wordings stands in `text`."""
+        if text.isascii():
+            return len(self._ascii.findall(text.lower()))
+        return len(self._any.findall(text))
+
+
+HEDGE, TURN = Wording(HEDGES), Wording(TURNS)
 REFUSAL = re.compile(
     r"\b(?:I(?:'m| am) (?:sorry|unable|not able)|I cannot|I can't|as an AI)\b", re.IGNORECASE
 )
@@ -84,10 +105,55 @@ def hunch(label: str | None, hunches: Mapping[str, float]) -> tuple[float, float
 
 def table(looks: Sequence[Look]) -> NDArray[np.float64]:
     """One row of :data:`NAMES` for each draft."""
+    return stacked([read(look) for look in looks])
+
+
+def stacked(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Rows of :data:`NAMES` as one array."""
     import numpy as np
 
-    rows = [read(look) for look in looks]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(NAMES))
+
+
+class Sight:
+    """The drafts of one request as they are read: each once, however often it is asked for.
+
+    Drafts are told apart by identity, which is theirs for as long as they are kept here.
+
+    Parameters
+    ----------
+    request : Request
+    prior : OptionPrior, optional
+        What the options of a multiple-choice question give away.
+    """
+
+    def __init__(self, request: Request, *, prior: OptionPrior | None = None) -> None:
+        self.request = request
+        self._kind = answers.guess_kind(request.text)
+        self._options = offered(request.text, self._kind)
+        self._hunches = prior.read(self._options) if prior is not None else {}
+        self._seen: dict[int, tuple[Draft, Look]] = {}
+        self._rows: dict[int, list[float]] = {}
+
+    def look(self, draft: Draft) -> Look:
+        """`draft` with its canonical answer."""
+        if id(draft) not in self._seen:
+            found = look(
+                self.request,
+                draft,
+                kind=self._kind,
+                options=self._options,
+                hunches=self._hunches,
+            )
+            self._seen[id(draft)] = draft, found
+        return self._seen[id(draft)][1]
+
+    def row(self, draft: Draft) -> list[float]:
+        """The row of :data:`NAMES` for `draft`."""
+        found = self.look(draft)
+        if id(draft) not in self._rows:
+            self._rows[id(draft)] = read(found)
+        return self._rows[id(draft)]
 
 
 def looks(
@@ -97,10 +163,7 @@ def looks(
 
     An answer that the upstream has extracted itself is taken before one of our own extraction.
     """
-    kind = answers.guess_kind(request.text)
-    choices = offered(request.text, kind)
-    hunches = prior.read(choices) if prior is not None else {}
-    return [look(request, draft, kind=kind, options=choices, hunches=hunches) for draft in drafts]
+    return list(map(Sight(request, prior=prior).look, drafts))
 
 
 def look(
@@ -135,8 +198,7 @@ def key(draft: Draft, kind: answers.Kind) -> str | None:
     """
     given = draft.completion.answer
     if given is None:
-        # Looking for fenced code takes quadratic time on text made to that end.
-        text = draft.text[:LONGEST] if kind == "code" else draft.text
+        text = draft.text
         essay = kind == "text" and len(text) > LONGEST_PHRASE and not answers.concludes(text)
         return None if essay else answers.canonical(text, kind)
     return answers.canonical(given, kind) or given.strip() or None
@@ -152,8 +214,8 @@ def _form(text: str) -> list[float]:
         log(len(lines)),
         log(numbers),
         log(text.count("=")),
-        log(len(HEDGE.findall(text))),
-        log(len(TURN.findall(text))),
+        log(HEDGE.count(text)),
+        log(TURN.count(text)),
         float(REFUSAL.search(text) is not None),
         log(len(STEP.findall(text))),
         1.0 - len(set(lines)) / len(lines) if lines else 0.0,

@@ -84,6 +84,7 @@ class Lookahead:
         self._weights = weights
         self._outlook = outlook
         self._safe = np.full(len(prices), NOBODY)
+        self._worth = np.zeros((0, 2))
 
     @classmethod
     def from_arrays(
@@ -101,7 +102,10 @@ class Lookahead:
         found = {name: np.asarray(arrays[f"lookahead_{name}"], dtype=np.float64) for name in names}
         members = [pool[int(place)] for place in arrays["lookahead_members"].tolist()]
         safe = np.asarray(arrays["lookahead_safe"], dtype=np.int64)
-        return cls(members, found.pop("prices"), **found).guarded(safe)
+        worth = arrays.get("lookahead_worth")
+        return cls(members, found.pop("prices"), **found).guarded(
+            safe, None if worth is None else np.asarray(worth, dtype=np.float64)
+        )
 
     def to_arrays(self, pool: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """What :meth:`from_arrays` reads."""
@@ -115,17 +119,33 @@ class Lookahead:
             "lookahead_weights": self._weights.astype(np.float32),
             "lookahead_outlook": self._outlook.astype(np.float64),
             "lookahead_safe": self._safe,
+            "lookahead_worth": self._worth,
         }
 
-    def guarded(self, safe: Integers) -> Lookahead:
+    def guarded(self, safe: Integers, worth: Array | None = None) -> Lookahead:
         """The same rule under the guard of DESIGN §2.2.
 
         `safe`, shape (settings,), holds the member that alone serves a setting, where nothing the
-        rule does was shown to be worth more, and :data:`NOBODY` where the rule was.
+        rule does was shown to be worth more, and :data:`NOBODY` where the rule was. `worth`,
+        shape (k, 2), holds each member's mean score and mean US dollars where that was shown.
         """
         found = copy(self)
         found._safe = safe
+        found._worth = self._worth if worth is None else worth
         return found
+
+    def repriced(self, ratios: Array) -> Lookahead:
+        """The same rule where member i's price is `ratios[i]` times what it was fitted at.
+
+        What is asked next follows the costs of each request; what the guard keeps to was the
+        member of most worth at the fitted prices, and is now the one of most worth at these.
+        """
+        import numpy as np
+
+        if len(self._worth) != len(ratios) or np.allclose(ratios, 1.0, rtol=0.01):
+            return self
+        worth = self._worth[:, 0] - self._worth[:, 1] * ratios / self.prices[:, None]
+        return self.guarded(np.where(self._safe == NOBODY, NOBODY, worth.argmax(axis=1)))
 
     def safe(self, setting: int) -> int | None:
         """The member that alone serves `setting`, if one does."""

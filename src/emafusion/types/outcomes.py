@@ -102,6 +102,28 @@ class Assessment(Value, frozen=True, kw_only=True):
         return self.confidences[self.best]
 
 
+class Gathered(Value, frozen=True, kw_only=True):
+    """What differing drafts amount to, as the policy of the second tier reads them.
+
+    ``authors`` are the drafts' models; ``leading`` the positions of the most trusted draft and of
+    the best one that answers otherwise, ``best`` and ``second`` their P(right). ``agreeing`` is the
+    share of the other drafts that say the same as the most trusted one. ``prompt_tokens`` and
+    ``draft_tokens`` are the request's and all drafts' lengths, ``spent_usd`` and ``took_s`` what
+    they cost.
+    """
+
+    authors: tuple[str, ...]
+    leading: tuple[int, int]
+    best: float
+    second: float
+    agreeing: float
+    open_ended: bool
+    prompt_tokens: int
+    draft_tokens: int
+    spent_usd: float = 0.0
+    took_s: float = 0.0
+
+
 class Step(Value, frozen=True, kw_only=True):
     """One call as it went, for the record; a failed call is a step too, with its ``error``."""
 
@@ -146,7 +168,12 @@ class Piece(Value, frozen=True, kw_only=True):
 
 
 class Outcome(Value, frozen=True, kw_only=True):
-    """Everything that happened to one request and why: what is recorded and explained."""
+    """Everything that happened to one request and why: what is recorded and explained.
+
+    ``combining`` says what the second tier's policy made of differing drafts; empty where it was
+    not asked. ``policy`` names the fitted policy that decided, where there are several, and
+    ``caller`` who asked, where callers are told apart.
+    """
 
     decision_id: str
     created: float
@@ -166,6 +193,9 @@ class Outcome(Value, frozen=True, kw_only=True):
     error: str | None = None
     parts: tuple[Piece, ...] = ()
     origins: tuple[Origin, ...] = ()
+    combining: str = ""
+    policy: str = ""
+    caller: str = ""
 
     def explain(self) -> str:
         """Why this was answered so: a few plain lines."""
@@ -191,6 +221,8 @@ class Outcome(Value, frozen=True, kw_only=True):
                 f"{step.latency_s:.2f} s, {ending}"
             )
         lines.extend(_told(verdict) for verdict in self.verdicts)
+        if self.combining:
+            lines.append(f"combining   {self.combining}")
         if self.origins:
             lines.append(f"provenance  {_came_from(self.origins)}")
         for number, piece in enumerate(self.parts, start=1):

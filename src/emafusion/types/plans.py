@@ -103,6 +103,23 @@ class Synthesis(Value, frozen=True, kw_only=True, tag="synthesis", tag_field="ar
         return f"{self.writer} writes from ({', '.join(self.panel)})"
 
 
+class Combination(Value, frozen=True, kw_only=True):
+    """What becomes of drafts that differ (DESIGN §2.5): ``select`` among them as they are judged,
+    let ``model`` ``compare`` the two leading ones, or let it ``synthesise`` one answer of all.
+
+    ``gain`` is the expected P(good answer) it adds and ``cost_usd`` what it is expected to cost.
+    ``weight`` is how many units of log-odds between two drafts one of the comparison's is worth.
+    ``reason`` is one plain sentence.
+    """
+
+    action: Literal["select", "compare", "synthesise"]
+    model: str = ""
+    gain: float = 0.0
+    cost_usd: float = 0.0
+    weight: float = 0.0
+    reason: str = ""
+
+
 class Part(Value, frozen=True, kw_only=True):
     """One ask of a composite prompt, as a prompt of its own.
 
@@ -164,7 +181,9 @@ class Plan(Value, frozen=True, kw_only=True):
 
     ``quality`` is the expected P(good answer); ``cost_usd`` and ``latency_s`` are expectations,
     ``max_cost_usd`` and ``max_latency_s`` hard limits. ``fallbacks`` are asked, in order, when
-    every model of the arrangement has failed. ``reason`` is one plain sentence.
+    every model of the arrangement has failed. ``reason`` is one plain sentence. ``propensity`` is
+    the chance that this plan's first model had among those permitted, where one was ``explored`` or
+    might have been.
     """
 
     arrangement: Arranged
@@ -176,3 +195,5 @@ class Plan(Value, frozen=True, kw_only=True):
     max_latency_s: float | None = None
     usd_per_quality: float = 0.0
     reason: str = ""
+    propensity: Probability = 1.0
+    explored: bool = False

@@ -15,7 +15,8 @@ class Knobs(Value, frozen=True, kw_only=True):
 
     ``prefer`` runs from 0 (cost) to 1 (quality); ``max_cost_usd`` bounds everything the request
     spends; ``max_latency_s`` is its deadline in seconds; ``models`` narrows the pool;
-    ``arrangement`` narrows the plans; ``private`` permits private models only.
+    ``arrangement`` narrows the plans; ``private`` permits private models only; ``explore`` set to
+    false forbids trying another model than the best-looking one, to learn.
     """
 
     prefer: Probability | None = None
@@ -24,6 +25,7 @@ class Knobs(Value, frozen=True, kw_only=True):
     models: tuple[str, ...] | None = None
     arrangement: Arrangement = "auto"
     private: bool = False
+    explore: bool | None = None
 
     def over(self, base: Knobs) -> Knobs:
         """These knobs where they are set, `base`'s where they are not."""
@@ -34,6 +36,7 @@ class Knobs(Value, frozen=True, kw_only=True):
             models=base.models if self.models is None else self.models,
             arrangement=base.arrangement if self.arrangement == "auto" else self.arrangement,
             private=self.private or base.private,
+            explore=base.explore if self.explore is None else self.explore,
         )
 
 
@@ -41,13 +44,15 @@ class Request(Value, frozen=True, kw_only=True):
     """One query: the messages, the protocol's own parameters, and emafusion's knobs.
 
     ``params`` are the body's further fields (``temperature``, ``max_tokens``, ``tools``,
-    ``response_format`` …), handed on untouched. ``id`` is the decision's identifier.
+    ``response_format`` …), handed on untouched. ``id`` is the decision's identifier; ``caller``
+    tells callers apart, and is empty where there is but one.
     """
 
     id: str
     messages: tuple[Message, ...]
     params: Mapping[str, object] = field(default_factory=dict)
     knobs: Knobs = field(default_factory=Knobs)
+    caller: str = ""
 
     @property
     def text(self) -> str:

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Final
 
 from emafusion.types import Part, Split
-from emafusion.understand.splitting.layout import MOST, Layout, tidy
+from emafusion.understand.splitting.layout import MOST, Layout, joined, loose, tidy
 from emafusion.understand.splitting.reading import (
     announced,
     content,
@@ -36,6 +36,7 @@ _POINTS: Final = {
     "worded": 1.5,
     "tag": 1.5,
     "json": 1.0,
+    "heading": 1.0,
     "numbered": 1.0,
     "rule": 1.0,
     "onward": 1.0,
@@ -45,9 +46,20 @@ _POINTS: Final = {
 }
 _LONG: Final = 14
 """Words a part has, on average, where it tells enough to stand alone."""
-_LABELLED = re.compile(r"[(\[#*]*(?:\d|[a-h]|[ivx]+)[.):\]]\s", re.IGNORECASE)
+_LABELLED = re.compile(r"[(\[#*]*(?:\d|[a-h]|[ivx]+)[.):\]]\s|[-*•→+–]\s", re.IGNORECASE)
 """How a piece begins whose boundaries ignore the labels there are."""
 _THANKS: Final = spelt("thanks thank cheers regards gracias merci danke grazie")
+_SALUTED = re.compile(
+    r"^[ \t]*(?:dear|hi|hello|hey)\b[^\n.?!]{0,40}$", re.IGNORECASE | re.MULTILINE
+)
+_SIGNED = re.compile(
+    r"\n[ \t]*(?:(?:(?:kind|best|warm)(?:est)? )?regards|best(?: wishes)?|(?:yours )?sincerely"
+    r"|yours(?: truly| faithfully)?|cheers|many thanks|thanks(?: a lot| again| in advance)?"
+    r"|thank you(?: very much| in advance)?|mit freundlichen grüßen|viele grüße|cordialement"
+    r"|saludos)[,.!]?[ \t]*(?:\n+[^\n?:]{1,40}){1,3}\s*\Z",
+    re.IGNORECASE,
+)
+"""How a mail ends: a wish, and up to three short lines that say from whom."""
 _PARTING: Final = spelt(
     """answer answers answering answered question questions please respond responses reply replies
     separately solve both tasks problems requests solutions order numbered number skip each turn
@@ -60,7 +72,8 @@ _SEVERAL: Final = spelt(
 _TELLING: Final = 20
 """Words from which a part tells its own story."""
 _ON_LIST = re.compile(
-    r"\b(?:these|those|above|of them|the list|this list|the (?:questions|statements|items|tasks|"
+    r"\b(?:these|those|(?:of|all) the above|the above(?=\W*\Z)|of them|the list"
+    r"|this list|the (?:questions|statements|items|tasks|"
     r"problems|steps)|each (?:question|item|statement|one)|which (?:one|question|item)|them all)\b",
     re.IGNORECASE,
 )
@@ -84,12 +97,29 @@ def weigh(layout: Layout) -> Split | None:
 
 def _asking(layout: Layout, texts: Sequence[str], *, count: int | None) -> bool:
     """Whether every part asks, or stands in a list that plainly is one of asks."""
-    if 2 * sum(map(is_example, texts)) >= len(texts):
+    if 2 * sum(map(is_example, texts)) >= len(texts) or _running_on(layout):
+        return False
+    if layout.kind == "heading" and count is None and 2 * sum(map(is_question, texts)) < len(texts):
         return False
     if layout.kind in {"onward", "paragraph", "rule"} and _LABELLED.match(texts[0]):
         return False
-    counted = count is not None and layout.kind not in {"onward", "paragraph"}
+    counted = count is not None and layout.kind != "paragraph"
+    listed = (
+        layout.kind not in {"onward", "paragraph"}
+        and is_talk(layout.before)
+        and names_list(layout.before)
+    )
+    if (counted and loose(layout.kind)) or (listed and not counted):
+        counted = 2 * sum(map(is_ask, texts)) > len(texts)
     return all(is_ask(text) or counted or _worded_enough(layout, text) for text in texts)
+
+
+def _running_on(layout: Layout) -> bool:
+    """Whether what looks like labels are words of sentences ("Job A pays … Job B pays …")."""
+    return layout.kind == "worded" and all(
+        piece.label[-1:].isalnum() and re.match(r"[ \t]*[a-z]", piece.text)
+        for piece in layout.pieces
+    )
 
 
 def _worded_enough(layout: Layout, text: str) -> bool:
@@ -102,16 +132,20 @@ def _worded_enough(layout: Layout, text: str) -> bool:
 
 def _parts(layout: Layout) -> tuple[list[str], str]:
     """The pieces as prompts of their own, and what is said after the last."""
-    texts = [tidy(piece.text) for piece in layout.pieces[:-1]]
+    joint = joined(layout.pieces)
+    texts = [tidy(piece.text, joint=joint) for piece in layout.pieces[:-1]]
     if layout.kind in {"json", "tag"}:
-        return [*texts, tidy(layout.pieces[-1].text, last=True)], layout.after.strip()
-    last, after = _shed(tidy(layout.pieces[-1].text, last=True))
+        return [*texts, tidy(layout.pieces[-1].text)], layout.after.strip()
+    last, after = _shed(tidy(layout.pieces[-1].text))
     return [*texts, tidy(last)], f"{after} {layout.after}".strip()
 
 
 def _shed(text: str) -> tuple[str, str]:
     """`text` without the paragraphs, lines and sentences at its end that only talk of the list."""
-    at = len(text)
+    if _SALUTED.search(text):
+        return text, ""  # a mail to work on, with an end of its own
+    signed = _SIGNED.search(text[-300:])
+    stop = at = len(text) if signed is None else max(0, len(text) - 300) + signed.start()
     for gap in (r"\n[ \t]*\n", r"\n", r"(?<=\S)\s+(?=[A-Z(])"):
         while True:
             tail = text[max(0, at - 500) : at]
@@ -121,7 +155,7 @@ def _shed(text: str) -> tuple[str, str]:
             if found is None or not _parting(tail[found.end() :], gap):
                 break
             at = max(0, at - 500) + found.start()
-    return text[:at].rstrip(), text[at:].strip()
+    return text[:at].rstrip(), text[at:stop].strip()
 
 
 def _parting(text: str, gap: str) -> bool:
@@ -147,11 +181,15 @@ def _points(layout: Layout, texts: Sequence[str], after: str, *, count: int | No
     size = sum(len(words(text[:1500])) for text in texts) / len(texts)
     points = _POINTS[layout.kind] + asked + (1.0 if size >= _LONG else 0.0)
     points += 1.5 if count is not None else 0.0
+    points += 0.5 if layout.kind == "bullet" and "[" in layout.pieces[0].label else 0.0
     points += 0.5 if after and names_list(after) else 0.0
+    points += 0.5 if layout.kind == "onward" and _apart(layout) else 0.0
+    points += 1.0 if layout.named else 0.0
+    points += 0.25 if layout.kind == "rule" and len(texts) > 2 else 0.0
     lowly = any(text[:1].islower() for text in texts[1:])
-    loose = layout.kind in {"numbered", "lettered", "paragraph", "bullet"}
-    loose = loose or (layout.kind == "onward" and lowly)
-    if loose and count is None and not names_list(before) and _shares_options(texts):
+    plain = layout.kind in {"numbered", "lettered", "paragraph", "bullet"}
+    plain = plain or (layout.kind == "onward" and lowly)
+    if plain and count is None and not names_list(before) and _shares_options(texts):
         return -9.0
     points += _before_points(before, size=size, asked=asked)
     if after and not is_talk(after):
@@ -162,6 +200,11 @@ def _points(layout: Layout, texts: Sequence[str], after: str, *, count: int | No
     if count is None and layout.kind in {"numbered", "lettered", "bullet"} and _trails(texts):
         return -9.0
     return points - _kinship(texts, layout)
+
+
+def _apart(layout: Layout) -> bool:
+    """Whether an empty line stands before every connective."""
+    return all(re.search(r"\n[ \t]*\n\s*\Z", piece.text) for piece in layout.pieces[:-1])
 
 
 def _trails(texts: Sequence[str]) -> bool:

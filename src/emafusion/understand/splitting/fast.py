@@ -11,16 +11,17 @@ from typing import Final
 from emafusion.protocols import Port
 from emafusion.types import Labels, Request, Split
 from emafusion.understand.splitting.evidence import weigh
-from emafusion.understand.splitting.labels import bulleted, labelled, named
+from emafusion.understand.splitting.labels import bulleted, headed, labelled, named
 from emafusion.understand.splitting.layout import Layout, masked
 from emafusion.understand.splitting.passages import (
     connected,
     listed,
     paragraphed,
     ruled,
+    tabled,
     tagged,
 )
-from emafusion.understand.splitting.terms import bound
+from emafusion.understand.splitting.terms import bound, carry, lift
 
 LONGEST: Final = 30_000
 """Characters beyond which a prompt is a document, and is not split."""
@@ -44,9 +45,11 @@ def parts_of(text: str) -> Split | None:
         return None
     text = text.replace("\r\n", "\n")
     for layout in _layouts(text):
-        split = weigh(layout)
+        lifted = lift(layout)
+        split = weigh(lifted.layout)
         if split is not None:
-            return None if bound(text, split) else split
+            whole = bound(text, split.parts, said=lifted.said)
+            return None if whole else carry(split, lifted.carried)
     return None
 
 
@@ -54,8 +57,10 @@ def _layouts(text: str) -> Iterator[Layout]:
     mask = masked(text)
     yield from listed(text)
     yield from tagged(text)
+    yield from tabled(text)
     yield from labelled(text, mask)
     yield from named(text, mask)
+    yield from headed(text, mask)
     yield from ruled(text, mask)
     yield from bulleted(text, mask)
     yield from connected(text, mask)

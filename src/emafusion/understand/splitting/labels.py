@@ -40,7 +40,17 @@ _NAMED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _BULLET = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<glyph>(?![#|>])[^\w\s\"'“(\[{$\\`<\x00.,?!]{1,3})[ \t]+(?=\S)", re.M
+    r"^(?P<indent>[ \t]*)(?P<glyph>(?![#|>])[^\w\s\"'“(\[{$\\`<\x00.,?!]{1,3})[ \t]+"
+    r"(?:\[ ?\][ \t]+)?(?=\S)",
+    re.M,
+)
+_HEADING = re.compile(r"^(?P<level>#{1,4})[ \t]+[^\s#].{0,60}$", re.MULTILINE)
+_SECTION = re.compile(
+    r"\b(?:task|role|goals?|objectives?|context|background|input|output|rules?|requirements?|format"
+    r"|instructions?|constraints?|examples?|notes?|steps?|introduction|methods?|results?|summary"
+    r"|conclusions?|discussion|abstract|overview|setup|usage|installation|style|tone|guidelines?"
+    r"|scenario|data|passage|text|questions?|code|error|expected|actual|problem|description)\b",
+    re.IGNORECASE,
 )
 _ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8}
 _OPTION_RUN: Final = 2
@@ -162,6 +172,19 @@ def named(text: str, mask: str) -> Iterator[Layout]:
     for marks in groups.values():
         if 2 <= len(marks) <= MOST:
             yield cut(text, marks, "worded")
+
+
+def headed(text: str, mask: str) -> Iterator[Layout]:
+    """The layouts of sections under headings of one level, whatever the headings say.
+
+    Headings that name a part of one prompt ("Context", "Output format") give none.
+    """
+    groups: dict[str, list[Boundary]] = defaultdict(list)
+    for found in islice(_HEADING.finditer(mask), CROWDED):
+        groups[found["level"]].append(_boundary(found, 0))
+    for marks in groups.values():
+        if 2 <= len(marks) <= MOST and not any(_SECTION.search(mark.label) for mark in marks):
+            yield cut(text, marks, "heading")
 
 
 def bulleted(text: str, mask: str) -> Iterator[Layout]:

@@ -6,6 +6,7 @@ Knows spans of text, not whether a layout is right: that is weighed in `evidence
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from emafusion.types import Value
@@ -16,7 +17,16 @@ CROWDED: Final = 500
 """Candidate boundaries beyond which a text is no short list of asks."""
 
 Kind = Literal[
-    "worded", "numbered", "lettered", "bullet", "rule", "tag", "json", "onward", "paragraph"
+    "worded",
+    "heading",
+    "numbered",
+    "lettered",
+    "bullet",
+    "rule",
+    "tag",
+    "json",
+    "onward",
+    "paragraph",
 ]
 
 _FENCES: Final = (
@@ -28,6 +38,8 @@ _FENCES: Final = (
     ("\\[", "\\]"),
     ("\\begin{", "\\end{"),
 )
+_QUOTED = re.compile(r"^>.*\n(?:>.*\n)+(?=\s*[^>\s])", re.MULTILINE)
+"""Two or more lines that are quoted in something longer, as mails are."""
 _WRAPPED = re.compile(r"\A(?:(\*\*|__)(?P<b>(?:(?!\1).)+)\1|[\"“«](?P<q>[^\"“”«»]+)[\"”»])\Z", re.S)
 _RULE_LINE = re.compile(r"(?:\n[ \t]*(?:[-*=_~#+]{3,}|\*|#{1,6}|[*_]{2})?[ \t]*)+\Z")
 _JOINT = re.compile(r"(?<=\S)(?:;|,)(?:\s+(?:and|or|then|and then|y|und|et))?\s*\Z", re.IGNORECASE)
@@ -41,12 +53,16 @@ class Piece(Value, frozen=True, kw_only=True):
 
 
 class Layout(Value, frozen=True, kw_only=True):
-    """One way a prompt falls into pieces: what stands before, the pieces, what stands after."""
+    """One way a prompt falls into pieces: what stands before, the pieces, what stands after.
+
+    ``named`` says that every boundary calls what follows an ask ("Second question:", "Next task:").
+    """
 
     kind: Kind
     before: str
     pieces: tuple[Piece, ...]
     after: str = ""
+    named: bool = False
 
 
 class Boundary(Value, frozen=True, kw_only=True):
@@ -73,7 +89,7 @@ def masked(text: str) -> str:
 
 
 def _fenced(text: str) -> list[tuple[int, int]]:
-    spans = []
+    spans = [found.span() for found in _QUOTED.finditer(text)]
     for opener, closer in _FENCES:
         start = text.find(opener)
         while start >= 0:
@@ -83,6 +99,16 @@ def _fenced(text: str) -> list[tuple[int, int]]:
             spans.append((start, end + len(closer)))
             start = text.find(opener, end + len(closer))
     return sorted(spans)
+
+
+def loose(kind: Kind) -> bool:
+    """Whether pieces of `kind` have no labels of their own."""
+    return kind in {"onward", "paragraph", "rule"}
+
+
+def joined(pieces: Sequence[Piece]) -> bool:
+    """Whether all `pieces` but the last end in a comma or semicolon, which then join them."""
+    return all(_JOINT.search(_RULE_LINE.sub("", f"{p.text.strip()}\n")) for p in pieces[:-1])
 
 
 def cut(text: str, boundaries: list[Boundary], kind: Kind) -> Layout:
@@ -95,10 +121,13 @@ def cut(text: str, boundaries: list[Boundary], kind: Kind) -> Layout:
     return Layout(kind=kind, before=text[: boundaries[0].start], pieces=pieces)
 
 
-def tidy(text: str, *, last: bool = False) -> str:
-    """A piece as a prompt of its own: no rules, joints or wrappings of the list around it."""
+def tidy(text: str, *, joint: bool = False) -> str:
+    """A piece as a prompt of its own: no rules or wrappings of the list around it, nor its joint.
+
+    `joint` says that what joins the piece to the next stands at its end ("; and", ",").
+    """
     text = _RULE_LINE.sub("", f"{text.strip()}\n").strip()
-    if not last:
+    if joint:
         text = _JOINT.sub("", text)
     lines = text.split("\n")
     if all(line.startswith(">") for line in lines):

@@ -28,6 +28,7 @@ from emafusion.understand.splitting.reading import (
     names_list,
     words,
 )
+from emafusion.understand.splitting.terms import names_all
 from emafusion.understand.splitting.words import (
     ABOUT,
     ASK_NOUNS,
@@ -49,7 +50,7 @@ _OPEN = re.compile(r"([<\[{])([A-Za-z][\w -]{0,24}?)(?:[ ][^<>\[\]{}\n]{0,60})?(
 _FIRST_WORDS: Final = "|".join(
     sorted(
         {w.capitalize() for w in ONWARD | LASTLY | OPENERS | frozenset(NUMBERS)}
-        | {"And", "My", "The", "One", "Now", "Oh", "P\\.?S", "On", "To", "In", "As", "For", "Here",
+        | {"And", "My", "The", "One", "Now", "Oh", "P+\\.?S", "On", "To", "In", "As", "For", "Here",
            "Once", "That", "Okay", "Ok", "When", "Let", "Could", "I", "Number", "Question", "Task",
            "Alright", "Right", "Good", "Great", "Thanks", "While", "A", "Y", "Et", "Und", "Zum",
            "Pour", "En", "Por", "E", "Per", "NEXT", "ALSO", "THEN", "FINALLY", "AND"},
@@ -75,6 +76,10 @@ _NO_ORDINAL: Final = spelt("one un both")
 _QUESTION_KEYS: Final = ("question", "prompt", "text", "query", "ask", "task", "content", "q",
                          "problem", "input", "request")  # fmt: skip
 _OPTION_LINE = re.compile(r"\s*[(\[]?[A-J][).:\]]\s")
+_TABLE = re.compile(
+    r"^(?P<head>\|[^\n]{1,300}\|)[ \t]*\n\|[ \t:|-]+\|[ \t]*(?P<rows>(?:\n\|[^\n]+\|[ \t]*){2,9})$",
+    re.MULTILINE,
+)
 _MOST_BLOCKS: Final = 200
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 
@@ -84,6 +89,8 @@ def ruled(text: str, mask: str) -> Iterator[Layout]:
     groups: dict[str, list[Boundary]] = defaultdict(list)
     for found in islice(_RULE.finditer(mask), CROWDED):
         mark = found["line"] or found["inline"]
+        if found["line"] and ({"|", "-"} <= set(mark) or set(mark) == {"."}):
+            continue  # the line below a table's head; something left out of a passage
         name = f"{bool(found['line'])}{''.join(sorted(set(mark)))}"
         groups[name].append(Boundary(start=found.start(), end=found.end()))
     for marks in groups.values():
@@ -100,7 +107,8 @@ def ruled(text: str, mask: str) -> Iterator[Layout]:
             said, start = _preamble(pieces[0]) if pieces else ("", 0)
             if not before and (names_list(said) or said.rstrip().endswith(":")):
                 before, pieces[0] = said, pieces[0][start:]
-            if len(pieces) >= 2:
+            lone = name == "False|" and not names_list(before)  # a bar stands in many texts
+            if len(pieces) >= 2 and not lone:
                 found_pieces = tuple(Piece(text=piece) for piece in pieces)
                 yield Layout(kind="rule", before=before, pieces=found_pieces, after=after)
 
@@ -138,6 +146,29 @@ def tagged(text: str) -> Iterator[Layout]:
 
 def _untagged(text: str) -> str:
     return re.sub(r"</?[A-Za-z]{1,20}>|\[/?[A-Za-z]{1,20}\]", " ", text)
+
+
+def tabled(text: str) -> Iterator[Layout]:
+    """The layout of a table one of whose columns holds the asks, by its own name."""
+    for found in islice(_TABLE.finditer(text), 3):
+        heads = _cells(found["head"])
+        rows = found["rows"].strip("\n").split("\n")
+        at = next((i for i, head in enumerate(heads) if head.lower() in ASK_NOUNS), None)
+        cells = [_cells(row, most=len(heads)) for row in rows]
+        if at is not None and 2 <= len(rows) <= MOST and all(len(c) == len(heads) for c in cells):
+            firsts = [cell[0] if at else "" for cell in cells]
+            pieces = tuple(
+                Piece(text=cell[at], label=f"{first}." if first.isdigit() else first)
+                for cell, first in zip(cells, firsts, strict=True)
+            )
+            before, after = text[: found.start()], text[found.end() :]
+            yield Layout(kind="tag", before=before, pieces=pieces, after=after)
+
+
+def _cells(row: str, *, most: int = 0) -> list[str]:
+    """The cells of a table's row; those beyond `most` are the last one's text."""
+    row = row.strip().removeprefix("|").removesuffix("|")
+    return [cell.strip() for cell in row.split("|", most - 1)]
 
 
 def listed(text: str) -> Iterator[Layout]:
@@ -198,10 +229,13 @@ def connected(text: str, mask: str) -> Iterator[Layout]:
         before, start = _preamble(text)
         marks = [m for m in marks if m.start > start and m.order != 1 and m.start not in bare]
         chain = [Boundary(start=start, end=start, order=1), *marks]
-    chain = _complete(chain, text)
+    if announced(before) != len(chain):
+        chain = _complete(chain, text)
     if 2 <= len(chain) <= MOST:
         layout = cut(text, chain, "onward")
-        yield Layout(kind="onward", before=before, pieces=layout.pieces)
+        bounds = (text[mark.start : mark.end] for mark in chain if mark.end > mark.start)
+        named = all(ASK_NOUNS.intersection(words(bound)) for bound in bounds)
+        yield Layout(kind="onward", before=before, pieces=layout.pieces, named=named)
 
 
 def _order(found: re.Match[str], mask: str) -> int | None:
@@ -252,7 +286,8 @@ def _preamble(text: str) -> tuple[str, int]:
     """What of the start of `text` only talks about the list, and where the rest begins."""
     at = 0
     for found in islice(re.finditer(r"[.!:](?=\s)|\n", text[:600]), 8):
-        if not is_talk(text[at : found.end()]):
+        sentence = text[at : found.end()]
+        if not is_talk(sentence) and not names_all(sentence):
             break
         at = found.end()
     return text[:at], at
@@ -276,6 +311,8 @@ def paragraphed(text: str, mask: str) -> Iterator[Layout]:
     body = text[start:]
     blocks = _blocks(body, mask[start:], _PARAGRAPH)
     after = ""
+    if any(_RULE.fullmatch(block.strip()) for block in blocks):
+        return
     if len(blocks) > 1 and is_talk(blocks[-1]):
         *blocks, after = blocks
     count = announced(before) or announced(after)

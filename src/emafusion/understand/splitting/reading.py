@@ -29,8 +29,11 @@ _ASKED = re.compile(
     r"[?？]+[\"'”’»)\]*_$.!]*(?:\s|\Z)|¿|\?\?|_{3,}"
     rf"|(?:\A|[.!:;,]\s|[\]$)]|\n)\s*(?:(?:please|kindly|now|then|also|and|just|so|try to"
     rf"|lastly|next)[,:]?\s+){{0,2}}(?:{_VERBS})\b"
-    r"|\b(?:can|could|would|will) you\b|\b(?:i|we)(?:['’]d| would| need| want| am trying)\b"
-    r"|\bhow (?:do|to|can|many|much)\b|\bwhat (?:is|are)\b|\A\s*(?:what|who|when|where|why|how)\b",
+    r"|\b(?:can|could|would|will) you\b|\byou (?:should|must|need to|have to|are to|are asked to)\b"
+    r"|\bshould be (?:\w+ly )?\w+(?:ed|en)\b|\byour (?:task|job|goal) is\b"
+    r"|\b(?:i|we)(?:['’]d| would| need| want| am trying)\b"
+    r"|\bhow (?:do|to|can|many|much)\b|\bwhat (?:is|are)\b|\A\s*(?:what|who|where|why|how)\b"
+    r"|\A\s*when (?:is|are|was|were|do|does|did|will|would|can|should)\b",
     re.IGNORECASE,
 )
 _OPTION = re.compile(r"^[ \t]*[(\[]?([A-J])[).:\]][ \t]", re.MULTILINE)
@@ -88,6 +91,20 @@ _COUNT = re.compile(
 _ALL_OF = re.compile(
     r"\b(?:all|these|of|the|following|answer|solve|do|to|address) (two|three|four|five|six|seven|"
     r"eight|[2-8])\b(?!\s+[a-z]+\s+(?:sentences|words|lines))|\b(both)\b(?! or)",
+    re.IGNORECASE,
+)
+LISTING: Final = re.compile(
+    r"\bsort(?:ed)? (?:\w+ ){0,2}out\b|\b(?:questions|tasks|requests|problems|what is|what['’]s)"
+    r" (?:in|of|from) (?:this|the)(?: following)? table(?: below)?\b",
+    re.IGNORECASE,
+)
+"""Uses of "sort" and "table" that only speak of the list."""
+_SINGULAR = spelt(
+    """issue question exercise puzzle riddle challenge frage aufgabe tâche exercice problème domanda
+    zadanie"""
+)
+_ONE = re.compile(
+    r"\b(?:following|below) (?:question|task|problem|request|prompt|exercise|message)\b",
     re.IGNORECASE,
 )
 _STOP = spelt(
@@ -155,7 +172,7 @@ def is_talk(text: str, *, least: float = 0.8) -> bool:
     `least` is the share of words about asking it must have; a word that makes the list data
     ("translate", "which") rules it out.
     """
-    text = text.strip()
+    text = LISTING.sub("do", text.strip())
     if len(text) > _LONGEST_TALK or "$" in text or "=" in text.strip("=\n "):
         return False
     found = words(text)
@@ -181,8 +198,12 @@ def announced(text: str) -> int | None:
 def names_list(text: str) -> bool:
     """Whether `text` speaks of several asks ("these questions", "both", "the tasks below")."""
     found = set(words(text))
-    several = {noun for noun in ASK_NOUNS if noun.endswith(("s", "n", "e"))} - {"issue", "e"}
-    return bool(found & several) or bool(found & {"both", "following", "each", "all", "below"})
+    if _ONE.search(text):
+        found.discard("following")
+    several = {noun for noun in ASK_NOUNS if noun.endswith(("s", "n", "e"))} - _SINGULAR
+    return bool(found & several) or bool(
+        found & {"both", "following", "each", "every", "all", "below"}
+    )
 
 
 def leans(text: str) -> bool:

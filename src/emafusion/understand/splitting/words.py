@@ -34,14 +34,14 @@ NUMBERS: Final = {
             "primero primera erstens erste premier première premièrement primo "
             "uno un eins ein primeiro primeira",
             "two second secondly "
-            "segundo segunda zweitens zweite deuxième deuxièmement dos deux zwei "
+            "segundo segunda zweiter zweitens zweite deuxième deuxièmement dos deux zwei "
             "due secondo dois duas both pair couple",
             "three third thirdly "
-            "tercero tercera drittens dritte troisième troisièmement tres trois "
+            "tercero tercera dritter drittens dritte troisième troisièmement tres trois "
             "drei tre terzo três terceiro trio",
             "four fourth fourthly "
-            "cuarto viertens vierte quatrième cuatro quatre vier quattro quatro",
-            "five fifth fifthly quinto fünftens fünfte cinquième cinco cinq fünf cinque",
+            "cuarto cuarta viertens vierte quatrième cuatro quatre vier quattro quatro",
+            "five fifth fifthly quinto quinta fünftens fünfte cinquième cinco cinq fünf cinque",
             "six sixth sixthly sexto sechstens seis sechs sei",
             "seven seventh seventhly siete sept sieben sette sete",
             "eight eighth eighthly ocho huit acht otto oito",
@@ -62,7 +62,8 @@ CARDINALS: Final = spelt(
 ONWARD: Final = spelt(
     """also next then another additionally besides furthermore moreover plus separately afterwards
     afterward unrelated meanwhile different other addition following onward switching changing
-    moving turning ps además también luego después siguiente otra außerdem dann danach nächste
+    moving turning ps pps ppps pppps
+    además también luego después siguiente otra außerdem dann danach nächste
     weitere ensuite aussi puis prochaine suivante autre inoltre poi prossima outra depois também
     próxima extra likewise second third fourth fifth more again continuing"""
 )
@@ -116,6 +117,10 @@ ABOUT: Final = (
         y o u las los el la les le die der das und et e il i gli las por para sigue siguientes estas
         responde respuesta respuestas réponds réponse réponses répondez beantworte bitte antworten
         antwort folgende folgenden por favor gracias merci danke beide beiden ces deux
+        hope hoping care minute moment monday tuesday wednesday thursday friday saturday sunday
+        tomorrow tonight week weekend
+        bonjour salut hola hallo ciao buongiorno olá voici voilà mes nos vos mon ma mis mi hier sind
+        meine aquí están ecco mie eis minhas habe ich ai tengo une unas unos tous toutes alle todas
         risponda rispondi seguenti responda seguintes suivantes suivants nacheinander"""
     )
     | ASK_NOUNS
@@ -156,7 +161,9 @@ IMPERATIVES: Final = """write|find|compute|calculate|determine|explain|describe|
  walk me|advise|review|critique|schedule|derive|show that|let me know|set up|sum up|shorten|
  expand|continue|finish|expound|illustrate|research|look up|use|put|turn|transform|detect|label|
  tag|annotate|parse|assess|examine|consider|think|reply|respond|remove|replace|insert|report|
- reformulate|reword|characteri[sz]e|highlight|justify|enumerate|quote|cite|introduce|prepare|
+ reformulate|reword|take|enter|notify|structure|run|search for|look for|read|respond to|gather|
+ explore|incorporate|simulate|address|craft|tweak|test|update|speak|explain to|share|
+ roleplay|role-play|script|unscramble|paint|characteri[sz]e|highlight|justify|enumerate|quote|cite|introduce|prepare|
  escribe|explica|calcula|traduce|nomme|écris|explique|calcule|schreibe|erkläre|berechne|nenne|
  übersetze"""
 """Verbs that begin an ask, as alternatives of a regular expression."""
