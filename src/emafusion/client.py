@@ -52,6 +52,14 @@ class Warming(Protocol):
         ...
 
 
+class Beside(Protocol):
+    """What goes on beside the requests."""
+
+    def stop(self) -> None:
+        """End it."""
+        ...
+
+
 class Mute:
     """A port that refuses: what runs with it asks no model."""
 
@@ -74,6 +82,8 @@ class Client:
     ----------
     engine : Engine
         What :func:`emafusion.load` built.
+    beside : Beside, optional
+        What goes on beside the requests; stopped when the client is closed.
 
     Examples
     --------
@@ -81,8 +91,9 @@ class Client:
     >>> answer.text, answer.model, answer.cost_usd
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, beside: Beside | None = None) -> None:
         self.engine = engine
+        self._beside = beside
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
 
@@ -122,8 +133,30 @@ class Client:
         """The record of an earlier decision, or ``None``."""
         return await self.engine.stages.recorder.find(decision_id)
 
+    async def feedback(
+        self, decision_id: str, score: float, *, caller: str = "", comment: str = ""
+    ) -> None:
+        """Put on record how good the answer of an earlier decision was, from 0 to 1.
+
+        A later opinion of the same `caller` takes the place of an earlier one.
+
+        Raises
+        ------
+        UnknownDecisionError
+            No decision of that identifier is on record.
+        RequestError
+            The score is not between 0 and 1.
+        StoreError
+            The opinion could not be recorded.
+        """
+        if not 0.0 <= score <= 1.0:
+            raise RequestError(f"a score goes from 0 to 1, not to {score!r}", "score")
+        await self.engine.note(decision_id, score, caller=caller, comment=comment)
+
     async def aclose(self) -> None:
         """Finish what is pending and give everything back."""
+        if self._beside is not None:
+            await asyncio.to_thread(self._beside.stop)
         await self.engine.aclose()
 
     def close(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from emafusion import config
 from emafusion.config.load import parse, secret
 from emafusion.errors import ConfigError
+from emafusion.judge.sandbox import Sandbox
 from emafusion.providers.local import LocalProvider
 from emafusion.testing import ScriptedProvider
 
@@ -126,6 +129,52 @@ async def test_a_configured_client_answers() -> None:
     assert "Canberra" not in answer.explain()
     await client.aclose()
     assert provider.closed
+
+
+CODED = SMALL.replace("[record]", "[judge]\nrun_code = true\n[record]")
+ISOLATION = """
+import ctypes
+if ctypes.CDLL(None).unshare(0x10000000): raise SystemExit("skip")
+from emafusion import config
+from emafusion.config.load import parse
+from emafusion.errors import ConfigError
+try: config.build(parse({text!r}, "test.toml"))
+except ConfigError as refused: print(refused)
+"""
+
+
+async def test_code_is_run_where_that_is_configured() -> None:
+    program = "def double(x):\n    return 2 * x"
+    try:
+        Sandbox().check()
+    except ConfigError:
+        pytest.skip("this machine permits no namespaces")
+    client = config.build(parse(CODED, "test.toml"), parts={"house": ScriptedProvider(program)})
+    asked = "Write a Python function double. For example, double(2) returns 4."
+    proved = await client.answer(asked)
+    await client.aclose()
+    assert "verdict     execution on draft 1: 1.00 meets 1 of 1 examples" in proved.explain()
+    plain = config.build(parse(SMALL, "test.toml"), parts={"house": ScriptedProvider(program)})
+    unrun = await plain.answer(asked)
+    await plain.aclose()
+    assert "execution" not in unrun.explain()
+    assert unrun.confidence < proved.confidence
+
+
+def test_where_programs_cannot_be_isolated_nothing_starts() -> None:
+    """A process in an empty user namespace can make none of its own: there we try."""
+    done = subprocess.run(
+        [sys.executable, "-c", ISOLATION.format(text=CODED)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    if "skip" in done.stderr:
+        pytest.skip("this machine permits no namespaces")
+    assert "judge.run_code is true, but programs cannot be run in isolation" in done.stdout
+    assert "unshare: Operation not permitted" in done.stdout
+    assert "without the setting" in done.stdout
 
 
 def test_the_embedded_default_has_three_local_models() -> None:

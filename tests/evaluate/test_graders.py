@@ -213,6 +213,8 @@ def test_a_reference_of_the_wrong_kind_is_an_error() -> None:
 @given(st.text(max_size=120), st.sampled_from([t for t in types() if t != "code"]))
 @settings(max_examples=300, deadline=None)
 def test_any_reply_earns_between_nothing_and_everything(text: str, type: str) -> None:
-    references = {"number": "1", "json": '{"a": 1}', "list": "[1]", "date": "2024-01-01"}
+    references = {
+        "number": "1", "json": '{"a": 1}', "list": "[1]", "date": "2024-01-01", "sql": "SELECT 1"
+    }  # fmt: skip
     params: dict[str, Json] = {"max_words": 5} if type == "constraint" else {}
     assert 0.0 <= mark(type, text, references.get(type, "A"), **params) <= 1.0

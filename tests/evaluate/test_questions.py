@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -21,6 +22,9 @@ _QUESTION = Question(
 
 def test_a_question_survives_json() -> None:
     assert Question.from_json(_QUESTION.to_json()) == _QUESTION
+    assert "provenance" not in _QUESTION.to_json()
+    told = dataclasses.replace(_QUESTION, provenance={"seed": "sums", "values": {"a": [2, "x"]}})
+    assert Question.from_json(told.to_json()) == told
 
 
 def test_the_id_depends_on_the_prompt_alone() -> None:
@@ -36,7 +40,13 @@ def test_it_marks_replies() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("prompt", "Another?"), ("grader", {"type": "vibes"}), ("phrasing", "one"), ("labels", None)],
+    [
+        ("prompt", "Another?"),
+        ("grader", {"type": "vibes"}),
+        ("phrasing", "one"),
+        ("labels", None),
+        ("provenance", "a seed"),
+    ],
 )
 def test_a_malformed_question_is_an_error(name: str, value: object) -> None:
     fields = {**json.loads(_QUESTION.to_json()), name: value}

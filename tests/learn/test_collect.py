@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from emafusion.errors import (
     ConfigError,
     DataError,
     ProviderError,
+    RateLimitedError,
     RejectedError,
     StoreError,
     UnavailableError,
@@ -372,3 +374,47 @@ async def test_a_provider_that_cannot_load_a_model_ends_its_turn(tmp_path: Path)
     report = await run(tmp_path, provider)
     assert provider.asked == []
     assert report.stopped == {"cheap": "'cheap' has no file", "dear": "'dear' has no file"}
+
+
+async def test_calls_of_a_provider_keep_their_pace(tmp_path: Path) -> None:
+    began: list[float] = []
+
+    def timed(call: Call) -> str:
+        began.append(time.monotonic())
+        return next_number(call)
+
+    bounds = Bounds(per_minute=1500, per_model=6, models_at_once=2)
+    await run(tmp_path, Bookkeeper(timed), questions=3, bounds=bounds)
+    gaps = [after - before for before, after in pairwise(sorted(began))]
+    assert len(gaps) == 5
+    assert min(gaps) > 0.03
+
+
+async def test_a_provider_that_asks_for_a_wait_gets_it(tmp_path: Path) -> None:
+    began: list[float] = []
+
+    def busy(call: Call) -> str | ProviderError:
+        began.append(time.monotonic())
+        if len(began) == 1:
+            return RateLimitedError("slow down", call.model.name, retry_after_s=0.1)
+        return next_number(call)
+
+    report = await run(tmp_path, Bookkeeper(busy), questions=2, bounds=Bounds(per_model=2))
+    assert report.answered == 4
+    assert report.failed == ()
+    # The call that was under way comes through; whatever is begun afterwards waits.
+    assert began[2] - began[0] > 0.09
+
+
+@pytest.mark.parametrize("asked", [None, 3600.0])
+async def test_a_provider_that_will_not_rest_soon_has_failed(
+    tmp_path: Path, asked: float | None
+) -> None:
+    def closed(call: Call) -> ProviderError:
+        return RateLimitedError("come tomorrow", call.model.name, retry_after_s=asked)
+
+    provider = Bookkeeper(closed)
+    report = await run(tmp_path, provider, bounds=Bounds(max_failures=2))
+    assert len(provider.asked) == 4
+    assert report.spent_usd == 0.0
+    assert "2 calls in a row failed" in report.stopped["dear"]

@@ -18,7 +18,7 @@ def test_the_table_has_the_interchange_columns_and_marks_replies(tmp_path: Path)
     table = parquet.read_table(path)
     assert set(table.column_names) == {
         "query_id", "task", "subtask", "prompt", "reference", "split", "grader", "labels",
-        "phrasing", "difficulty",
+        "phrasing", "difficulty", "provenance",
     }  # fmt: skip
     rows = table.to_pylist()
     assert len({row["query_id"] for row in rows}) == len(rows) == 120

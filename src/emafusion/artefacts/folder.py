@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 VERSION = 1
 ARRAYS = "arrays.npz"
 MANIFEST = "manifest.json"
+WAS = "was"
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -67,6 +69,7 @@ def read(folder: Path) -> Artefact:
     """
     import numpy as np
 
+    folder = _whole(folder)
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
         packed = (folder / ARRAYS).read_bytes()
@@ -95,7 +98,8 @@ def read(folder: Path) -> Artefact:
 def write(folder: Path, artefact: Artefact) -> Artefact:
     """Put `artefact` into `folder`, whole or not at all, and return it with its arrays' hash.
 
-    An existing folder is replaced only once the new one is complete on disk.
+    An existing folder is replaced only once the new one is complete on disk; a crash between the
+    two renames that takes leaves the old one beside its place, where :func:`read` finds it.
     """
     import numpy as np
 
@@ -116,21 +120,35 @@ def write(folder: Path, artefact: Artefact) -> Artefact:
     return Artefact(manifest=manifest, arrays=artefact.arrays)
 
 
+def _whole(folder: Path) -> Path:
+    """`folder`, or the one that a crash left beside its empty place."""
+    return folder if folder.exists() else next(iter(_left(folder)), folder)
+
+
+def _left(folder: Path) -> list[Path]:
+    """What was in `folder` when a crash came between the two renames of :func:`_swap`."""
+    return sorted(folder.parent.glob(f".{glob.escape(folder.name)}-old-*/{WAS}"))
+
+
 def _sync(folder: Path) -> None:
     for path in (*folder.iterdir(), folder):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _swap(fresh: Path, folder: Path) -> None:
     fresh.chmod(0o755)
-    if not folder.exists():
-        fresh.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    folder.rename(old / "was")
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+        folder.rename(old / WAS)
     fresh.rename(folder)
-    shutil.rmtree(old)
+    _sync_one(folder.parent)
+    for was in _left(folder):
+        shutil.rmtree(was.parent, ignore_errors=True)

@@ -15,7 +15,17 @@ from typing import Annotated
 import typer
 
 from emafusion import __version__
-from emafusion.cli import asking, evaluating, learning, listing, serving, showing
+from emafusion.cli import (
+    asking,
+    evaluating,
+    learning,
+    listing,
+    looping,
+    promoting,
+    serving,
+    showing,
+    synthesising,
+)
 from emafusion.cli.console import note, say
 from emafusion.errors import ConfigError, DataError, EmafusionError, RequestError
 
@@ -37,10 +47,15 @@ app.command()(asking.explain)
 app.add_typer(listing.app, name="models")
 app.command()(serving.serve)
 app.command()(showing.demo)
-app.command()(learning.synthesise)
+app.command()(synthesising.synthesise)
 app.command()(learning.collect)
+app.command()(looping.learn)
 app.command()(learning.fit)
 app.command()(evaluating.evaluate)
+app.add_typer(promoting.app, name="policies")
+app.command()(promoting.compare)
+app.command()(promoting.promote)
+app.command()(promoting.rollback)
 
 
 def _tell_version(wanted: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 from emafusion.cli.console import console, note, print_json, say
 from emafusion.cli.learning import policy
 from emafusion.cli.options import Config, Json, taking
+from emafusion.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -35,6 +36,25 @@ class Evaluating:
         Path | None,
         typer.Option("--composites", metavar="FILE", help="Composite prompts of test queries."),
     ] = None
+    labels: Annotated[
+        str, typer.Option(help="Learn from the recorded scores ('reference') or 'consensus' alone.")
+    ] = "reference"
+    train_rows: Annotated[
+        int | None, typer.Option("--train-rows", min=1, help="Fit on so many queries, at random.")
+    ] = None
+    leave_out: Annotated[
+        str | None,
+        typer.Option("--leave-out", metavar="A,B", help="Add these models back by probes; or all."),
+    ] = None
+    probe: Annotated[int, typer.Option(min=1, help="Probes of each model left out.")] = 60
+    online: Annotated[
+        str | None,
+        typer.Option(metavar="bandit", help="Learn from scratch, from what was answered alone."),
+    ] = None
+    drift: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL=WEAKER@ROW", help="Change a model in mid-stream."),
+    ] = None
     json: Json = False
     config: Config = None
 
@@ -52,6 +72,7 @@ def evaluate(options: Evaluating) -> None:
     from emafusion.learn.benchmark import Options, Parts, run
     from emafusion.understand import FastClassifier
 
+    _check(options)
     encoder = Remembered(default(), size=50_000)
     classifier = FastClassifier.from_arrays(policy(options.config).under("understand"), encoder)
     parts = Parts(classifier=classifier, encoder=encoder, build=replaying, version=__version__)
@@ -60,6 +81,12 @@ def evaluate(options: Evaluating) -> None:
         jobs=options.jobs,
         prompts=options.prompts,
         composites=options.composites,
+        labels="consensus" if options.labels == "consensus" else "reference",
+        train_rows=options.train_rows,
+        leave_out=_named(options.leave_out),
+        probes=options.probe,
+        online=options.online is not None,
+        drift=options.drift,
     )
     with _Progress() as progress:
         found = run(
@@ -75,6 +102,17 @@ def evaluate(options: Evaluating) -> None:
         return
     console().print(_table(found))
     say(f"wrote {options.out / 'report.html'}, report.json and decisions.parquet")
+
+
+def _check(options: Evaluating) -> None:
+    if options.labels not in ("reference", "consensus"):
+        raise ConfigError(f"--labels is 'reference' or 'consensus', not {options.labels!r}")
+    if options.online not in (None, "bandit"):
+        raise ConfigError(f"--online is 'bandit', not {options.online!r}")
+
+
+def _named(models: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (models or "").split(",") if name.strip())
 
 
 class _Progress:

@@ -1,4 +1,4 @@
-"""``emafusion synthesise``, ``collect`` and ``fit``: from question families to a fitted policy."""
+"""``emafusion collect`` and ``fit``: from questions to a fitted policy."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from emafusion.cli.options import (
     open_settings,
     taking,
 )
+from emafusion.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,26 +30,6 @@ if TYPE_CHECKING:
     from emafusion.learn.collect import Bounds, Progress, Report
     from emafusion.protocols import Provider
     from emafusion.types import Model
-
-
-def synthesise(
-    *,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Gets their queries.parquet.")
-    ],
-    count: Annotated[int, typer.Option(min=1, help="How many, all splits together.")] = 400,
-    seed: Annotated[int, typer.Option(help="Another seed, other questions.")] = 1,
-    json: Json = False,
-) -> None:
-    """Write questions with computed answers, drawn from the built-in families."""
-    from emafusion.learn.synthesise import synthesise as drawn
-
-    found = drawn(count, seed=seed)
-    path = found.write(out)
-    sizes = {split: len(part) for split, part in found.questions.items()}
-    if json:
-        print_json({"questions": sizes, "coverage": found.coverage()})
-    note(f"wrote {path}: {', '.join(f'{n} {split}' for split, n in sizes.items())}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +63,15 @@ class Collecting:
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again what was refused for good.")
     ] = False
+    choose: Annotated[
+        str,
+        typer.Option(
+            help="What a short budget buys: 'auto', what a fit can use, or 'all' in order."
+        ),
+    ] = "auto"
+    per_minute: Annotated[
+        int | None, typer.Option("--per-minute", min=1, help="Calls a minute of one provider.")
+    ] = None
     json: Json = False
     config: Config = None
 
@@ -91,6 +81,8 @@ def collect(options: Collecting) -> None:
     """Record what each model answers to each question; run it again to go on."""
     from emafusion.learn.collect import Bounds
 
+    if options.choose not in ("auto", "all"):
+        raise ConfigError(f"--choose is 'auto' or 'all', not {options.choose!r}")
     settings = open_settings(options.config)
     chosen = names(options.models, settings.models) or tuple(settings.models)
     known, providers = open_models(settings)
@@ -102,6 +94,8 @@ def collect(options: Collecting) -> None:
         samples=options.samples,
         max_tokens=options.max_tokens,
         retry_failed=options.retry_failed,
+        choose="all" if options.choose == "all" else "auto",
+        per_minute=options.per_minute,
     )
     report = asyncio.run(_collect(options, models, providers, bounds=bounds))
     if options.json:
@@ -147,15 +141,19 @@ def fit(
 
 def policy(config: Path | None) -> Artefact:
     """The fitted policy that is in use: the configured one, else the one that ships."""
-    from importlib import resources
-
     from emafusion import artefacts
+    from emafusion.artefacts.versions import is_one
+    from emafusion.config.build import shipped
 
     path = open_settings(config).artefact.path
-    if path is not None:
-        return artefacts.read(Path(path).expanduser())
-    with resources.as_file(resources.files("emafusion.config").joinpath("policy")) as folder:
-        return artefacts.read(folder)
+    if path is None:
+        return shipped()
+    place = Path(path).expanduser()
+    if not is_one(place):
+        return artefacts.read(place)
+    versions = artefacts.Versions(place)
+    serving = versions.current()
+    return shipped() if serving is None else versions.read(serving.id)
 
 
 async def _collect(
@@ -174,7 +172,7 @@ async def _collect(
     try:
         # A model that could not be fetched is told of in the report.
         await pull([one for one in local_models(models, providers) if not one.is_here()])
-        with _Bar(stderr=True) as bar:
+        with Bar("collecting") as bar:
             return await record(
                 questions,
                 models,
@@ -188,13 +186,13 @@ async def _collect(
             await provider.aclose()
 
 
-class _Bar:
+class Bar:
     """How far a collection is: a bar on a terminal, a line now and then elsewhere."""
 
-    def __init__(self, *, stderr: bool) -> None:
+    def __init__(self, what: str) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        self._console = console(stderr=stderr)
+        self._console = console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -203,10 +201,10 @@ class _Bar:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bars.add_task("collecting", total=None, spent=0.0)
+        self._task = self._bars.add_task(what, total=None, spent=0.0)
         self._tenths = 0
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Bar:
         self._bars.start()
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from emafusion.types import Model
 
 HEALTH_TIMEOUT_S = 5.0
+FEWEST_PROBES = 10
 
 State = Literal["ready", "loading", "not ready"]
 """Whether a model can be asked now; ``loading`` means that its file is being fetched."""
@@ -75,13 +77,53 @@ class Adding:
     private: Annotated[bool, typer.Option("--private", help="It may see confidential text.")] = (
         False
     )
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            "--probe", min=FEWEST_PROBES, metavar="N", help="Ask it N questions and let it join."
+        ),
+    ] = None
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="FOLDER", help="The outcomes the policy was fitted on."),
+    ] = None
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", min=0, metavar="USD", help="What the probes may cost in all."),
+    ] = None
+    json: Json = False
     config: Config = None
 
 
 @app.command()
 @taking(Adding)
 def add(options: Adding) -> None:
-    """Add a model to the settings file, and its provider where that is new."""
+    """Add a model to the settings file, and its provider where that is new.
+
+    With --probe it also answers a few questions, and the policy routes to it at once.
+    """
+    if options.probe is None:
+        _add(options)
+        return
+    from emafusion.cli.probing import Wish, check, probe
+
+    data = check(options.config, options.data, options.name)
+    # A probe that was stopped has added the model already, and goes on.
+    if options.name not in open_settings(options.config).models:
+        _add(options)
+    probe(
+        Wish(
+            model=options.name,
+            count=options.probe,
+            data=data,
+            budget_usd=options.budget,
+            config=options.config,
+            json=options.json,
+        )
+    )
+
+
+def _add(options: Adding) -> None:
     from emafusion.cli.editing import SettingsFile, model_table, provider_table
 
     file = SettingsFile.open(options.config)

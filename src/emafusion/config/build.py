@@ -8,16 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from emafusion import artefacts, catalog
+from emafusion import artefacts, catalog, encoders
+from emafusion.artefacts.versions import is_one
 from emafusion.client import Client
 from emafusion.config.arrivals import Arrivals, ReadyFirst
+from emafusion.config.beat import Beat
 from emafusion.config.clock import SystemClock
 from emafusion.config.load import environment, secret
+from emafusion.config.policies import Make, Policies
 from emafusion.config.settings import (
     BridgeProviderSettings,
+    JudgeSettings,
     LocalProviderSettings,
     ModelSettings,
     OpenAIProviderSettings,
@@ -32,12 +37,19 @@ from emafusion.engine import Engine, Stages
 from emafusion.errors import ArtefactError, ConfigError
 from emafusion.judge import Bench, CalibratedPanel
 from emafusion.plan import Dial, FittedRule, Lookahead, Signals, UtilityPlanner
+from emafusion.plan.combining import FittedCombiner
 from emafusion.predict import Fitted, Union
 from emafusion.protect import VisibilityProtector
 from emafusion.protocols import Encoder, Panel, Provider, Recorder, Splitter
 from emafusion.types import Knobs, Model
 from emafusion.understand import Blend, FastClassifier, Mixture, SlowClassifier, Taxonomy
 from emafusion.understand.splitting import EitherSplitter, FastSplitter, SlowSplitter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emafusion.record import Store
 
 
 def build(
@@ -67,19 +79,37 @@ def build(
     made = {**providers(settings, without=tuple(parts or ())), **(parts or {})}
     models = [model(name, one, made) for name, one in settings.models.items()]
     _check_named(settings, models)
-    policy = _artefact(settings)
-    encoder = _encoder(policy)
-    stages = _stages(settings, policy, encoder=encoder, models=models)
-    if arrivals is not None:
-        stages = replace(stages, protector=ReadyFirst(stages.protector, arrivals))
-    engine = Engine(
-        stages,
-        models,
-        providers=made,
-        clock=SystemClock(),
-        knobs=_knobs(settings),
-    )
-    return Client(engine)
+    make = _maker(settings, models, arrivals)
+    place = settings.artefact.path
+    folder = None if place is None else Path(place).expanduser()
+    if folder is None or not is_one(folder):
+        stages = make(shipped() if folder is None else artefacts.read(folder))
+        return Client(_engine(settings, stages, models=models, made=made))
+    policies = Policies(artefacts.Versions(folder), make, default=shipped())
+    engine = _engine(settings, policies.stages, models=models, made=made)
+    engine.policies = policies
+    return Client(engine, beside=Beat([policies.refresh]).start())
+
+
+def _maker(settings: Settings, models: Sequence[Model], arrivals: Arrivals | None) -> Make:
+    """What turns a fitted policy into stages; all of them keep one record and one encoder."""
+    kept = recorder(settings.record)
+    shared = encoders.Remembered(encoders.default())
+
+    def make(policy: artefacts.Artefact) -> Stages:
+        stages = _stages(settings, policy, encoder=_checked(shared, policy), models=models)
+        stages = replace(stages, recorder=kept)
+        if arrivals is not None:
+            stages = replace(stages, protector=ReadyFirst(stages.protector, arrivals))
+        return stages
+
+    return make
+
+
+def _engine(
+    settings: Settings, stages: Stages, *, models: Sequence[Model], made: Mapping[str, Provider]
+) -> Engine:
+    return Engine(stages, models, providers=made, clock=SystemClock(), knobs=_knobs(settings))
 
 
 def replaying(
@@ -87,8 +117,28 @@ def replaying(
 ) -> Engine:
     """The engine that would serve `policy`, over `parts`; it keeps its records in memory."""
     settings = Settings(record=RecordSettings(path="memory"))
-    stages = _stages(settings, policy, encoder=_encoder(policy), models=models)
+    encoder = _checked(encoders.Remembered(encoders.default()), policy)
+    stages = _stages(settings, policy, encoder=encoder, models=models)
     return Engine(stages, models, providers=parts, clock=SystemClock())
+
+
+def shipped() -> artefacts.Artefact:
+    """The fitted policy that ships with emafusion."""
+    with resources.as_file(resources.files("emafusion.config").joinpath("policy")) as folder:
+        return artefacts.read(folder)
+
+
+def diary(one: RecordSettings) -> Store:
+    """The record to learn from; raises :class:`ConfigError` where it keeps nothing to learn."""
+    from emafusion.record import Store
+
+    found = recorder(one)
+    if not isinstance(found, Store) or not one.content:
+        raise ConfigError(
+            "the record keeps no texts, so there is nothing to learn from it; "
+            "set record.path to a file, and record.content to true"
+        )
+    return found
 
 
 def providers(settings: Settings, *, without: Sequence[str] = ()) -> dict[str, Provider]:
@@ -157,7 +207,7 @@ def _stages(
     if "council_members" in judged:
         panel = Bench.from_arrays(judged, pool, otherwise=panel)
         rule = FittedRule(
-            Lookahead.from_arrays(planned, pool),
+            _at_prices(Lookahead.from_arrays(planned, pool), planned, pool=pool, models=models),
             pool,
             usd_per_second=settings.policy.usd_per_second,
         )
@@ -171,18 +221,37 @@ def _stages(
             rule=rule,
             usd_per_second=settings.policy.usd_per_second,
         ),
-        panel=panel,
+        panel=_proving(panel, settings.judge),
         recorder=recorder(settings.record),
         rule=rule,
         splitter=_splitter(settings.understand),
+        combiner=FittedCombiner.from_arrays(planned, usd_per_second=settings.policy.usd_per_second),
     )
+
+
+def _proving(panel: Panel, one: JudgeSettings) -> Panel:
+    """The panel, with drafts run where that was asked for; refused where they cannot be."""
+    if not one.run_code:
+        return panel
+    from emafusion.judge.execution import ExecutionJudge
+    from emafusion.judge.proving import ProvingPanel
+    from emafusion.judge.sandbox import Sandbox
+
+    sandbox = Sandbox()
+    try:
+        sandbox.check()
+    except ConfigError as refused:
+        raise ConfigError(
+            f"judge.run_code is true, but {refused}; without the setting drafts are judged unrun"
+        ) from refused
+    return ProvingPanel(panel, ExecutionJudge(sandbox))
 
 
 def _splitter(one: UnderstandSettings) -> Splitter | None:
     """What finds the parts of composite prompts."""
     if not one.split:
         return None
-    if one.slow is None:
+    if one.split != "slow" or one.slow is None:
         return FastSplitter()
     return EitherSplitter(FastSplitter(), SlowSplitter(one.slow))
 
@@ -218,6 +287,28 @@ def _fitted(policy: artefacts.Artefact, encoder: Encoder, fast: FastClassifier) 
     )
 
 
+def _at_prices(
+    rule: Lookahead,
+    planned: Mapping[str, NDArray[np.generic]],
+    *,
+    pool: Sequence[str],
+    models: Sequence[Model],
+) -> Lookahead:
+    """The rule at today's prices, where the fit noted those it saw."""
+    import numpy as np
+
+    ratios = np.ones(len(rule.members))
+    if "prices" not in planned:
+        return rule
+    now = {one.name: (one.usd_per_mtok_in, one.usd_per_mtok_out) for one in models}
+    for place, name in enumerate(rule.members):
+        before = 1e6 * np.asarray(planned["prices"], dtype=np.float64)[:, pool.index(name)]
+        if name in now and before[1] > 0.0:
+            # An answer's tokens are most of a bill, as everywhere here: three parts in four.
+            ratios[place] = (now[name][0] + 3 * now[name][1]) / (before[0] + 3 * before[1])
+    return rule.repriced(ratios)
+
+
 def _dial(rule: FittedRule | None, pool: Sequence[str], models: Sequence[Model]) -> Dial:
     """The fitted dial where every model is of its fit; else the unfitted one.
 
@@ -228,23 +319,14 @@ def _dial(rule: FittedRule | None, pool: Sequence[str], models: Sequence[Model])
     return Dial(prices=tuple(rule.lookahead.prices.tolist()))
 
 
-def _artefact(settings: Settings) -> artefacts.Artefact:
-    if settings.artefact.path is not None:
-        return artefacts.read(Path(settings.artefact.path).expanduser())
-    with resources.as_file(resources.files("emafusion.config").joinpath("policy")) as folder:
-        return artefacts.read(folder)
-
-
-def _encoder(policy: artefacts.Artefact) -> Encoder:
-    from emafusion import encoders
-
-    encoder = encoders.default()
+def _checked(encoder: Encoder, policy: artefacts.Artefact) -> Encoder:
+    """`encoder`, if it is the one that `policy` was fitted with."""
     if encoder.name != policy.manifest.encoder:
         raise ArtefactError(
             f"the policy was fitted with encoder {policy.manifest.encoder!r}, this installation "
             f"has {encoder.name!r}; fit it anew with: emafusion fit"
         )
-    return encoders.Remembered(encoder)
+    return encoder
 
 
 def _knobs(settings: Settings) -> Knobs:

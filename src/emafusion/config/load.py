@@ -119,8 +119,10 @@ def _sections() -> dict[str, type[Struct]]:
     return {
         "policy": settings.PolicySettings,
         "understand": settings.UnderstandSettings,
+        "judge": settings.JudgeSettings,
         "artefact": settings.ArtefactSettings,
         "record": settings.RecordSettings,
+        "learn": settings.LearnSettings,
     }
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -107,12 +107,24 @@ def written(model: ModelSettings) -> dict[str, object]:
 class UnderstandSettings(Table, frozen=True, kw_only=True):
     """``[understand]``: ``slow`` names the model asked for labels where the fast one is unsure.
 
-    ``split`` answers prompts that ask several things part by part; the slow model finds parts that
-    show no structure.
+    ``split`` answers prompts that ask several things part by part; with ``"slow"``, the slow model
+    is asked for parts that show no structure.
     """
 
     slow: str | None = None
-    split: bool = True
+    split: bool | Literal["slow"] = True
+
+    def __post_init__(self) -> None:
+        if self.split == "slow" and self.slow is None:
+            raise ConfigError(
+                'understand.split is "slow", but no model is named to do it; set understand.slow'
+            )
+
+
+class JudgeSettings(Table, frozen=True, kw_only=True):
+    """``[judge]``: ``run_code`` has drafts that are Python programs run, in a sandbox."""
+
+    run_code: bool = False
 
 
 class ArtefactSettings(Table, frozen=True, kw_only=True):
@@ -128,6 +140,20 @@ class RecordSettings(Table, frozen=True, kw_only=True):
     content: bool = True
 
 
+class LearnSettings(Table, frozen=True, kw_only=True):
+    """``[learn]``: what is learnt while serving, and how often other models are tried to learn it.
+
+    ``explore`` is a share of requests, ``explore_budget`` one of what is spent; ``explore_usd`` is
+    the most that exploring may cost a process in all.
+    """
+
+    feedback: bool = True
+    explore: Probability = 0.0
+    explore_budget: NotNegative = 0.02
+    explore_usd: NotNegative | None = None
+    drift: bool = True
+
+
 class Settings(Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -135,5 +161,7 @@ class Settings(Table, frozen=True, kw_only=True):
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
     understand: UnderstandSettings = field(default_factory=UnderstandSettings)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
     artefact: ArtefactSettings = field(default_factory=ArtefactSettings)
     record: RecordSettings = field(default_factory=RecordSettings)
+    learn: LearnSettings = field(default_factory=LearnSettings)

@@ -15,7 +15,7 @@ from typing import Final
 from emafusion.answers import choice, conclusion, dates, literal, number, phrase, source, structured
 from emafusion.answers.structured import Json
 from emafusion.errors import DataError
-from emafusion.evaluate import trials
+from emafusion.evaluate import sql, trials
 from emafusion.evaluate.constraints import satisfied
 from emafusion.evaluate.listing import items
 
@@ -35,6 +35,7 @@ _PARAMS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             }
         ),
         "code": frozenset({"entry", "cases", "timeout_s", "partial"}),
+        "sql": frozenset({"setup", "ordered"}),
     }
 )  # fmt: skip
 _WORDS_IN_SENTENCE: Final = 40
@@ -300,6 +301,11 @@ def _code(text: str, _: str, params: Mapping[str, Json]) -> float:
     return passed / len(cases) if params.get("partial") else float(passed == len(cases))
 
 
+def _sql(text: str, reference: str, params: Mapping[str, Json]) -> float:
+    setup = str(params.get("setup", ""))
+    return float(sql.agrees(text, reference, setup=setup, ordered=bool(params.get("ordered"))))
+
+
 def _ending(text: str) -> str:
     return conclusion.conclusion(text) or conclusion.last_line(text)
 
@@ -331,5 +337,6 @@ _MARKS: Final[Mapping[str, Callable[[str, str, Mapping[str, Json]], float]]] = M
         "literal": _literal,
         "constraint": _constraint,
         "code": _code,
+        "sql": _sql,
     }
 )

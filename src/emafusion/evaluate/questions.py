@@ -7,9 +7,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from emafusion.answers.structured import Json
 from emafusion.errors import DataError
 from emafusion.evaluate.graders import Grader
 
@@ -38,6 +39,9 @@ class Question:
         Whether that wording is kept for the test split.
     difficulty
         1 (a small model should manage) to 3.
+    provenance
+        Where it comes from, as JSON values: the seed, the wording, the slots' values, the
+        variations, the generator model. Empty for the built-in families.
     """
 
     prompt: str
@@ -48,6 +52,7 @@ class Question:
     phrasing: int
     held_out: bool
     difficulty: Difficulty
+    provenance: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -60,7 +65,7 @@ class Question:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        fields = {
+        fields: dict[str, object] = {
             "id": self.id,
             "prompt": self.prompt,
             "reference": self.reference,
@@ -71,6 +76,8 @@ class Question:
             "held_out": self.held_out,
             "difficulty": self.difficulty,
         }
+        if self.provenance:
+            fields["provenance"] = dict(self.provenance)
         return json.dumps(fields, ensure_ascii=False)
 
     @classmethod
@@ -93,6 +100,7 @@ class Question:
                 phrasing=int(fields["phrasing"]),
                 held_out=bool(fields["held_out"]),
                 difficulty=fields["difficulty"],
+                provenance=dict(fields.get("provenance") or {}),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"not a question: {type(error).__name__} {error}") from error

@@ -88,6 +88,39 @@ class Recorded(Struct, frozen=True, kw_only=True):
         )
 
 
+def joined(first: Recorded, second: Recorded) -> Recorded:
+    """The queries of both, and the models of the first; what was not asked stays missing.
+
+    A query that both have is taken from the first.
+    """
+    import numpy as np
+
+    fresh = second.rows(
+        [place for place, query in enumerate(second.queries) if query not in set(first.queries)]
+    )
+    places = [fresh.models.index(name) if name in fresh.models else -1 for name in first.models]
+
+    def below(upper: NDArray[np.float64], lower: NDArray[np.float64]) -> NDArray[np.float64]:
+        missing = np.full((len(lower), 1), np.nan)
+        return np.vstack([upper, np.hstack([lower, missing])[:, places]])
+
+    drafts = tuple(tuple((*row, None)[place] for place in places) for row in fresh.drafts)
+    return Recorded(
+        queries=(*first.queries, *fresh.queries),
+        prompts=(*first.prompts, *fresh.prompts),
+        splits=(*first.splits, *fresh.splits),
+        tasks=(*first.tasks, *fresh.tasks),
+        models=first.models,
+        scores=below(first.scores, fresh.scores),
+        costs=below(first.costs, fresh.costs),
+        prompt_tokens=below(first.prompt_tokens, fresh.prompt_tokens),
+        tokens=below(first.tokens, fresh.tokens),
+        seconds=below(first.seconds, fresh.seconds),
+        drafts=(*first.drafts, *drafts),
+        digest=hashlib.sha256(f"{first.digest}{second.digest}".encode()).hexdigest(),
+    )
+
+
 def read(folder: Path) -> Recorded:
     """The outcomes in `folder`.
 

@@ -7,7 +7,7 @@ providers know.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from emafusion.catalog import tokens
@@ -22,11 +22,16 @@ from emafusion.evaluate.questions import Question
 from emafusion.execute import Ledger, Limits
 from emafusion.learn.collection import Collection
 from emafusion.learn.journal import Answered, Asked, Cell, Failed
+from emafusion.learn.pace import Pace
 from emafusion.protocols import Provider
 from emafusion.types import Draft, Model
 
 UNBILLED = (AuthenticationError, RateLimitedError, RejectedError)
 """Failures that no upstream bills; of any other, the call's highest price counts as spent."""
+LONGEST_HOLD_S = 120.0
+"""A provider that asks for a longer wait has failed: a later run will find it rested."""
+PATIENCE = 3
+"""Times that one call is begun at most where the provider asks to wait."""
 
 
 @runtime_checkable
@@ -45,6 +50,7 @@ class Asker:
         self.collection = collection
         self._providers = providers
         self._clock = _Clock()
+        self._paces = {name: Pace(collection.bounds.per_minute) for name in providers}
 
     async def prepare(self, model: Model) -> None:
         """Have the provider load `model`; where it cannot, the model's turn is over."""
@@ -60,9 +66,10 @@ class Asker:
         """Close one cell, if there is money for it."""
         collection = self.collection
         cell = (question.id, model.name, sample)
-        most = self._most(model, question)
+        most = self.most(model, question)
         ticket = await collection.purse.reserve(most)
         if ticket is None:
+            collection.spent_up = True
             reason = f"its next call could exceed the budget of ${collection.purse.limit:g}"
             collection.stopped.setdefault(model.name, reason)
             return
@@ -89,7 +96,9 @@ class Asker:
         params = {"temperature": bounds.temperature, "max_tokens": bounds.max_tokens}
         messages = ({"role": "user", "content": question.prompt},)
         try:
-            draft = await ledger.complete(model.name, messages, params=params)
+            draft = await self._paced(
+                model, lambda: ledger.complete(model.name, messages, params=params)
+            )
         except ProviderError as failure:
             if isinstance(failure, AuthenticationError):
                 # No other question will fare better with this key.
@@ -97,7 +106,22 @@ class Asker:
             return _failed(failure, cell, most)
         return _answered(draft, cell)
 
-    def _most(self, model: Model, question: Question) -> float:
+    async def _paced(self, model: Model, call: Callable[[], Awaitable[Draft]]) -> Draft:
+        """What `call` returns, at the pace of the model's provider and after waits it asks for."""
+        pace = self._paces[model.provider]
+        for _ in range(PATIENCE - 1):
+            await pace.turn()
+            try:
+                return await call()
+            except RateLimitedError as failure:
+                wait_s = failure.retry_after_s
+                if wait_s is None or wait_s > LONGEST_HOLD_S:
+                    raise
+                pace.hold(wait_s)
+        await pace.turn()
+        return await call()
+
+    def most(self, model: Model, question: Question) -> float:
         """The most that one call can cost, US dollars."""
         prompt = tokens.count(question.prompt) + tokens.count(model.system or "")
         prompt += 2 * tokens.PER_MESSAGE

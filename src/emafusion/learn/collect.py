@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from emafusion import encoders
 from emafusion.errors import ConfigError, DataError
 from emafusion.evaluate.questions import Question
-from emafusion.learn import interchange
+from emafusion.learn import choosing, interchange
 from emafusion.learn.asker import Asker, Preparing
 from emafusion.learn.bounds import Bounds
 from emafusion.learn.collection import Collection
@@ -50,7 +51,7 @@ async def collect(
         Keeps the journal and gets the tables (the interchange format). A run that was killed goes
         on where it stopped; further questions or models join what is there.
     bounds : Bounds, optional
-        Money, concurrency and the calls' parameters.
+        Money and what it buys, concurrency, and the calls' parameters.
     progress : callable, optional
         Told each cell as it is closed.
 
@@ -73,12 +74,44 @@ async def collect(
         collection = Collection(journal, bounds, progress)
         collection.pose(splits, models)
         asker = Asker(collection, providers)
-        turns = asyncio.Semaphore(bounds.models_at_once)
-        async with _together() as group:
-            for model in models:
-                group.create_task(_turn(model, unique, asker=asker, turns=turns))
+        if bounds.choose == "auto" and bounds.budget_usd is not None:
+            await _choosing(asker, models, splits)
+        else:
+            await _round(asker, models, unique)
         marked = await asyncio.to_thread(interchange.write, folder, collection.recorded)
         return collection.report(marked)
+
+
+async def _round(asker: Asker, models: Sequence[Model], questions: Sequence[Question]) -> None:
+    """Ask all of `models` all of `questions`."""
+    turns = asyncio.Semaphore(asker.collection.bounds.models_at_once)
+    async with _together() as group:
+        for model in models:
+            group.create_task(_turn(model, questions, asker=asker, turns=turns))
+
+
+async def _choosing(
+    asker: Asker, models: Sequence[Model], splits: Mapping[str, tuple[Question, Split]]
+) -> None:
+    """Buy the cells that are worth most, batch by batch, until the money is spent."""
+    import numpy as np
+
+    collection = asker.collection
+    questions = [question for question, _ in splits.values()]
+    most = np.array([max(asker.most(model, one) for one in questions) for model in models])
+    ordered = await asyncio.to_thread(
+        choosing.order,
+        [question.prompt for question in questions],
+        [split for _, split in splits.values()],
+        encoder=encoders.default(),
+    )
+    while not collection.spent_up:
+        known = await asyncio.to_thread(collection.known, questions, models, most)
+        batch = next(choosing.following(known, ordered), None)
+        if batch is None:
+            return
+        chosen = [models[place] for place in batch.models]
+        await _round(asker, chosen, [questions[place] for place in batch.questions])
 
 
 async def _turn(
@@ -122,6 +155,8 @@ def _check(models: Sequence[Model], providers: Mapping[str, Provider], bounds: B
     for name in ("per_model", "models_at_once", "samples", "max_tokens", "max_failures"):
         if getattr(bounds, name) < 1:
             raise ConfigError(f"{name} must be at least 1, not {getattr(bounds, name)!r}")
+    if bounds.per_minute is not None and bounds.per_minute < 1:
+        raise ConfigError(f"per_minute must be at least 1, not {bounds.per_minute!r}")
 
 
 def _check_graders(questions: Iterable[Question]) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from emafusion.evaluate.questions import Question
 from emafusion.learn.bounds import Bounds
+from emafusion.learn.choosing import Known
 from emafusion.learn.interchange import Marked, Recorded
 from emafusion.learn.journal import (
     Answered,
@@ -28,9 +30,19 @@ from emafusion.learn.purse import Purse
 from emafusion.learn.report import Progress, Report, tallies
 from emafusion.types import Model
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
 
 class Collection:
-    """What is known of every cell, on the disk and in memory."""
+    """What is known of every cell, on the disk and in memory.
+
+    ``stopped`` says, by model, why its turn is over; ``spent_up`` tells that a call was not made
+    because it could have exceeded the budget.
+    """
 
     def __init__(
         self, journal: Journal, bounds: Bounds, progress: Callable[[Progress], None] | None
@@ -42,10 +54,12 @@ class Collection:
         self.failures = _failures(rows)
         self.purse = Purse(bounds.budget_usd, spent=_spent(rows))
         self.stopped: dict[str, str] = {}
+        self.spent_up = False
         self._progress = progress
         self._in_a_row: dict[str, int] = {}
         self._cells: set[Cell] = set()
         self._closed: set[Cell] = set()
+        self._marks: dict[Cell, float] = {}
         self._asked = 0
 
     def pose(
@@ -79,6 +93,35 @@ class Collection:
             if (question.id, model.name, sample) not in self._closed
         ]
 
+    def known(self, questions: Sequence[Question], models: Sequence[Model], most: Array) -> Known:
+        """What is recorded of `questions` × `models`; `most` (m,) is what one answer may cost."""
+        import numpy as np
+
+        shape = (len(questions), len(models))
+        scores, costs = np.full(shape, np.nan), np.full(shape, np.nan)
+        closed = np.zeros(shape, dtype=bool)
+        for row, question in enumerate(questions):
+            for column, model in enumerate(models):
+                cells = [(question.id, model.name, s) for s in range(self.bounds.samples)]
+                over = model.name in self.stopped
+                closed[row, column] = over or all(cell in self._closed for cell in cells)
+                if all(cell in self.recorded.replies for cell in cells):
+                    scores[row, column] = np.mean([self._mark(cell) for cell in cells])
+                    costs[row, column] = sum(self.recorded.replies[c].cost_usd for c in cells)
+        return Known(
+            scores=scores,
+            costs=costs,
+            closed=closed,
+            left_usd=self.purse.left,
+            prior_usd=most * self.bounds.samples,
+        )
+
+    def _mark(self, cell: Cell) -> float:
+        """The mark of a cell's reply, given once: a grader may run a program."""
+        if cell not in self._marks:
+            self._marks[cell] = self.recorded.mark(self.recorded.replies[cell])
+        return self._marks[cell]
+
     def _is_open(self, cell: Cell) -> bool:
         if cell in self.recorded.replies:
             return False
@@ -96,7 +139,7 @@ class Collection:
             self.failures.pop(row.cell, None)
             self._in_a_row[row.model] = 0
             # A grader may run a program for seconds.
-            score = await asyncio.to_thread(self.recorded.mark, row)
+            score = self._marks[row.cell] = await asyncio.to_thread(self.recorded.mark, row)
         else:
             self.failures[row.cell] = row
             self._count_failure(row)

@@ -182,6 +182,7 @@ def _question(row: Mapping[str, object], path: Path) -> tuple[Question, Split]:
         "phrasing": row.get("phrasing") or 0,
         "held_out": split == "test",
         "difficulty": row.get("difficulty") or 2,
+        "provenance": _json(row.get("provenance") or "{}", f"{where}: its provenance"),
     }
     try:
         return Question.from_json(json.dumps(fields)), split
@@ -211,8 +212,16 @@ def _queries(questions: Sequence[Question], splits: Mapping[str, Split]) -> pa.T
             "labels": pa.array([json.dumps(dict(q.labels)) for q in questions], pa.string()),
             "phrasing": pa.array([q.phrasing for q in questions], pa.int64()),
             "difficulty": pa.array([q.difficulty for q in questions], pa.int64()),
+            "provenance": pa.array([provenance(q) for q in questions], pa.string()),
         }
     )
+
+
+def provenance(question: Question) -> str | None:
+    """Where `question` comes from, as one line of JSON; ``None`` where nothing is known of it."""
+    if not question.provenance:
+        return None
+    return json.dumps(dict(question.provenance), sort_keys=True, ensure_ascii=False)
 
 
 def _outcomes(marked: Sequence[Marked], questions: Mapping[str, Question]) -> pa.Table:

@@ -42,6 +42,8 @@ NOBODY: Final = 0.3
 """Share of all votes' weight that "nobody is right" weighs."""
 TRUSTED: Final = 30.0
 """Known scores of a model that tell as much of its accuracy as all labels together."""
+HALF: Final = 0.5
+"""What a hunch counts: it was learnt from labels like these, and would confirm them."""
 ROUNDS: Final = 100
 LEAST: Final = 0.02
 FEWEST_MODELS: Final = 3
@@ -70,7 +72,11 @@ class Consensus(Struct, frozen=True, kw_only=True):
 
 
 def consensus(
-    answers: Integers, *, asked: NDArray[np.bool_], scores: Array | None = None
+    answers: Integers,
+    *,
+    asked: NDArray[np.bool_],
+    scores: Array | None = None,
+    hunches: Array | None = None,
 ) -> Consensus:
     """How likely each answer is right, by the votes of all models.
 
@@ -83,6 +89,9 @@ def consensus(
         Where there is a draft at all.
     scores : ndarray, shape (n, m), optional
         True scores where they are known, else NaN. They stand, and tell how good the models are.
+    hunches : ndarray, shape (n, m), optional
+        Log-odds of each answer by what no vote tells, such as how options are written: equal for
+        equal answers.
 
     Raises
     ------
@@ -108,7 +117,7 @@ def consensus(
     weights = _Weights(known, _agreement(said))
     told = np.zeros(said.shape)
     for _ in range(ROUNDS):
-        told = _posterior(said, weights.votes)
+        told = _posterior(said, weights.votes, hunches)
         told = np.where(np.isnan(known), told, known)
         if not weights.learn(told, asked & votable[:, None]):
             break
@@ -167,7 +176,7 @@ def _agreement(said: Integers) -> float:
     return float(np.clip(agreeing / max(pairs, 1), 1.0 - MOST_AGREEING, MOST_AGREEING))
 
 
-def _posterior(said: Integers, votes: Array) -> Array:
+def _posterior(said: Integers, votes: Array, hunches: Array | None) -> Array:
     """P(right) of every answer (n, m), one answer or none of a row being right."""
     import numpy as np
 
@@ -175,12 +184,16 @@ def _posterior(said: Integers, votes: Array) -> Array:
     rows = np.arange(count)
     weight = np.zeros((count, max(int(said.max()) + 1, 1)))
     present = np.zeros(weight.shape, dtype=bool)
+    hunch = np.zeros(weight.shape)
     total = np.zeros(count)
     for model in range(models):
         here = rows[said[:, model] >= 0]
         np.add.at(weight, (here, said[here, model]), votes[model])
         present[here, said[here, model]] = True
         total[here] += max(float(votes[model]), 0.0)
+        if hunches is not None:
+            hunch[here, said[here, model]] = hunches[here, model]
+    weight = weight + HALF * hunch
     weight = np.column_stack([np.where(present, weight, -np.inf), NOBODY * total])
     odds = np.exp(weight - weight.max(axis=1, keepdims=True))
     shares = odds / odds.sum(axis=1, keepdims=True)

@@ -26,6 +26,13 @@ class Purse:
         self._tickets = 0
         self._changed = asyncio.Condition()
 
+    @property
+    def left(self) -> float:
+        """US dollars that are neither spent nor set aside; infinite without a limit."""
+        if self.limit is None:
+            return float("inf")
+        return max(self.limit - self.spent - sum(self._reserved.values()), 0.0)
+
     async def reserve(self, amount: float) -> int | None:
         """A ticket for `amount` US dollars, or ``None`` where it can never fit.
 

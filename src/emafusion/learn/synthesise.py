@@ -1,13 +1,12 @@
 """Synthesises questions with known answers, and writes them in the interchange format.
 
 Knows the shares of the splits, the columns of ``queries.parquet``, and how to say which taxonomy
-labels the questions cover. The families know what is asked.
+labels the questions cover. The families and the seeds know what is asked.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from emafusion.errors import DataError, MissingExtraError
 from emafusion.evaluate import files
-from emafusion.evaluate.questions import AXES, Question
+from emafusion.evaluate.questions import Question
 from emafusion.learn.families import Split, generate
+from emafusion.learn.interchange import provenance
+from emafusion.learn.seeds import Report, Source, coverage, draw
+from emafusion.learn.seeds.drawing import ReadAll
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,17 +37,16 @@ class Synthesis:
     questions
         For each split its questions. No two splits share a prompt, a fact or other content; the
         held-out wordings are in ``test`` alone.
+    report
+        What drawing from seeds found out; ``None`` for the built-in families.
     """
 
     questions: Mapping[Split, Sequence[Question]]
+    report: Report | None = None
 
     def coverage(self) -> dict[str, dict[str, int]]:
         """For each taxonomy axis, how many questions carry each label, the commonest first."""
-        everything = [question for part in self.questions.values() for question in part]
-        return {
-            axis: dict(Counter(question.labels[axis] for question in everything).most_common())
-            for axis in AXES
-        }
+        return coverage.count([question for part in self.questions.values() for question in part])
 
     def missing(self, labels: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """The given labels of each axis that no question carries: where the outcomes stay blind."""
@@ -87,15 +88,49 @@ def synthesise(n: int, *, seed: int, shares: Mapping[Split, float] = SHARES) -> 
     DataError
         The shares do not add up to 1, or ``n`` is too small or too large.
     """
-    if abs(sum(shares.values()) - 1.0) > 1e-9 or min(shares.values()) < 0:
-        raise DataError(f"the shares of the splits must add up to 1, not {dict(shares)}")
-    if n < len(shares):
-        raise DataError(f"{n} questions cannot fill {len(shares)} splits; ask for more")
+    _check(n, shares)
     return Synthesis(
         questions={
             split: generate(round(n * share), seed, split) for split, share in shares.items()
         }
     )
+
+
+def from_seeds(
+    sources: Sequence[Source],
+    n: int,
+    *,
+    seed: int,
+    classifier: ReadAll | None = None,
+    shares: Mapping[Split, float] = SHARES,
+) -> Synthesis:
+    """Draws about `n` questions from seeds, the same ones for the same arguments.
+
+    Parameters
+    ----------
+    sources
+        What :func:`emafusion.learn.seeds.read` gives.
+    n, seed, shares
+        As :func:`synthesise`. Where the seeds run out there are fewer; the report says which did.
+    classifier
+        Gives the taxonomy labels that a seed does not state, from bare texts.
+
+    Raises
+    ------
+    DataError
+        As :func:`synthesise`, or a seed cannot be filled.
+    """
+    _check(n, shares)
+    sizes = {split: round(n * share) for split, share in shares.items()}
+    questions, report = draw(sources, sizes, seed=seed, classifier=classifier)
+    return Synthesis(questions=questions, report=report)
+
+
+def _check(n: int, shares: Mapping[Split, float]) -> None:
+    if abs(sum(shares.values()) - 1.0) > 1e-9 or min(shares.values()) < 0:
+        raise DataError(f"the shares of the splits must add up to 1, not {dict(shares)}")
+    if n < len(shares):
+        raise DataError(f"{n} questions cannot fill {len(shares)} splits; ask for more")
 
 
 def _table(questions: Mapping[Split, Sequence[Question]]) -> pa.Table:
@@ -117,5 +152,6 @@ def _table(questions: Mapping[Split, Sequence[Question]]) -> pa.Table:
             "labels": pa.array([json.dumps(dict(q.labels)) for _, q in rows], text),
             "phrasing": pa.array([q.phrasing for _, q in rows], count),
             "difficulty": pa.array([q.difficulty for _, q in rows], count),
+            "provenance": pa.array([provenance(q) for _, q in rows], text),
         }
     )

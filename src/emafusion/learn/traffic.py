@@ -83,7 +83,7 @@ async def export(diary: Diary, folder: Path, models: Sequence[Model]) -> Exporte
             continue
         for step in outcome.steps:
             if step.purpose == "draft" and step.error is None and step.part is None:
-                _keep(rows, outcome, step, opinions.get(outcome.decision_id, ()))
+                _keep(rows, outcome, step, said=opinions.get(outcome.decision_id, ()))
     _write(folder, rows, models)
     return Exported(
         prompts=len({query for query, _ in rows}),
@@ -94,7 +94,7 @@ async def export(diary: Diary, folder: Path, models: Sequence[Model]) -> Exporte
 
 
 def _keep(
-    rows: dict[tuple[str, str], _Row], outcome: Outcome, step: Step, said: Sequence[float]
+    rows: dict[tuple[str, str], _Row], outcome: Outcome, step: Step, *, said: Sequence[float]
 ) -> None:
     """Put a draft in its place; opinions are of the answer, and of drafts with its very text."""
     key = (_query(outcome.prompt), step.model)

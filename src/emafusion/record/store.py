@@ -103,7 +103,11 @@ class Store:
 
     async def noted(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Feedback], ...]:
         """Feedback in the order it came, numbered; only what came after the number `after`."""
-        return await self._read(lambda connection: _noted(connection, after, limit)) or ()
+        return await asyncio.to_thread(self.noted_sync, after, limit)
+
+    def noted_sync(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Feedback], ...]:
+        """:meth:`noted` for a thread of its own."""
+        return self._query(lambda connection: _noted(connection, after, limit)) or ()
 
     async def _write(self, row: Row, decision_id: str) -> None:
         try:
@@ -123,7 +127,11 @@ class Store:
 
     async def find(self, decision_id: str) -> Outcome | None:
         """The outcome of `decision_id`, or ``None``; raises :class:`StoreError`."""
-        return await self._read(lambda connection: _find(connection, decision_id))
+        return await asyncio.to_thread(self.find_sync, decision_id)
+
+    def find_sync(self, decision_id: str) -> Outcome | None:
+        """:meth:`find` for a thread of its own."""
+        return self._query(lambda connection: _find(connection, decision_id))
 
     async def recent(self, n: int) -> tuple[Outcome, ...]:
         """The `n` outcomes created last, newest first; raises :class:`StoreError`."""
@@ -131,7 +139,11 @@ class Store:
 
     async def recorded(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Outcome], ...]:
         """Outcomes in the order they came, numbered; only those after the number `after`."""
-        return await self._read(lambda connection: _recorded(connection, after, limit)) or ()
+        return await asyncio.to_thread(self.recorded_sync, after, limit)
+
+    def recorded_sync(self, after: int = 0, limit: int = 1000) -> tuple[tuple[int, Outcome], ...]:
+        """:meth:`recorded` for a thread of its own."""
+        return self._query(lambda connection: _recorded(connection, after, limit)) or ()
 
     async def totals(self, since: float = 0.0) -> Totals:
         """Sums over what was created at `since` (seconds since 1970) or later."""

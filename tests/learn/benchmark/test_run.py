@@ -180,3 +180,37 @@ def test_pools_that_differ_are_refused(folders: Path, tmp_path: Path) -> None:
     parquet.write_table(pa.Table.from_pylist(fewer), other / "outcomes.parquet")
     with pytest.raises(DataError, match="'dear'"):
         run(folders / "train", other, tmp_path / "out", parts=parts(), options=Options())
+
+
+def test_learning_without_scores_from_few_rows_and_while_serving_is_measured(
+    folders: Path, tmp_path: Path
+) -> None:
+    options = Options(
+        labels="consensus",
+        train_rows=200,
+        leave_out=("middle",),
+        probes=40,
+        online=True,
+        drift="dear=cheap@500",
+    )
+    found = run(folders / "train", folders / "test", tmp_path, parts=parts(), options=options)
+    told = json.loads((tmp_path / "report.json").read_text())["run"]
+    assert found.run["labels"] == told["labels"] == "consensus"
+    assert told["fitted_on"] == 200
+    assert 0.0 < told["label_noise"] < 0.5
+    (left,) = told["leave_out"]["models"]
+    assert left["model"] == "middle"
+    assert left["aiq_probed"] > 0.0
+    assert told["online"]["queries"] > 0
+    assert told["drift"]["model"] == "dear"
+
+
+def test_more_training_rows_than_there_are_is_an_error(folders: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="only 240 queries"):
+        run(
+            folders / "train",
+            folders / "test",
+            tmp_path,
+            parts=parts(),
+            options=Options(train_rows=241),
+        )

@@ -34,7 +34,9 @@ class Options(Struct, frozen=True, kw_only=True):
     ``prompts`` shows prompts beside the examples in the report; ``composites`` is a file of
     composite prompts made of the test folder's queries. ``labels`` says whether the recorded
     scores of the training folder are learnt from, or consensus alone; ``train_rows`` fits on so
-    many of its queries.
+    many of its queries. ``leave_out`` are models ("all") to leave out and add back by ``probes``,
+    ``online`` learns from the score of what was answered alone, and ``drift`` is a change to
+    notice, ``MODEL=WEAKER@ROW``.
     """
 
     seed: int = 0
@@ -43,6 +45,10 @@ class Options(Struct, frozen=True, kw_only=True):
     composites: Path | None = None
     labels: Labels = "reference"
     train_rows: int | None = None
+    leave_out: tuple[str, ...] = ()
+    probes: int = 60
+    online: bool = False
+    drift: str | None = None
 
 
 class Parts(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ uses only those of answers already chosen.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,12 @@ from emafusion.evaluate.report.document import Document
 from emafusion.evaluate.report.save import save
 from emafusion.evaluate.runs import Run, System
 from emafusion.evaluate.threads import one_thread
-from emafusion.learn.benchmark import composites, live, preparing, rows, systems
+from emafusion.learn.benchmark import composites, live, preparing, probing, rows, systems
 from emafusion.learn.benchmark.combining import combining
+from emafusion.learn.benchmark.drifting import Change, drift
 from emafusion.learn.benchmark.guarantees import promises
 from emafusion.learn.benchmark.live import Build
+from emafusion.learn.benchmark.online import bandit
 from emafusion.learn.benchmark.preparing import Options, Parts, Prepared, Tell
 from emafusion.protocols import Encoder
 from emafusion.types import replace
@@ -80,6 +82,7 @@ def run(
             **_more(prepared, lived, encoder=parts.encoder, seed=options.seed),
             "engine_equals_batch": same,
             "composites": composed,
+            **_learning(prepared, found, options=options, tell=tell),
         }
         return save(
             Benchmark(
@@ -130,6 +133,27 @@ def _composed(
     return composites.replay(
         stage, found, prefer=prefer, best=best, seed=options.seed, tick=counted.tick
     ).told()
+
+
+def _learning(
+    prepared: Prepared, found: Sequence[System], *, options: Options, tell: Tell
+) -> dict[str, object]:
+    """How a newcomer, learning while serving, and a change fare, where that was asked for."""
+    told: dict[str, object] = {}
+    if options.leave_out:
+        setting = probing.Setting(train=prepared.train, test=prepared.test, learnt=prepared.learnt)
+        pool = prepared.train.recorded.models
+        models = pool if options.leave_out == ("all",) else options.leave_out
+        left = probing.leave_out(setting, models, probes=options.probes, tell=tell)
+        told["leave_out"] = to_builtins(left)
+    if options.online:
+        tell("learning while serving", 0, 1)
+        told["online"] = bandit(prepared, found, seed=options.seed).told()
+    if options.drift is not None:
+        tell("noticing a change", 0, 1)
+        change = Change.read(options.drift, prepared.train.recorded.models)
+        told["drift"] = drift(prepared, change, seed=options.seed).told()
+    return told
 
 
 class _Counted:

@@ -12,7 +12,7 @@ from emafusion.judge import council, heads
 from emafusion.judge.council import Council, Heard
 from emafusion.judge.heads import Heads
 from emafusion.learn.fit import logistic
-from emafusion.learn.fit.evidence import NOBODY, Evidence
+from emafusion.learn.fit.evidence import NOBODY, Evidence, best_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,18 +101,18 @@ def choose_members(evidence: Evidence, trust: Array) -> list[int]:
     """
     import numpy as np
 
-    models = evidence.scores.shape[1]
-    full = evidence.complete
+    models = evidence.covered.tolist()
+    full = evidence.usable
     rates = logistic.sigmoid(trust[full])
     costs = evidence.costs[full]
-    unit = float(costs.mean(axis=0)[evidence.scores[full].mean(axis=0).argmax()]) or 1.0
+    unit = float(costs.mean(axis=0)[best_of(evidence.scores[full])]) or 1.0
     prices = np.geomspace(0.005, 1.0, 8)
     # An answer worth less than its price is worth nothing: nobody is chosen for being cheap alone.
     worths = [np.maximum(rates - price * costs / unit, 0.0) for price in prices]
     reached = 0.0
     chosen: list[int] = []
-    while len(chosen) < min(MOST_MEMBERS, models):
-        rest = [model for model in range(models) if model not in chosen]
+    while len(chosen) < min(MOST_MEMBERS, len(models)):
+        rest = [model for model in models if model not in chosen]
         value = {
             model: sum(float(worth[:, [*chosen, model]].max(axis=1).mean()) for worth in worths)
             for model in rest

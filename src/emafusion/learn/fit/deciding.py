@@ -80,9 +80,9 @@ def fit(evidence: Evidence, without: Without = NOTHING) -> Decided:
     if without.reading:
         trust = evidence.priors
     fitted, expected = ranking.fit(evidence) if not without.reading else ranking.nothing(evidence)
-    evidence = _heard(evidence, fitted)
-    members = answering.choose_members(evidence, _ranked(trust, expected, evidence.open_ended))
-    full = evidence.complete
+    evidence = heard(evidence, fitted)
+    members = answering.choose_members(evidence, ranked(trust, expected, evidence.open_ended))
+    full = evidence.usable
     whole = evidence.rows(full)
     council, states = answering.fit_council(whole, trust[full], members, expected=expected[full])
     states = states if not without.fusion else answering.dearest(states, whole, members)
@@ -106,7 +106,7 @@ def apply(decided: Decided, evidence: Evidence) -> Applied:
     heads = Heads(evidence.pool, **decided.heads)
     trust = evidence.priors if decided.without.reading else answering.read_heads(heads, evidence)
     expected = ranking.read(decided.ranker, evidence)
-    evidence = _heard(evidence, decided.ranker)
+    evidence = heard(evidence, decided.ranker)
     states = answering.read_council(
         decided.council, evidence, trust=trust, members=decided.members, expected=expected
     )
@@ -119,7 +119,7 @@ def apply(decided: Decided, evidence: Evidence) -> Applied:
     return Applied(members=decided.members, evidence=evidence, states=states, rules=rules)
 
 
-def _heard(evidence: Evidence, ranker: Ranker | None) -> Evidence:
+def heard(evidence: Evidence, ranker: Ranker | None) -> Evidence:
     """`evidence`, of which a ranker that judges alone hears no answers."""
     import numpy as np
 
@@ -128,7 +128,7 @@ def _heard(evidence: Evidence, ranker: Ranker | None) -> Evidence:
     return replace(evidence, answers=np.full_like(evidence.answers, -1))
 
 
-def _ranked(trust: Array, expected: Array, open_ended: NDArray[np.bool_]) -> Array:
+def ranked(trust: Array, expected: Array, open_ended: NDArray[np.bool_]) -> Array:
     """`trust`, with what a ranker expects in its place for open-ended queries."""
     import numpy as np
 

@@ -76,6 +76,25 @@ class Evidence(Struct, frozen=True, kw_only=True):
         return np.asarray((self.answers < 0).mean(axis=1) > OPEN, dtype=np.bool_)
 
     @property
+    def covered(self) -> Integers:
+        """The models that answered at least half as many queries as the one that answered most.
+
+        A collection on a short budget gives the others up after a first look.
+        """
+        import numpy as np
+
+        answered = (~np.isnan(self.scores + self.costs)).sum(axis=0)
+        return np.flatnonzero(2 * answered >= answered.max())
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which queries every covered model has answered: the rule is fitted on these."""
+        import numpy as np
+
+        known = (self.scores + self.costs)[:, self.covered]
+        return np.asarray(~np.isnan(known).any(axis=1), dtype=np.bool_)
+
+    @property
     def complete(self) -> NDArray[np.bool_]:
         """Which queries every model has answered."""
         import numpy as np
@@ -121,6 +140,13 @@ class Drafted(Struct, frozen=True, kw_only=True):
         found = self.surfaces.copy()
         found[:, :, [surface.NAMES.index(name) for name in surface.HUNCHES]] = hunches
         return found
+
+
+def best_of(scores: Array) -> int:
+    """The model of the highest mean score, of those that answered every one of these queries."""
+    import numpy as np
+
+    return int(np.nan_to_num(scores.mean(axis=0), nan=-1.0).argmax())
 
 
 def drafted(recorded: Recorded) -> Drafted:

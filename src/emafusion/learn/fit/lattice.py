@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from emafusion.learn.fit.answering import States
-from emafusion.learn.fit.evidence import NOBODY, Evidence
+from emafusion.learn.fit.evidence import NOBODY, Evidence, best_of
 from emafusion.plan.lookahead import STOP, Lookahead, Standing, columns
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def fit(
     size = len(members)
     costs, expected = evidence.costs[:, members], evidence.expected[:, members]
     seen = evidence.fold != NOBODY
-    unit = float(evidence.costs[seen].mean(axis=0)[evidence.scores[seen].mean(axis=0).argmax()])
+    unit = float(evidence.costs[seen].mean(axis=0)[best_of(evidence.scores[seen])])
     prices = (unit or 1e-9) / np.geomspace(CHEAPEST, DEAREST, SETTINGS)
     priors = evidence.priors[:, members]
     sets = sorted(range(1 << size), key=lambda number: -number.bit_count())
@@ -129,7 +129,10 @@ def _guarded(rules: Rules, evidence: Evidence, states: States, *, members: Seque
             safe[setting] = best
             decisions[0, setting] = np.full(len(over), best)
             decisions[1 << best, setting] = np.full(len(over), STOP)
-    return Rules(lookahead=rule.guarded(safe), decisions=decisions)
+    seen = evidence.fold != NOBODY
+    scores, costs = evidence.scores[seen][:, members], evidence.costs[seen][:, members]
+    means = np.stack([scores.mean(axis=0), costs.mean(axis=0)], axis=1)
+    return Rules(lookahead=rule.guarded(safe, means), decisions=decisions)
 
 
 def _choice(net: Array, rest: Sequence[int], *, first: bool) -> Integers:

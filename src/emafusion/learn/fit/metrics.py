@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.fit.deciding import Decided
+from emafusion.learn.fit.evidence import best_of
 from emafusion.learn.fit.judging import Judged
 from emafusion.learn.fit.lattice import walk
 
@@ -55,7 +56,7 @@ def measure(recorded: Recorded, qualities: Array, judged: Judged) -> dict[str, f
 def walks(decided: Decided) -> dict[str, float]:
     """Held-out accuracy and cost, in shares of the best single model's, along the dial."""
     evidence = decided.evidence
-    best = int(evidence.scores.mean(axis=0).argmax())
+    best = best_of(evidence.scores)
     base = float(evidence.costs[:, best].mean()) or 1.0
     found = {"rows": float(len(evidence.scores)), "best": float(evidence.scores[:, best].mean())}
     for prefer in DIAL:

@@ -17,6 +17,7 @@ from emafusion.evaluate.recorded import Recorded, read
 from emafusion.evaluate.threads import one_thread
 from emafusion.judge import surface
 from emafusion.judge.option_prior import OptionPrior
+from emafusion.learn import combinings
 from emafusion.learn.fit import (
     deciding,
     judging,
@@ -24,7 +25,9 @@ from emafusion.learn.fit import (
     metrics,
     option_priors,
     routers,
+    second_tier,
     spending,
+    watching,
 )
 from emafusion.learn.fit.evidence import Drafted, Evidence, drafted, surplus
 from emafusion.learn.fit_understand import fit_familiarity
@@ -85,6 +88,7 @@ def fit(
     tell("reading prompts and drafts")
     with one_thread():
         material = prepare(recorded, classifier=classifier, encoder=encoder, seed=seed)
+        material = replace(material, combined=tuple(combinings.read(folder)))
         learnt = learn(material, tell)
     return write(out, learnt.artefact)
 
@@ -92,7 +96,8 @@ def fit(
 class Material(Struct, frozen=True, kw_only=True):
     """Recorded outcomes as the fits read them; ``counted`` (n,) is our count of prompt tokens.
 
-    ``noise`` is the expected share of wrong labels, 0 where every score is a true one.
+    ``noise`` is the expected share of wrong labels, 0 where every score is a true one;
+    ``combined`` what another call after the drafts brought, where that was recorded.
     """
 
     recorded: Recorded
@@ -103,6 +108,7 @@ class Material(Struct, frozen=True, kw_only=True):
     counted: Array
     seed: int
     noise: float = 0.0
+    combined: tuple[combinings.Combined, ...] = ()
 
     def rows(self, keep: NDArray[np.int64]) -> Material:
         """Some of the queries, by position."""
@@ -181,7 +187,13 @@ def _labelled(material: Material, labels: Labels) -> Material:
     if labels == "reference" and not (asked & np.isnan(recorded.scores)).any():
         return material
     known = recorded.scores if labels == "reference" else None
-    told = consensus(material.drafted.answers, asked=asked, scores=known)
+    answers, seen = material.drafted.answers, material.drafted
+    told = consensus(answers, asked=asked, scores=known)
+    _, hunches = option_priors.fit(
+        seen.options, seen.chosen, scores=told.scores, fold=_fold(material)
+    )
+    # What the options give away, votes do not tell: labels that knew votes alone would deny it.
+    told = consensus(answers, asked=asked, scores=known, hunches=hunches[:, :, 0])
     found = replace(
         material,
         recorded=replace(recorded, scores=told.scores),
@@ -209,6 +221,7 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
     )
     bills = spending.bills(recorded)
     arrays: dict[str, NDArray[np.generic]] = {f"predict/{name}": a for name, a in before.items()}
+    arrays["plan/prices"] = bills.prices
     fold = _fold(material)
     tell("fitting the option prior")
     prior, hunches = option_priors.fit(
@@ -224,36 +237,55 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
         hunches=hunches,
         fold=fold,
     )
+    arrays |= {
+        f"watch/{name}": array
+        for name, array in watching.arrays(forecasts.union, recorded, evidence.surplus).items()
+    }
     tell("fitting the panel of last resort")
     found, figures = _plainly(recorded, forecasts.union, seed)
     arrays |= found
     decided = None
-    if int(evidence.complete.sum()) >= FEWEST:
+    if int(evidence.usable.sum()) >= FEWEST:
         tell("fitting the judges and the look-ahead")
         decided = deciding.fit(evidence)
-        arrays |= _decided(decided, recorded.models)
+        arrays |= arrays_of(decided, recorded.models)
         figures |= metrics.walks(decided)
+        combining = _combining(material, decided, forecasts.union)
+        arrays |= {f"plan/{name}": array for name, array in combining.arrays.items()}
+        figures |= combining.figures
     understood = material.classifier.to_arrays()
     arrays |= {f"understand/{name}": array for name, array in understood.items()}
-    manifest = Manifest(
-        version=VERSION,
-        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        encoder=material.features.encoder.name,
-        pool=recorded.models,
-        data_digest=recorded.digest,
-        queries=len(recorded.queries),
-        metrics={name: one for name, one in figures.items() if math.isfinite(one)}
-        | ({"label_noise": material.noise} if material.noise else {}),
-        settings={"penalty": chosen.penalty, "strength": chosen.strength, "seed": float(seed)},
-    )
     return Learnt(
-        artefact=Artefact(manifest=manifest, arrays=arrays),
+        artefact=Artefact(manifest=_manifest(material, chosen, figures), arrays=arrays),
         fitted=fitted,
         bills=bills,
         option_prior=prior,
         forecasts=forecasts,
         evidence=evidence,
         decided=decided,
+    )
+
+
+def _manifest(
+    material: Material, chosen: routers.Settings, figures: Mapping[str, float]
+) -> Manifest:
+    """What the policy is, and how well it did on rows that its fits left out."""
+    known = {name: one for name, one in figures.items() if math.isfinite(one)}
+    if material.noise:
+        known["label_noise"] = material.noise
+    return Manifest(
+        version=VERSION,
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        encoder=material.features.encoder.name,
+        pool=material.recorded.models,
+        data_digest=material.recorded.digest,
+        queries=len(material.recorded.queries),
+        metrics=known,
+        settings={
+            "penalty": chosen.penalty,
+            "strength": chosen.strength,
+            "seed": float(material.seed),
+        },
     )
 
 
@@ -318,7 +350,18 @@ def _plainly(
     return arrays, metrics.measure(few, told, judged)
 
 
-def _decided(decided: deciding.Decided, pool: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+def _combining(
+    material: Material, decided: deciding.Decided, qualities: Array
+) -> second_tier.Fitted:
+    """When another call is worth it after the drafts, by what such calls brought."""
+    seen = second_tier.Seen.of(
+        decided, material.recorded, labels=material.inputs.labels, qualities=qualities
+    )
+    return second_tier.fit(material.combined, seen, material.recorded)
+
+
+def arrays_of(decided: deciding.Decided, pool: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    """The arrays of fitted judges and rule, as an artefact names them."""
     import numpy as np
 
     arrays: dict[str, NDArray[np.generic]] = {

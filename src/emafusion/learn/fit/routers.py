@@ -146,7 +146,7 @@ def choose(features: Features, inputs: Inputs, seed: int) -> tuple[Settings, For
     penalty, head = _penalty(inputs, parts)
     cells = {s: taxonomy(features, inputs, parts=parts, strength=s) for s in STRENGTHS}
     strength = min(cells, key=lambda s: log_loss(cells[s], inputs.scores))
-    gate = _gate(head, cells[strength], inputs)
+    gate = fit_gate(head, cells[strength], inputs)
     union = mix(head, cells[strength], shares(gate, inputs.labels))
     forecasts = Forecasts(taxonomy=cells[strength], learned=head, union=union)
     return Settings(penalty=penalty, strength=strength, gate=gate), forecasts
@@ -217,7 +217,8 @@ def shares(gate: tuple[float, float], labels: Sequence[Labels]) -> Array:
     return share
 
 
-def _gate(head: Array, cell: Array, inputs: Inputs) -> tuple[float, float]:
+def fit_gate(head: Array, cell: Array, inputs: Inputs) -> tuple[float, float]:
+    """The gate under which the mix of both routers' forecasts (n, m) loses least."""
     grid = [(a, b) for a in (-3.0, -1.5, 0.0, 1.5, 3.0) for b in (-3.0, -1.5, 0.0, 1.5, 3.0)]
     return min(
         grid, key=lambda g: log_loss(mix(head, cell, shares(g, inputs.labels)), inputs.scores)

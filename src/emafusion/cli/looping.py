@@ -1,0 +1,184 @@
+"""``emafusion learn``: from a few seed templates to a fitted, measured and promoted policy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emafusion.cli.console import console, note, print_json, say
+from emafusion.cli.learning import Bar
+from emafusion.cli.options import (
+    Config,
+    Json,
+    Models,
+    names,
+    open_models,
+    open_settings,
+    taking,
+)
+from emafusion.errors import ConfigError
+
+if TYPE_CHECKING:
+    from emafusion.config import Settings
+    from emafusion.learn.loop import Course, Learned, Parts
+    from emafusion.learn.seeds import Source
+    from emafusion.protocols import Provider
+    from emafusion.types import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """The options of ``learn``."""
+
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Keeps everything; run again to go on.")
+    ]
+    seeds: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="SEEDS...",
+            help="Seed files (.toml, .jsonl); needed at first, later they add to what is there.",
+            show_default=False,
+        ),
+    ] = None
+    count: Annotated[int, typer.Option(min=1, help="Questions, all splits together.")] = 150
+    models: Models = None
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", min=0, metavar="USD", help="What asking may cost in all."),
+    ] = None
+    labels: Annotated[
+        str,
+        typer.Option(help="Who says what is right: 'reference' (and graders), or 'consensus'."),
+    ] = "reference"
+    traffic: Annotated[
+        bool, typer.Option("--traffic", help="Learn from the decisions on record too.")
+    ] = False
+    canary: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="A better policy gets this share of requests at first."),
+    ] = None
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=1, help="The longest answer, tokens.")
+    ] = 96
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, help="Calls of one model at a time.")
+    ] = 1
+    seed: Annotated[int, typer.Option(help="Of whatever is drawn at random.")] = 1
+    json: Json = False
+    config: Config = None
+
+
+@taking(Learning)
+def learn(options: Learning) -> None:
+    """Make a policy of a few prompt templates, and let it serve if it is better.
+
+    Draws questions from the seeds, asks the models, fits, compares with the policy that serves on
+    held-out questions, and promotes. Stop it whenever you like: run again, it goes on.
+    """
+    from emafusion.learn.seeds import read
+
+    settings = open_settings(options.config)
+    sources: Sequence[Source] = read(options.seeds) if options.seeds else ()
+    found = asyncio.run(_learnt(options, settings, sources))
+    if options.json:
+        print_json(found)
+    else:
+        _show(found, options.out)
+    if not found.promotion.promoted:
+        raise typer.Exit(1)
+
+
+async def _learnt(options: Learning, settings: Settings, sources: Sequence[Source]) -> Learned:
+    from emafusion.cli.opening import pull
+    from emafusion.demo.weights import local_models
+    from emafusion.learn.loop import Watcher, run
+
+    known, providers = open_models(settings)
+    chosen = names(options.models, settings.models) or tuple(settings.models)
+    models = [model for model in known if model.name in chosen]
+    try:
+        problems = await pull([one for one in local_models(models, providers) if not one.is_here()])
+        for name, problem in problems.items():
+            note(f"going on without {name}: {problem}")
+        here = [one for one in models if one.name not in problems]
+        parts = _parts(options, settings, models=here, providers=providers)
+        with Bar("asking") as bar:
+            watcher = Watcher(step=note, cell=bar.show)
+            return await run(
+                options.out, sources, parts=parts, course=_course(options), watcher=watcher
+            )
+    finally:
+        for provider in providers.values():
+            await provider.aclose()
+
+
+def _course(options: Learning) -> Course:
+    from emafusion.learn.bounds import Bounds
+    from emafusion.learn.loop import Course
+
+    if options.labels not in ("reference", "consensus"):
+        raise ConfigError(f"--labels is 'reference' or 'consensus', not {options.labels!r}")
+    return Course(
+        count=options.count,
+        seed=options.seed,
+        bounds=Bounds(
+            budget_usd=options.budget,
+            per_model=options.concurrency,
+            max_tokens=options.max_tokens,
+            choose="all" if options.budget is None else "auto",
+        ),
+        labels="consensus" if options.labels == "consensus" else "reference",
+        canary=options.canary,
+    )
+
+
+def _parts(
+    options: Learning,
+    settings: Settings,
+    *,
+    models: Sequence[Model],
+    providers: Mapping[str, Provider],
+) -> Parts:
+    from emafusion.config.build import diary, replaying, shipped
+    from emafusion.encoders import Remembered, default
+    from emafusion.learn.compare import PREFER, Setup
+    from emafusion.learn.loop import Parts
+    from emafusion.understand import FastClassifier
+
+    policy = shipped()
+    prefer = settings.policy.prefer
+    return Parts(
+        models=models,
+        providers=providers,
+        classifier=FastClassifier.from_arrays(
+            policy.under("understand"), Remembered(default(), size=50_000)
+        ),
+        default=policy,
+        setup=Setup(build=replaying, prefer=PREFER if prefer is None else prefer),
+        diary=diary(settings.record) if options.traffic else None,
+    )
+
+
+def _show(found: Learned, folder: Path) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("on held-out questions", overflow="fold")
+    for name in ("score", "US$ per 1000"):
+        table.add_column(name, justify="right", no_wrap=True)
+    compared = found.promotion.comparison
+    if compared is not None:
+        for name, one in (("before", compared.incumbent), ("now", compared.candidate)):
+            table.add_row(name, f"{one.accuracy:.1%}", f"{1000 * one.cost_usd:.5f}")
+        console().print(table)
+    say(f"{found.collected.answered} answers for ${found.collected.spent_usd:.6f} in all")
+    word = "serves" if found.promotion.promoted else "is not promoted"
+    say(f"policy {found.promotion.id} {word}: {found.promotion.why}")
+    place = folder / "policies"
+    note(f"to use it, set path = {str(place)!r} under [artefact] in the settings")

@@ -1,0 +1,307 @@
+"""``emafusion policies``, ``compare``, ``promote`` and ``rollback``: which fitted policy serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from emafusion.cli.console import console, note, print_json, say
+from emafusion.cli.options import Config, Json, open_settings, taking
+from emafusion.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from emafusion.artefacts import Artefact, Event, Serving, Versions
+    from emafusion.evaluate.recorded import Recorded
+    from emafusion.learn.compare import Comparison, Setup
+
+DEFAULT = "default"
+CURRENT = "current"
+
+Policies = Annotated[
+    Path | None,
+    typer.Option(
+        "--policies",
+        metavar="FOLDER",
+        help="The folder of policies; by default the settings' [artefact] path.",
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="FOLDER", help="Recorded outcomes; their test rows are asked."),
+]
+Margin = Annotated[
+    float, typer.Option(min=0, help="Quality that a policy may be worse by and still serve.")
+]
+Why = Annotated[str | None, typer.Option(metavar="TEXT", help="Goes into the history.")]
+
+app = typer.Typer(help="List the fitted policies, and how they came to serve.")
+
+
+@app.callback(invoke_without_command=True)
+def policies(
+    context: typer.Context, *, policies: Policies = None, json: Json = False, config: Config = None
+) -> None:
+    """List the fitted policies that are kept, and which of them serves."""
+    if context.invoked_subcommand is not None:
+        return
+    versions = _versions(policies, config)
+    serving, previous = versions.current(), versions.previous()
+    manifests = {name: versions.manifest(name) for name in versions.ids()}
+    if json:
+        print_json({"serving": serving, "previous": previous, "policies": manifests})
+        return
+    table = _table("policy", "made", "queries", "models", "")
+    for name, one in manifests.items():
+        table.add_row(
+            *(name, one.created, str(one.queries), str(len(one.pool))),
+            _role(name, serving, previous),
+        )
+    console().print(table)
+
+
+@app.command()
+def history(*, policies: Policies = None, json: Json = False, config: Config = None) -> None:
+    """Show what was promoted, tried and rolled back, and why; the last at the end."""
+    events = _versions(policies, config).history()
+    if json:
+        print_json(events)
+        return
+    for event in events:
+        say(_line(event))
+        if event.why:
+            say(f"    {event.why}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparing:
+    """The options of ``compare``."""
+
+    candidate: Annotated[
+        str,
+        typer.Argument(
+            metavar="POLICY",
+            help="An id, a fitted policy's folder, 'current' or 'default'.",
+            show_default=False,
+        ),
+    ]
+    data: Annotated[
+        Path, typer.Option("--data", metavar="FOLDER", help="Recorded outcomes: their test rows.")
+    ]
+    incumbent: Annotated[
+        str, typer.Option("--with", metavar="POLICY", help="What it is compared with; named alike.")
+    ] = CURRENT
+    prefer: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The dial; by default the settings'.")
+    ] = None
+    frontier: Annotated[
+        bool, typer.Option("--frontier", help="Replay the whole dial too, for the policies' AIQ.")
+    ] = False
+    margin: Margin = 0.0
+    policies: Policies = None
+    json: Json = False
+    config: Config = None
+
+
+@taking(Comparing)
+def compare(options: Comparing) -> None:
+    """Replay two policies on held-out outcomes: which is better, and how sure that is."""
+    from emafusion.learn.compare import compare as compared
+
+    versions = _versions(options.policies, options.config, needed=False)
+    incumbent = _policy(options.incumbent, versions)
+    candidate = _policy(options.candidate, versions)
+    setup = _setup(options.config, options.margin, prefer=options.prefer, frontier=options.frontier)
+    found = compared(incumbent, candidate, recorded=_held_out(options.data), setup=setup)
+    if options.json:
+        print_json(found)
+    else:
+        _show(found, (options.incumbent, options.candidate))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promoting:
+    """The options of ``promote``."""
+
+    policy: Annotated[
+        str, typer.Argument(help="An id, or a fitted policy's folder.", show_default=False)
+    ]
+    data: Data = None
+    canary: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Try it on this share of the requests.")
+    ] = None
+    margin: Margin = 0.0
+    force: Annotated[bool, typer.Option("--force", help="Without comparing; needs --why.")] = False
+    why: Why = None
+    policies: Policies = None
+    json: Json = False
+    config: Config = None
+
+
+@taking(Promoting)
+def promote(options: Promoting) -> None:
+    """Let a policy serve, if it is better than the one that does: exit code 1 if it is not."""
+    from emafusion.config.build import shipped
+    from emafusion.learn.promote import Promotion, consider
+
+    if options.force == (options.data is not None) or (options.force and not options.why):
+        raise ConfigError(
+            "promote compares on held-out rows: name their folder with --data; "
+            "or promote without comparing, with --force --why TEXT"
+        )
+    versions = _versions(options.policies, options.config)
+    name = _kept(options.policy, versions)
+    if options.data is not None:
+        setup = _setup(options.config, options.margin)
+        done = consider(
+            versions,
+            name,
+            held_out=_held_out(options.data),
+            default=shipped(),
+            setup=setup,
+            canary=options.canary,
+        )
+    else:
+        why = options.why or ""
+        share = options.canary
+        if share is None:
+            versions.promote(name, why=why)
+        else:
+            versions.canary(name, share, why=why)
+        done = Promotion(id=name, promoted=True, why=why, share=share or 1.0)
+    if options.json:
+        print_json(done)
+    if done.promoted:
+        served = "all requests" if done.share == 1.0 else f"{done.share:.0%} of the requests"
+        note(f"{name} serves {served}: {done.why}")
+        return
+    note(f"{name} is not promoted: {done.why}")
+    raise typer.Exit(1)
+
+
+def rollback(
+    *,
+    candidate: Annotated[
+        bool, typer.Option("--candidate", help="Only end the trial of a canary.")
+    ] = False,
+    why: Why = None,
+    policies: Policies = None,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Let the policy serve again that served before; a canary's trial ends."""
+    versions = _versions(policies, config)
+    back = versions.withdraw if candidate else versions.rollback
+    serving = back(why=why or "")
+    if json:
+        print_json(serving)
+    note(f"{serving.id} serves all requests")
+
+
+def _versions(folder: Path | None, config: Path | None, *, needed: bool = True) -> Versions:
+    """The policies of ``--policies``, else of the settings; ConfigError where there are none."""
+    from emafusion.artefacts import Versions
+    from emafusion.artefacts.versions import is_one
+
+    path = open_settings(config).artefact.path
+    place = folder or (None if path is None else Path(path).expanduser())
+    if place is not None and (is_one(place) or folder is not None):
+        return Versions(place)
+    if needed:
+        raise ConfigError(
+            "there is no folder of policies: name one with --policies FOLDER, or in the settings "
+            "as path under [artefact]"
+        )
+    return Versions(place or Path())
+
+
+def _policy(told: str, versions: Versions) -> Artefact:
+    """The policy that an id, a folder, ``current`` or ``default`` stands for."""
+    from emafusion import artefacts
+    from emafusion.config.build import shipped
+
+    if told == DEFAULT:
+        return shipped()
+    if told == CURRENT:
+        serving = versions.current()
+        return shipped() if serving is None else versions.read(serving.id)
+    return versions.read(told) if told in versions.ids() else artefacts.read(Path(told))
+
+
+def _kept(told: str, versions: Versions) -> str:
+    """The id of `told`; a policy from elsewhere joins those that are kept."""
+    from emafusion import artefacts
+
+    if told in versions.ids():
+        return told
+    return versions.add(artefacts.read(Path(told)))
+
+
+def _setup(
+    config: Path | None, margin: float, *, prefer: float | None = None, frontier: bool = False
+) -> Setup:
+    from emafusion.config.build import replaying
+    from emafusion.learn.compare import PREFER, Rule, Setup
+
+    configured = open_settings(config).policy.prefer
+    told = configured if prefer is None else prefer
+    return Setup(
+        build=replaying,
+        prefer=PREFER if told is None else told,
+        frontier=frontier,
+        rule=Rule(margin=margin),
+    )
+
+
+def _held_out(folder: Path) -> Recorded:
+    """The test rows of `folder`: `fit` sees the others."""
+    from emafusion.errors import DataError
+    from emafusion.evaluate.recorded import read
+
+    found = read(folder).where(("test",))
+    if not found.queries:
+        raise DataError(f"{str(folder)!r} has no rows of split 'test' to compare policies on")
+    return found
+
+
+def _role(
+    name: str, serving: Serving | None, previous: str | None
+) -> Literal["serves", "is tried", "served before", ""]:
+    if serving is not None and name == serving.id:
+        return "serves"
+    if serving is not None and name == serving.candidate:
+        return "is tried"
+    return "served before" if name == previous else ""
+
+
+def _line(event: Event) -> str:
+    share = f" to {event.share:.0%}" if event.share else ""
+    before = f" (before: {event.before})" if event.before and event.what != "canary" else ""
+    return f"{event.at}  {event.what} {event.id}{share}{before}"
+
+
+def _show(found: Comparison, names: Sequence[str]) -> None:
+    from emafusion.learn.promote import explained
+
+    table = _table("policy", "score", "US$ per 1000", "utility", "AIQ")
+    for name, one in zip(names, (found.incumbent, found.candidate), strict=True):
+        table.add_row(
+            *(name, f"{one.accuracy:.4f}", f"{1000 * one.cost_usd:.4f}", f"{one.utility:.4f}"),
+            "" if one.aiq is None else f"{one.aiq:.4f}",
+        )
+    console().print(table)
+    say(explained(found))
+
+
+def _table(*names: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place, name in enumerate(names):
+        table.add_column(name, justify="left" if place in (0, 4) else "right", overflow="fold")
+    return table

@@ -1,0 +1,57 @@
+"""What a serving process does every second, off the path of its requests.
+
+Knows a thread and how long it rests; not what is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from emafusion.errors import EmafusionError
+
+log = logging.getLogger("emafusion.beat")
+
+EVERY_S: Final = 1.0
+
+
+class Beat:
+    """Does each of `tasks` every `every_s` seconds, in a thread of its own, until it is stopped.
+
+    A task that fails is told of in the log, once for each new message, and tried again at the next
+    beat.
+    """
+
+    def __init__(self, tasks: Sequence[Callable[[], object]], *, every_s: float = EVERY_S) -> None:
+        self._tasks = tasks
+        self._every_s = every_s
+        self._over = threading.Event()
+        self._told: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name="emafusion-beat", daemon=True)
+
+    def start(self) -> Beat:
+        """Begin; returns itself."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End, once the task under way is done."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._every_s):
+            for task in self._tasks:
+                self._do(task)
+
+    def _do(self, task: Callable[[], object]) -> None:
+        try:
+            task()
+        except EmafusionError as error:
+            message = str(error)
+            if message not in self._told:
+                self._told.add(message)
+                log.warning("%s", message)

@@ -1,0 +1,89 @@
+"""What one opinion on one recorded decision teaches of one model.
+
+Knows decisions and opinions; whether an opinion counts, and what is believed, others know.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from emafusion.types import Labels, Outcome, Single
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+class Lesson(Struct, frozen=True, kw_only=True):
+    """An answer of `model` to a query of these `labels` was given this `score`.
+
+    ``vector`` (d,) is the query's, ``None`` where its text was not kept. ``weight`` in [0, 1] is
+    how far the opinion counts. ``evidence`` is by how many units of log-odds the judges trusted the
+    very answer more than the forecast trusted its model, where they chose the answer for it.
+    """
+
+    model: str
+    labels: Labels
+    score: float
+    weight: float
+    vector: Array | None
+    evidence: float | None
+
+
+def author(outcome: Outcome, pool: Collection[str]) -> str | None:
+    """The model of `pool` whose draft is the answer, as it stands.
+
+    ``None`` for answers put together of parts, written or fused from several drafts, and failures.
+    """
+    name = outcome.model
+    if outcome.error is not None or outcome.parts or outcome.origins or name not in pool:
+        return None
+    if outcome.forecast.get(name) is None:
+        return None
+    drafts = [s for s in outcome.steps if s.purpose == "draft" and s.error is None]
+    own = [s for s in drafts if s.model == name and s.text == outcome.text]
+    wrote = any(s.purpose == "write" for s in outcome.steps)
+    # Where texts were not kept all of them are equal, and a writer may have been anyone.
+    return name if own and (outcome.text or not wrote) else None
+
+
+def evidence(outcome: Outcome, model: str) -> float | None:
+    """What the judges added to the forecast of `model`; ``None`` where they chose nothing.
+
+    An answer that was accepted, or preferred to others, is better than its model's usual ones, by
+    just this much. A lone model's answer is returned whatever they say: its score is plain.
+    """
+    if outcome.plan is None or isinstance(outcome.plan.arrangement, Single):
+        drafts = [s for s in outcome.steps if s.purpose == "draft" and s.error is None]
+        if len(drafts) < 2:
+            return None
+    return _log_odds(outcome.confidence) - outcome.forecast[model].log_odds
+
+
+def shifted(rate: float, evidence: float) -> float:
+    """`rate` with `evidence` added to its log-odds."""
+    return 1.0 / (1.0 + math.exp(-(_log_odds(rate) + evidence)))
+
+
+def reward(lesson: Lesson, believed: float) -> float:
+    """What to count the lesson's score as, where a good answer was `believed` this probable.
+
+    Of an answer that judges chose, only what its score differs from what they expected counts:
+    E[score | chosen] is σ(log-odds believed + evidence), so a belief that is right is left as it
+    is. The plain score would teach that every model is as good as its accepted answers.
+    """
+    if lesson.evidence is None:
+        return lesson.score
+    surprise = lesson.score - shifted(believed, lesson.evidence)
+    return min(max(believed + surprise, 0.0), 1.0)
+
+
+def _log_odds(rate: float) -> float:
+    bounded = min(max(rate, 0.005), 0.995)
+    return math.log(bounded / (1.0 - bounded))

@@ -1,0 +1,96 @@
+"""Which policy answers a request, while policies are promoted, tried and rolled back beside it.
+
+Knows a folder of versions and how stages are made of one of them; it does not know what is in them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from emafusion.artefacts import Artefact, Serving, Versions
+from emafusion.engine import Stages
+from emafusion.errors import EmafusionError
+from emafusion.types import Request, replace
+
+log = logging.getLogger("emafusion.policies")
+
+DEFAULT: Final = ""
+"""The name of the policy that serves where none was promoted yet."""
+
+Make = Callable[[Artefact], Stages]
+
+
+class Policies:
+    """The stages of the policy that serves, and of the one that is tried beside it.
+
+    :meth:`refresh` takes up what was promoted since; requests under way keep the stages they began
+    with. A policy that cannot be read is told of in the log, and the one before it goes on serving.
+
+    Parameters
+    ----------
+    versions : Versions
+        The folder.
+    make : callable
+        An artefact's stages.
+    default : Artefact
+        What serves where nothing was promoted.
+
+    Raises
+    ------
+    ArtefactError
+        The policy that serves cannot be read.
+    """
+
+    def __init__(self, versions: Versions, make: Make, *, default: Artefact) -> None:
+        self._versions = versions
+        self._make = make
+        self._default = default
+        self._stamp = versions.stamp()
+        # One value, so that no request sees half a change.
+        self._now = self._read({})
+
+    def __call__(self, request: Request) -> Stages:
+        """The stages for `request`: the same ones in every process."""
+        serving, stages = self._now
+        return stages[serving.choose(request.id)]
+
+    @property
+    def serving(self) -> Serving:
+        """Who serves, as this process knows it."""
+        return self._now[0]
+
+    @property
+    def stages(self) -> Stages:
+        """The stages of the policy that serves most requests."""
+        serving, stages = self._now
+        return stages[serving.id]
+
+    def refresh(self) -> bool:
+        """Take up what was promoted since the last look; whether anything was."""
+        stamp = self._versions.stamp()
+        if stamp == self._stamp:
+            return False
+        # Taken even where reading fails: a broken policy is told of once, not every second.
+        self._stamp = stamp
+        try:
+            self._now = self._read(self._now[1])
+        except EmafusionError as error:
+            log.warning("the promoted policy is not taken up: %s", error)
+            return False
+        log.info("serving policy %s", self.serving.id or "that ships with emafusion")
+        return True
+
+    def _read(self, known: dict[str, Stages]) -> tuple[Serving, dict[str, Stages]]:
+        """Who serves now, with their stages; those `known` already are kept."""
+        serving = self._versions.current()
+        if serving is None:
+            made = known.get(DEFAULT) or self._make(self._default)
+            return Serving(id=DEFAULT), {DEFAULT: made}
+        names = [name for name in (serving.id, serving.candidate) if name is not None]
+        stages = {name: known.get(name) or self._made(name) for name in names}
+        return serving, stages
+
+    def _made(self, name: str) -> Stages:
+        return replace(self._make(self._versions.read(name)), policy=name)

@@ -1,0 +1,272 @@
+"""Seeds in, a fitted, measured and promoted policy out: the whole of learning, step by step.
+
+Knows the order of the steps and where each leaves its files; how a step is done, others know.
+Every step finds what an earlier run left and goes on from there, so the loop may be killed and run
+again: no answer is paid for twice, and what serves stays whole.
+
+::
+
+    questions/    queries.parquet            what was drawn from the seeds
+    outcomes/     journal.jsonl, tables      what the models answered, and the marks
+    traffic/      tables                     decisions on record, where they are learnt from too
+    policies/     versions, current          what was fitted, and which of it serves
+    report.json                              what the last run did
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from emafusion.artefacts import Artefact, Versions
+from emafusion.artefacts.lock import held
+from emafusion.errors import DataError
+from emafusion.evaluate import files
+from emafusion.evaluate.recorded import Recorded, joined, read
+from emafusion.evaluate.threads import one_thread
+from emafusion.learn import interchange, traffic
+from emafusion.learn.bounds import Bounds
+from emafusion.learn.collect import Progress, Report, collect
+from emafusion.learn.compare import Setup
+from emafusion.learn.families import Split
+from emafusion.learn.fit.policy import learn, prepare
+from emafusion.learn.label import Labels
+from emafusion.learn.promote import Promotion, consider
+from emafusion.learn.seeds import Source
+from emafusion.learn.synthesise import from_seeds
+from emafusion.learn.traffic import Diary, Exported
+from emafusion.protocols import Provider
+from emafusion.types import Model
+from emafusion.understand import FastClassifier
+
+QUESTIONS, OUTCOMES, TRAFFIC, POLICIES = "questions", "outcomes", "traffic", "policies"
+REPORT = "report.json"
+HELD_OUT = 60
+"""Held-out questions to aim at: with fewer than fifty nothing is concluded."""
+LOCK = "lock"
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """What is asked of the loop.
+
+    ``count`` questions are drawn with ``seed``; ``bounds`` say what asking may cost, ``labels`` who
+    says what a good answer is. A better policy gets the share ``canary`` of the requests at first,
+    or all of them.
+    """
+
+    count: int = 150
+    seed: int = 1
+    bounds: Bounds = Bounds()
+    labels: Labels = "reference"
+    canary: float | None = None
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What the loop works with.
+
+    ``classifier`` reads prompts as it will serve; ``default`` is the policy that serves where none
+    was promoted, ``setup`` how policies are compared, ``diary`` a record to learn from too.
+    """
+
+    models: Sequence[Model]
+    providers: Mapping[str, Provider]
+    classifier: FastClassifier
+    default: Artefact
+    setup: Setup
+    diary: Diary | None = None
+
+
+class Watcher(Struct, frozen=True, kw_only=True):
+    """Who is told how it goes: ``step`` each step's name, ``cell`` each answer as it comes."""
+
+    step: Callable[[str], None] = lambda _: None
+    cell: Callable[[Progress], None] = lambda _: None
+
+
+class Learned(Struct, frozen=True, kw_only=True):
+    """What a run of the loop did; ``seconds`` by step.
+
+    ``label_noise`` is the expected share of wrong labels among those that consensus gave.
+    """
+
+    questions: Mapping[str, int]
+    collected: Report
+    traffic: Exported | None
+    fitted_on: int
+    label_noise: float
+    promotion: Promotion
+    seconds: Mapping[str, float]
+
+
+async def run(
+    folder: Path,
+    sources: Sequence[Source],
+    *,
+    parts: Parts,
+    course: Course | None = None,
+    watcher: Watcher | None = None,
+) -> Learned:
+    """Draw questions, ask the models, fit, compare with what serves, and promote what is better.
+
+    Parameters
+    ----------
+    folder : Path
+        The loop's own; made if it is not there.
+    sources : sequence of Source
+        What :func:`emafusion.learn.seeds.read` gives; may be empty where the folder holds
+        questions already.
+    parts : Parts
+    course : Course, optional
+    watcher : Watcher, optional
+
+    Raises
+    ------
+    StoreError
+        Another run is at work in `folder`, or a file cannot be written.
+    DataError
+        A seed is malformed, or there is too little to learn from.
+    ConfigError
+        A model's provider is missing, or a bound makes no sense.
+    """
+    course, watcher = course or Course(), watcher or Watcher()
+    with _alone(folder):
+        steps = _Steps(watcher)
+        steps.begin("drawing questions")
+        counts = await asyncio.to_thread(_drawn, folder, sources, parts=parts, course=course)
+        steps.begin("asking the models")
+        collected = await _collected(folder, parts=parts, course=course, watcher=watcher)
+        exported = None
+        if parts.diary is not None:
+            steps.begin("reading the record")
+            exported = await traffic.export(parts.diary, folder / TRAFFIC, parts.models)
+        steps.begin("fitting")
+        recorded = await asyncio.to_thread(_recorded, folder, exported)
+        artefact = await asyncio.to_thread(_fitted, recorded, parts, course)
+        steps.begin("comparing with what serves")
+        promotion = await asyncio.to_thread(
+            _promoted, folder, artefact, recorded, parts=parts, course=course
+        )
+        found = Learned(
+            questions=counts,
+            collected=collected,
+            traffic=exported,
+            fitted_on=artefact.manifest.queries,
+            label_noise=float(artefact.manifest.metrics.get("label_noise", 0.0)),
+            promotion=promotion,
+            seconds=steps.end(),
+        )
+        await asyncio.to_thread(_told, folder, found)
+    return found
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The loop's folder, made if need be, with no other run at work in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with held(folder / LOCK, wait_s=0.0):
+        yield
+
+
+class _Steps:
+    """Names each step as it begins, and times it."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._seconds: dict[str, float] = {}
+        self._now: tuple[str, float] | None = None
+
+    def begin(self, name: str) -> None:
+        self.end()
+        self._watcher.step(name)
+        self._now = name, time.monotonic()
+
+    def end(self) -> Mapping[str, float]:
+        if self._now is not None:
+            name, began = self._now
+            self._seconds[name] = round(time.monotonic() - began, 2)
+            self._now = None
+        return self._seconds
+
+
+def _drawn(
+    folder: Path, sources: Sequence[Source], *, parts: Parts, course: Course
+) -> Mapping[str, int]:
+    """How many questions each split has; those of `sources` are written down first."""
+    place = folder / QUESTIONS
+    if sources:
+        found = from_seeds(
+            sources,
+            course.count,
+            seed=course.seed,
+            classifier=parts.classifier.read_all,
+            shares=_shares(course.count),
+        )
+        found.write(place)
+    elif not (place / "queries.parquet").exists():
+        raise DataError(
+            f"{str(folder)!r} holds no questions yet: name the seed files to draw them from"
+        )
+    return {split: len(part) for split, part in interchange.read_questions(place).items()}
+
+
+def _shares(count: int) -> Mapping[Split, float]:
+    """Enough held-out questions to tell two policies apart, and at most two in five."""
+    test = min(max(HELD_OUT / count, 0.2), 0.4)
+    return {"train": (1.0 - test) * 0.8, "val": (1.0 - test) * 0.2, "test": test}
+
+
+async def _collected(folder: Path, *, parts: Parts, course: Course, watcher: Watcher) -> Report:
+    return await collect(
+        interchange.read_questions(folder / QUESTIONS),
+        parts.models,
+        providers=parts.providers,
+        folder=folder / OUTCOMES,
+        bounds=course.bounds,
+        progress=watcher.cell,
+    )
+
+
+def _recorded(folder: Path, exported: Exported | None) -> Recorded:
+    """What was collected, and what the record adds to it."""
+    recorded = read(folder / OUTCOMES)
+    if exported is None or not exported.drafts:
+        return recorded
+    return joined(recorded, read(folder / TRAFFIC))
+
+
+def _fitted(recorded: Recorded, parts: Parts, course: Course) -> Artefact:
+    classifier = parts.classifier
+    with one_thread():
+        material = prepare(
+            recorded.where(("train", "val")),
+            classifier=classifier,
+            encoder=classifier.encoder,
+            seed=course.seed,
+            labels=course.labels,
+        )
+        return learn(material).artefact
+
+
+def _promoted(
+    folder: Path, artefact: Artefact, recorded: Recorded, *, parts: Parts, course: Course
+) -> Promotion:
+    versions = Versions(folder / POLICIES)
+    return consider(
+        versions,
+        versions.add(artefact),
+        held_out=recorded.where(("test",)),
+        default=parts.default,
+        setup=parts.setup,
+        canary=course.canary,
+    )
+
+
+def _told(folder: Path, found: Learned) -> None:
+    told = msgspec.json.format(msgspec.json.encode(found), indent=1)
+    files.write(folder / REPORT, told + b"\n")

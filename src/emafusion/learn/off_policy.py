@@ -1,0 +1,206 @@
+"""What another policy would have brought, told from the traffic that one policy served.
+
+Only the answer of the action that was taken was seen, so what the other policy would do alike is
+weighed by how likely it was to be seen. It knows logged rows and numbers; where they are kept, and
+what an action stands for (a model to start with, a plan), others know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
+
+from emafusion.errors import DataError
+from emafusion.learn.bootstrap import Estimate, mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+CLIP: Final = 20.0
+"""A weight above this counts as this: one lucky row must not decide."""
+FEWEST_EFFECTIVE: Final = 30.0
+"""Rows' worth of evidence below which an interval would promise too much."""
+RIDGE: Final = 1.0
+FOLDS: Final = 5
+
+Estimator = Literal["ips", "snips", "dr"]
+
+
+class Logged(Struct, frozen=True, kw_only=True):
+    """One decision that was served, and what came of it.
+
+    ``propensity`` is the probability in (0, 1] with which the serving policy took `action`;
+    ``reward`` lies in [0, 1], ``cost_usd`` counts every call made. ``features`` are equally many
+    for every row; ``cluster`` groups rows that are not independent, such as those of one caller.
+    """
+
+    decision_id: str
+    action: str
+    propensity: float
+    reward: float
+    cost_usd: float = 0.0
+    features: tuple[float, ...] = ()
+    cluster: str = ""
+
+
+class Evaluation(Struct, frozen=True, kw_only=True):
+    """What the log says of another policy.
+
+    Parameters
+    ----------
+    logged : Estimate
+        The mean utility of what was served.
+    estimates : mapping of estimator to Estimate
+        Inverse propensity (``ips``), its self-normalised form (``snips``), doubly robust (``dr``).
+    gain : Estimate
+        The doubly robust estimate less what was served, row by row.
+    rows, effective, clipped
+        Rows in the log, how many independent ones their weights are worth (Kish), and the share of
+        weights above :data:`CLIP`, each of which biases the estimates towards what was served
+        seldom.
+    """
+
+    logged: Estimate
+    estimates: Mapping[Estimator, Estimate]
+    gain: Estimate
+    rows: int
+    effective: float
+    clipped: float
+
+
+def evaluate(
+    rows: Sequence[Logged],
+    policy: Sequence[Mapping[str, float]],
+    *,
+    usd_per_quality: float = float("inf"),
+    seed: int = 0,
+) -> Evaluation:
+    """Estimate the utility of `policy` on the traffic of `rows`.
+
+    Parameters
+    ----------
+    rows : sequence of n Logged
+    policy : sequence of n mappings of action to probability
+        What the other policy would do at each of these decisions.
+    usd_per_quality : float
+        US dollars that a quality point of 1 is worth; the utility is reward − cost ÷ this.
+    seed : int
+        Fixes folds and bootstrap.
+
+    Raises
+    ------
+    DataError
+        A propensity, reward or probability makes no sense; or the log says too little of what the
+        policy would do (the effective sample size is below :data:`FEWEST_EFFECTIVE`).
+
+    References
+    ----------
+    Horvitz & Thompson, JASA 1952 (inverse propensity); Swaminathan & Joachims, NeurIPS 2015
+    (self-normalised); Dudík, Langford & Li, ICML 2011 (doubly robust); Kish, "Survey Sampling",
+    1965 (effective sample size).
+    """
+    import numpy as np
+
+    _check(rows, policy)
+    actions = sorted({row.action for row in rows} | {name for one in policy for name in one})
+    taken = np.array([actions.index(row.action) for row in rows])
+    wanted = np.array([[one.get(name, 0.0) for name in actions] for one in policy])
+    chance = np.array([row.propensity for row in rows])
+    utility = np.array([row.reward - row.cost_usd / usd_per_quality for row in rows])
+    raw = wanted[np.arange(len(rows)), taken] / chance
+    weights = np.minimum(raw, CLIP)
+    effective = float(weights.sum() ** 2 / max(float((weights**2).sum()), 1e-300))
+    _check_effective(effective, len(rows))
+    told = _modelled(rows, taken, utility, actions=len(actions), seed=seed)
+    robust = (wanted * told).sum(axis=1) + weights * (utility - told[np.arange(len(rows)), taken])
+    clusters = _clusters(rows)
+    return Evaluation(
+        logged=mean(utility, clusters=clusters, seed=seed),
+        estimates={
+            "ips": mean(weights * utility, clusters=clusters, seed=seed),
+            "snips": mean(weights * utility, clusters=clusters, weights=weights, seed=seed),
+            "dr": mean(robust, clusters=clusters, seed=seed),
+        },
+        gain=mean(robust - utility, clusters=clusters, seed=seed),
+        rows=len(rows),
+        effective=effective,
+        clipped=float((raw > CLIP).mean()),
+    )
+
+
+def _check(rows: Sequence[Logged], policy: Sequence[Mapping[str, float]]) -> None:
+    if not rows or len(rows) != len(policy):
+        raise DataError(
+            f"there are {len(rows)} logged decisions and {len(policy)} of the policy; "
+            "there must be equally many, and at least one"
+        )
+    for row, one in zip(rows, policy, strict=True):
+        where = f"decision {row.decision_id!r}"
+        if not 0.0 < row.propensity <= 1.0:
+            raise DataError(
+                f"{where} has propensity {row.propensity!r}; it must lie in (0, 1]: what was "
+                "served without one cannot tell of another policy"
+            )
+        if not 0.0 <= row.reward <= 1.0:
+            raise DataError(f"{where} has reward {row.reward!r}; rewards go from 0 to 1")
+        if abs(sum(one.values()) - 1.0) > 1e-6 or min(one.values(), default=0.0) < 0.0:
+            raise DataError(f"{where}: the policy's probabilities must be positive and sum to 1")
+        if len(row.features) != len(rows[0].features):
+            raise DataError(f"{where} has {len(row.features)} features, the first has others")
+
+
+def _check_effective(effective: float, count: int) -> None:
+    if effective < FEWEST_EFFECTIVE:
+        raise DataError(
+            f"{count} logged decisions tell as much of this policy as {effective:.0f} of its own "
+            f"would; at least {FEWEST_EFFECTIVE:.0f} are needed: explore more, or log more traffic"
+        )
+
+
+def _modelled(
+    rows: Sequence[Logged], taken: Integers, utility: Array, *, actions: int, seed: int
+) -> Array:
+    """The utility that each action is expected to have at each row, shape (n, actions).
+
+    Ridge regression per action on the features, by fits that left the row out; an action that was
+    hardly ever taken is expected to do as actions do on average.
+    """
+    import numpy as np
+
+    count = len(rows)
+    table = np.array([row.features for row in rows], dtype=np.float64).reshape(count, -1)
+    spread = table.std(axis=0)
+    table = (table - table.mean(axis=0)) / np.where(spread > 1e-9, spread, 1.0)
+    # Rows of one cluster are left out together: they may be the same question.
+    _, group = np.unique(np.array(_clusters(rows)), return_inverse=True)
+    fold = np.random.default_rng(seed).permutation(int(group.max()) + 1)[group] % FOLDS
+    told = np.zeros((count, actions))
+    for left in range(FOLDS):
+        out, rest = fold == left, fold != left
+        overall = float(utility[rest].mean()) if rest.any() else 0.5
+        for action in range(actions):
+            mine = rest & (taken == action)
+            mean = (float(utility[mine].sum()) + overall) / (int(mine.sum()) + 1)
+            slope = _ridge(table[mine], utility[mine] - mean)
+            told[out, action] = mean + table[out] @ slope
+    top = max(float(utility.max()), 0.0)
+    return np.clip(told, float(utility.min()), top)
+
+
+def _clusters(rows: Sequence[Logged]) -> list[str]:
+    """What each row belongs to; alone, itself."""
+    return [row.cluster or f"{number}\0{row.decision_id}" for number, row in enumerate(rows)]
+
+
+def _ridge(table: Array, residual: Array) -> Array:
+    import numpy as np
+
+    square = table.T @ table + RIDGE * max(len(table), 1) ** 0.5 * np.eye(table.shape[1])
+    found: Array = np.linalg.solve(square, table.T @ residual)
+    return found

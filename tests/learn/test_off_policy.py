@@ -1,0 +1,183 @@
+"""What the log tells of another policy is what that policy would have brought."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from emafusion.errors import DataError
+from emafusion.learn.bootstrap import mean
+from emafusion.learn.off_policy import Evaluation, Logged, evaluate
+
+SMALL, LARGE = "small", "large"
+Policy = list[dict[str, float]]
+
+
+def rate(action: str, hard: float) -> float:
+    """P(good answer): the small model fails where it is hard."""
+    return 0.9 - 0.7 * hard if action == SMALL else 0.85 - 0.05 * hard
+
+
+def log(count: int, seed: int, *, large: float = 0.3) -> list[Logged]:
+    """Traffic of a policy that asks the large model with probability `large`, rarer when easy."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        hard = float(rng.random())
+        chance = large * (0.5 + hard)
+        action = LARGE if rng.random() < chance else SMALL
+        rows.append(
+            Logged(
+                decision_id=str(number),
+                action=action,
+                propensity=chance if action == LARGE else 1.0 - chance,
+                reward=float(rng.random() < rate(action, hard)),
+                cost_usd=0.01 if action == LARGE else 0.001,
+                features=(hard, float(rng.random())),
+            )
+        )
+    return rows
+
+
+def sharp(rows: Sequence[Logged]) -> Policy:
+    """Asks the large model where it is hard, and only there."""
+    return [{LARGE: float(r.features[0] > 0.4), SMALL: float(r.features[0] <= 0.4)} for r in rows]
+
+
+def truth(rows: Sequence[Logged], policy: Policy, price: float = float("inf")) -> float:
+    cost = {SMALL: 0.001, LARGE: 0.01}
+    return float(
+        np.mean(
+            [
+                sum(p * (rate(a, r.features[0]) - cost[a] / price) for a, p in one.items())
+                for r, one in zip(rows, policy, strict=True)
+            ]
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def found() -> list[tuple[Evaluation, float]]:
+    """Logs, what each says of the sharp policy, and the truth."""
+    logs = [log(500, seed) for seed in range(20)]
+    return [(evaluate(rows, sharp(rows)), truth(rows, sharp(rows))) for rows in logs]
+
+
+@pytest.mark.parametrize("name", ["ips", "snips", "dr"])
+def test_no_estimate_is_biased(found: list[tuple[Evaluation, float]], name: str) -> None:
+    errors = [dict(one.estimates)[name].value - true for one, true in found]  # type: ignore[index]
+    assert abs(np.mean(errors)) < 3.0 * np.std(errors) / len(errors) ** 0.5
+
+
+def test_doubly_robust_varies_less_than_inverse_propensity(
+    found: list[tuple[Evaluation, float]],
+) -> None:
+    spread = {
+        name: np.std([one.estimates[name].value - true for one, true in found])
+        for name in found[0][0].estimates
+    }
+    assert spread["dr"] < 0.8 * spread["ips"]
+    assert spread["snips"] < spread["ips"]
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says(
+    found: list[tuple[Evaluation, float]],
+) -> None:
+    inside = [one.estimates["dr"].low <= true <= one.estimates["dr"].high for one, true in found]
+    assert sum(inside) >= 16
+
+
+def test_the_gain_is_over_what_was_served_net_of_cost() -> None:
+    rows = log(2000, 1)
+    evaluation = evaluate(rows, sharp(rows), usd_per_quality=0.1)
+    true = truth(rows, sharp(rows), price=0.1)
+    served = float(np.mean([row.reward - row.cost_usd / 0.1 for row in rows]))
+    assert evaluation.logged.value == pytest.approx(served)
+    assert evaluation.gain.value == pytest.approx(true - served, abs=0.04)
+    assert evaluation.gain.low > 0.0
+    assert evaluation.gain.above == 1.0
+
+
+def test_a_wrong_model_of_rewards_leaves_doubly_robust_right() -> None:
+    blind = [
+        Logged(
+            decision_id=row.decision_id,
+            action=row.action,
+            propensity=row.propensity,
+            reward=row.reward,
+        )
+        for row in log(2000, 3)
+    ]
+    rows = log(2000, 3)
+    told = evaluate(blind, sharp(rows)).estimates["dr"]
+    assert told.low <= truth(rows, sharp(rows)) <= told.high
+
+
+def test_the_same_policy_earns_what_it_earned() -> None:
+    rows = [
+        Logged(decision_id=str(n), action=SMALL, propensity=1.0, reward=n % 2) for n in range(100)
+    ]
+    evaluation = evaluate(rows, [{SMALL: 1.0}] * 100)
+    assert evaluation.effective == pytest.approx(100)
+    assert {round(one.value, 9) for one in evaluation.estimates.values()} == {0.5}
+    assert evaluation.gain.value == pytest.approx(0.0)
+
+
+def test_what_was_hardly_ever_served_cannot_be_told_of() -> None:
+    rows = log(300, 5, large=0.02)
+    with pytest.raises(DataError, match="at least 30 are needed: explore more"):
+        evaluate(rows, [{LARGE: 1.0}] * 300)
+    with pytest.raises(DataError, match="as much of this policy as 0"):
+        evaluate(rows, [{"never seen": 1.0}] * 300)
+
+
+def test_weights_are_clipped_and_that_is_told() -> None:
+    rare = Logged(decision_id="r", action=LARGE, propensity=0.001, reward=1.0)
+    rows = [rare, *log(400, 6)]
+    evaluation = evaluate(
+        [Logged(decision_id=r.decision_id, action=r.action, propensity=r.propensity,
+                reward=r.reward) for r in rows],
+        [{LARGE: 0.5, SMALL: 0.5}] * 401,
+    )  # fmt: skip
+    assert evaluation.clipped == pytest.approx(1 / 401)
+    assert evaluation.estimates["ips"].value < 1.2
+
+
+def good(**change: object) -> Logged:
+    fields = {"decision_id": "d7", "action": SMALL, "propensity": 0.5, "reward": 1.0} | change
+    return Logged(**fields)  # type: ignore[arg-type]  # the wrong ones are the point
+
+
+@pytest.mark.parametrize(
+    ("make", "policy", "said"),
+    [
+        (lambda: good(propensity=0.0), {SMALL: 1.0}, "'d7' has propensity 0.0"),
+        (lambda: good(propensity=float("nan")), {SMALL: 1.0}, "'d7' has propensity nan"),
+        (lambda: good(reward=1.5), {SMALL: 1.0}, "reward 1.5"),
+        (good, {SMALL: 0.7}, "sum to 1"),
+        (good, {SMALL: 1.5, LARGE: -0.5}, "positive"),
+    ],
+)
+def test_a_log_that_makes_no_sense_is_refused(
+    make: Callable[[], Logged], policy: dict[str, float], said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        evaluate([make()], [policy])
+
+
+def test_rows_must_match() -> None:
+    with pytest.raises(DataError, match="equally many"):
+        evaluate([], [])
+    with pytest.raises(DataError, match="features"):
+        evaluate([good(features=(1.0,)), good()], [{SMALL: 1.0}] * 2)
+
+
+def test_clusters_widen_the_interval() -> None:
+    values = np.repeat(np.random.default_rng(0).normal(0.1, 1.0, 60), 10)
+    apart = mean(values, clusters=[str(n) for n in range(600)], seed=0)
+    together = mean(values, clusters=[str(n // 10) for n in range(600)], seed=0)
+    assert together.value == pytest.approx(apart.value)
+    assert together.high - together.low > 2.0 * (apart.high - apart.low)
+    assert apart.low < apart.floor < apart.value < apart.high

@@ -1,0 +1,184 @@
+"""A policy serves once it is shown to be better, and not before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emafusion import artefacts, config, encoders
+from emafusion.artefacts import Artefact, Serving, Versions
+from emafusion.config.build import replaying
+from emafusion.errors import ArtefactError, ConfigError, DataError
+from emafusion.evaluate.recorded import Recorded, read
+from emafusion.learn.bootstrap import Estimate
+from emafusion.learn.compare import Comparison, Rule, Setup, compare
+from emafusion.learn.fit import fit
+from emafusion.learn.promote import consider, explained
+from emafusion.types import replace
+from emafusion.understand import FastClassifier
+from learn.benchmark.test_run import world
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("sklearn")
+
+SETUP = Setup(build=replaying, prefer=0.6)
+
+
+@pytest.fixture(scope="module")
+def default() -> Artefact:
+    """The policy that ships: it knows none of the world's models."""
+    return artefacts.read(Path(config.__file__).parent / "policy")
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory, default: Artefact) -> Artefact:
+    base = tmp_path_factory.mktemp("fitted")
+    world(base / "train", count=200, splits=("train", "train", "train", "val"), seed=1)
+    encoder = encoders.Remembered(encoders.default())
+    reader = FastClassifier.from_arrays(default.under("understand"), encoder)
+    return fit(base / "train", base / "policy", classifier=reader, encoder=encoder)
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    base = tmp_path_factory.mktemp("held-out")
+    world(base / "test", count=120, splits=("test",), seed=2)
+    return read(base / "test")
+
+
+@pytest.fixture(scope="module")
+def better(default: Artefact, fitted: Artefact, held_out: Recorded) -> Comparison:
+    return compare(default, fitted, recorded=held_out, setup=replace(SETUP, frontier=True))
+
+
+def spoilt(policy: Artefact, member: int = 0) -> Artefact:
+    """The policy bound to one member, whatever the dial says."""
+    safe = np.full_like(policy.arrays["plan/lookahead_safe"], member)
+    return replace(policy, arrays={**policy.arrays, "plan/lookahead_safe": safe})
+
+
+def test_a_fitted_policy_beats_the_default_and_by_its_own_figures(
+    better: Comparison, held_out: Recorded
+) -> None:
+    assert better.verdict == "better"
+    assert better.queries == 120
+    assert better.needed is None
+    assert 0.0 < better.gain.low < better.gain.value < better.gain.high
+    assert better.accuracy.value == pytest.approx(
+        better.candidate.accuracy - better.incumbent.accuracy
+    )
+    price = better.usd_per_quality
+    assert price is not None
+    assert better.gain.value == pytest.approx(better.accuracy.value - better.cost_usd.value / price)
+    assert better.gain.value == pytest.approx(better.candidate.utility - better.incumbent.utility)
+    assert (better.candidate.aiq or 0.0) > (better.incumbent.aiq or 1.0)
+    assert better.candidate.cost_usd < held_out.costs.sum(axis=1).mean()
+
+
+def test_a_policy_is_no_better_than_itself(fitted: Artefact, held_out: Recorded) -> None:
+    same = compare(fitted, fitted, recorded=held_out, setup=SETUP)
+    assert same.gain.value == same.gain.floor == same.gain.ceiling == 0.0
+    assert same.verdict == "too little to tell"
+    assert same.incumbent == same.candidate
+    lenient = compare(
+        fitted, fitted, recorded=held_out, setup=replace(SETUP, rule=Rule(margin=0.01))
+    )
+    assert lenient.verdict == "no worse"
+
+
+def test_a_worse_policy_is_called_so_and_few_queries_tell_nothing(
+    fitted: Artefact, held_out: Recorded
+) -> None:
+    setup = replace(SETUP, prefer=1.0)
+    worse = compare(fitted, spoilt(fitted), recorded=held_out, setup=setup)
+    assert worse.verdict == "worse"
+    assert worse.usd_per_quality is None
+    few = compare(fitted, spoilt(fitted), recorded=held_out.rows(range(20)), setup=setup)
+    assert few.verdict == "too little to tell"
+
+
+def test_at_cost_alone_a_dollar_saved_is_the_gain(fitted: Artefact, held_out: Recorded) -> None:
+    found = compare(fitted, spoilt(fitted, 2), recorded=held_out, setup=replace(SETUP, prefer=0.0))
+    assert found.gain.value == pytest.approx(-found.cost_usd.value)
+
+
+def test_queries_that_some_model_did_not_answer_are_left_out(
+    fitted: Artefact, held_out: Recorded
+) -> None:
+    scores = held_out.scores.copy()
+    scores[:70, 1] = np.nan
+    assert (
+        compare(fitted, fitted, recorded=replace(held_out, scores=scores), setup=SETUP).queries
+        == 50
+    )
+    with pytest.raises(DataError, match="answered by every model"):
+        compare(fitted, fitted, recorded=replace(held_out, scores=scores * np.nan), setup=SETUP)
+
+
+def test_the_first_policy_replaces_the_default_and_the_history_says_why(
+    tmp_path: Path, default: Artefact, fitted: Artefact, held_out: Recorded
+) -> None:
+    versions = Versions(tmp_path / "policies")
+    name = versions.add(fitted)
+    done = consider(versions, name, held_out=held_out, default=default, setup=SETUP, canary=0.1)
+    # There is nothing yet to try it beside.
+    assert (done.promoted, done.share) == (True, 1.0)
+    assert versions.current() == Serving(id=name)
+    (event,) = versions.history()
+    assert event.why == done.why
+    assert event.why.startswith("better: utility +0.")
+    assert event.figures["queries"] == 120
+    again = consider(versions, name, held_out=held_out, default=default, setup=SETUP)
+    assert again.why == "it serves already"
+    assert len(versions.history()) == 1
+
+
+def test_a_worse_policy_stays_out_and_a_better_one_is_tried_first(
+    tmp_path: Path, default: Artefact, fitted: Artefact, held_out: Recorded
+) -> None:
+    versions = Versions(tmp_path / "policies")
+    bad, good = versions.add(spoilt(fitted)), versions.add(fitted)
+    versions.promote(bad, why="by hand")
+    setup = replace(SETUP, prefer=1.0)
+    done = consider(versions, good, held_out=held_out, default=default, setup=setup, canary=0.1)
+    assert (done.promoted, done.share) == (True, 0.1)
+    assert versions.current() == Serving(id=bad, candidate=good, share=0.1)
+    versions.promote(good, why="it did well")
+    done = consider(versions, bad, held_out=held_out, default=default, setup=setup)
+    assert not done.promoted
+    assert done.why.startswith("worse: quality -0.")
+    assert versions.current() == Serving(id=good)
+
+
+def test_a_canary_of_no_sense_is_refused_before_anything_is_replayed(
+    tmp_path: Path, default: Artefact, held_out: Recorded
+) -> None:
+    versions = Versions(tmp_path)
+    with pytest.raises(ConfigError, match="share"):
+        consider(versions, "x", held_out=held_out, default=default, setup=SETUP, canary=1.0)
+    with pytest.raises(ArtefactError, match="no policy 'x'"):
+        consider(versions, "x", held_out=held_out, default=default, setup=SETUP)
+
+
+def test_an_undecided_comparison_says_how_many_queries_would_decide(better: Comparison) -> None:
+    gain = Estimate(value=0.01, low=-0.02, high=0.04, floor=-0.01, ceiling=0.03, above=0.7)
+    found = replace(better, gain=gain, verdict="too little to tell", needed=480)
+    assert explained(found).endswith("at prefer 0.6; about 480 would tell")
+
+
+def test_more_queries_narrow_the_gain_as_was_told(
+    default: Artefact, fitted: Artefact, held_out: Recorded
+) -> None:
+    setup = replace(SETUP, rule=Rule(fewest=1))
+    found = (
+        compare(default, fitted, recorded=held_out.rows(range(n)), setup=setup)
+        for n in (6, 8, 12, 16)
+    )
+    unsure = [one for one in found if one.gain.value > 0.0 >= one.gain.floor]
+    assert unsure
+    for one in unsure:
+        assert one.verdict == "too little to tell"
+        assert one.needed is not None
+        assert one.queries <= one.needed < 2000
