@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from emafusion.errors import EmafusionError
@@ -21,14 +21,21 @@ class Beat:
     """Does each of `tasks` every `every_s` seconds, in a thread of its own, until it is stopped.
 
     A task that fails is told of in the log, once for each new message, and tried again at the next
-    beat.
+    beat. `told` tells what has come of them.
     """
 
-    def __init__(self, tasks: Sequence[Callable[[], object]], *, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Callable[[], object]],
+        *,
+        told: Callable[[], Mapping[str, object]] = dict,
+        every_s: float = EVERY_S,
+    ) -> None:
         self._tasks = tasks
+        self._told = told
         self._every_s = every_s
         self._over = threading.Event()
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="emafusion-beat", daemon=True)
 
     def start(self) -> Beat:
@@ -42,6 +49,10 @@ class Beat:
         if self._thread.is_alive():
             self._thread.join()
 
+    def status(self) -> Mapping[str, object]:
+        """What has come of the tasks so far."""
+        return self._told()
+
     def _run(self) -> None:
         while not self._over.wait(self._every_s):
             for task in self._tasks:
@@ -52,6 +63,6 @@ class Beat:
             task()
         except EmafusionError as error:
             message = str(error)
-            if message not in self._told:
-                self._told.add(message)
+            if message not in self._warned:
+                self._warned.add(message)
                 log.warning("%s", message)

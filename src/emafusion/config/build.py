@@ -5,7 +5,8 @@ Knows which class each ``type`` tag stands for, and where the shipped policy lie
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +19,14 @@ from emafusion.client import Client
 from emafusion.config.arrivals import Arrivals, ReadyFirst
 from emafusion.config.beat import Beat
 from emafusion.config.clock import SystemClock
+from emafusion.config.explorer import BoundedExplorer
+from emafusion.config.learner import Learner, Origin, fitted_on
 from emafusion.config.load import environment, secret
-from emafusion.config.policies import Make, Policies
+from emafusion.config.policies import DEFAULT, Make, Policies
 from emafusion.config.settings import (
     BridgeProviderSettings,
     JudgeSettings,
+    LearnSettings,
     LocalProviderSettings,
     ModelSettings,
     OpenAIProviderSettings,
@@ -33,14 +37,16 @@ from emafusion.config.settings import (
     UnderstandSettings,
     written,
 )
+from emafusion.config.study import Study
 from emafusion.engine import Engine, Stages
 from emafusion.errors import ArtefactError, ConfigError
 from emafusion.judge import Bench, CalibratedPanel
+from emafusion.learn.online import Terms
 from emafusion.plan import Dial, FittedRule, Lookahead, Signals, UtilityPlanner
 from emafusion.plan.combining import FittedCombiner
 from emafusion.predict import Fitted, Union
 from emafusion.protect import VisibilityProtector
-from emafusion.protocols import Encoder, Panel, Provider, Recorder, Splitter
+from emafusion.protocols import Encoder, Panel, Predictor, Provider, Recorder, Splitter
 from emafusion.types import Knobs, Model
 from emafusion.understand import Blend, FastClassifier, Mixture, SlowClassifier, Taxonomy
 from emafusion.understand.splitting import EitherSplitter, FastSplitter, SlowSplitter
@@ -79,31 +85,75 @@ def build(
     made = {**providers(settings, without=tuple(parts or ())), **(parts or {})}
     models = [model(name, one, made) for name, one in settings.models.items()]
     _check_named(settings, models)
-    make = _maker(settings, models, arrivals)
+    explorer = _explorer(settings)
+    make = _maker(settings, models, arrivals=arrivals, explorer=explorer)
     place = settings.artefact.path
     folder = None if place is None else Path(place).expanduser()
     if folder is None or not is_one(folder):
-        stages = make(shipped() if folder is None else artefacts.read(folder))
-        return Client(_engine(settings, stages, models=models, made=made))
+        stages = make(_alone(folder))
+        study = Study(lambda: (stages,), explorer)
+        beat = Beat([study.read_on], told=study.status)
+        return Client(_engine(settings, stages, models=models, made=made), beside=beat.start())
     policies = Policies(artefacts.Versions(folder), make, default=shipped())
     engine = _engine(settings, policies.stages, models=models, made=made)
     engine.policies = policies
-    return Client(engine, beside=Beat([policies.refresh]).start())
+    study = Study(lambda: policies.every, explorer)
+    beat = Beat([policies.refresh, study.read_on], told=study.status)
+    return Client(engine, beside=beat.start())
 
 
-def _maker(settings: Settings, models: Sequence[Model], arrivals: Arrivals | None) -> Make:
+def _alone(folder: Path | None) -> Origin:
+    """The one policy of `folder`, or the shipped one, to which all of a record is news."""
+    if folder is None:
+        return Origin(name=DEFAULT, artefact=shipped())
+    found = artefacts.read(folder)
+    return Origin(name=DEFAULT, artefact=found, since=fitted_on(found))
+
+
+def _maker(
+    settings: Settings,
+    models: Sequence[Model],
+    *,
+    arrivals: Arrivals | None,
+    explorer: BoundedExplorer | None,
+) -> Make:
     """What turns a fitted policy into stages; all of them keep one record and one encoder."""
     kept = recorder(settings.record)
     shared = encoders.Remembered(encoders.default())
 
-    def make(policy: artefacts.Artefact) -> Stages:
-        stages = _stages(settings, policy, encoder=_checked(shared, policy), models=models)
-        stages = replace(stages, recorder=kept)
+    def make(origin: Origin) -> Stages:
+        policy = origin.artefact
+        encoder = _checked(shared, policy)
+        learning = partial(_predictor, settings.learn, origin, diary=kept)
+        stages = _stages(settings, policy, encoder=encoder, models=models, predicting=learning)
+        stages = replace(stages, recorder=kept, explorer=explorer, policy=origin.name)
         if arrivals is not None:
             stages = replace(stages, protector=ReadyFirst(stages.protector, arrivals))
         return stages
 
     return make
+
+
+def _predictor(
+    one: LearnSettings, origin: Origin, fitted: Fitted | None, *, diary: Recorder
+) -> Predictor:
+    """What learns on from a fitted policy, where there is a record on disk to learn from."""
+    from emafusion.record import Store
+
+    asked = one.feedback or one.drift
+    known = "penalty" in origin.artefact.manifest.settings
+    if fitted is None or not (asked and known and isinstance(diary, Store)):
+        return Union(fitted)
+    return Learner(origin, fitted, diary, feedback=one.feedback, drift=one.drift)
+
+
+def _explorer(settings: Settings) -> BoundedExplorer | None:
+    """What tries other models now and then, where a share of the requests was given for it."""
+    one = settings.learn
+    if not one.explore:
+        return None
+    terms = Terms(share=one.explore, budget=one.explore_budget, max_usd=one.explore_usd)
+    return BoundedExplorer(terms, usual=_knobs(settings))
 
 
 def _engine(
@@ -196,6 +246,7 @@ def _stages(
     *,
     encoder: Encoder,
     models: Sequence[Model],
+    predicting: Callable[[Fitted | None], Predictor] = Union,
 ) -> Stages:
     fast = FastClassifier.from_arrays(policy.under("understand"), encoder)
     pool = policy.manifest.pool
@@ -214,7 +265,7 @@ def _stages(
     return Stages(
         protector=VisibilityProtector(),
         classifier=_classifier(settings, fast, policy),
-        predictor=Union(_fitted(policy, encoder, fast) if fitted else None),
+        predictor=predicting(_fitted(policy, encoder, fast) if fitted else None),
         planner=UtilityPlanner(
             Signals.from_arrays(planned, pool) if "drop" in planned else Signals(),
             _dial(rule, pool, models),

@@ -63,27 +63,27 @@ def evidence(outcome: Outcome, model: str) -> float | None:
         drafts = [s for s in outcome.steps if s.purpose == "draft" and s.error is None]
         if len(drafts) < 2:
             return None
-    return _log_odds(outcome.confidence) - outcome.forecast[model].log_odds
+    return log_odds(outcome.confidence) - outcome.forecast[model].log_odds
 
 
 def shifted(rate: float, evidence: float) -> float:
     """`rate` with `evidence` added to its log-odds."""
-    return 1.0 / (1.0 + math.exp(-(_log_odds(rate) + evidence)))
+    return 1.0 / (1.0 + math.exp(-(log_odds(rate) + evidence)))
 
 
-def reward(lesson: Lesson, believed: float) -> float:
-    """What to count the lesson's score as, where a good answer was `believed` this probable.
+def surprising(score: float, believed: float, evidence: float) -> float:
+    """What to count `score` as, of an answer that judges chose on this `evidence`.
 
-    Of an answer that judges chose, only what its score differs from what they expected counts:
-    E[score | chosen] is σ(log-odds believed + evidence), so a belief that is right is left as it
-    is. The plain score would teach that every model is as good as its accepted answers.
+    A good answer of its model was `believed` this probable; of the answer that was chosen it was
+    σ(log-odds believed + evidence), and only what the score differs from that counts. So a belief
+    that is right stays as it is. The plain score would teach that every model is as good as those
+    of its answers that were accepted.
     """
-    if lesson.evidence is None:
-        return lesson.score
-    surprise = lesson.score - shifted(believed, lesson.evidence)
+    surprise = score - shifted(believed, evidence)
     return min(max(believed + surprise, 0.0), 1.0)
 
 
-def _log_odds(rate: float) -> float:
+def log_odds(rate: float) -> float:
+    """ln(p / (1 − p)), with p kept within [0.005, 0.995] as in the fits."""
     bounded = min(max(rate, 0.005), 0.995)
     return math.log(bounded / (1.0 - bounded))

@@ -5,21 +5,23 @@ Knows a folder of versions and how stages are made of one of them; it does not k
 
 from __future__ import annotations
 
+import datetime
 import logging
 from collections.abc import Callable
 from typing import Final
 
 from emafusion.artefacts import Artefact, Serving, Versions
+from emafusion.config.learner import Origin
 from emafusion.engine import Stages
 from emafusion.errors import EmafusionError
-from emafusion.types import Request, replace
+from emafusion.types import Request
 
 log = logging.getLogger("emafusion.policies")
 
 DEFAULT: Final = ""
 """The name of the policy that serves where none was promoted yet."""
 
-Make = Callable[[Artefact], Stages]
+Make = Callable[[Origin], Stages]
 
 
 class Policies:
@@ -33,7 +35,7 @@ class Policies:
     versions : Versions
         The folder.
     make : callable
-        An artefact's stages.
+        A policy's stages.
     default : Artefact
         What serves where nothing was promoted.
 
@@ -67,6 +69,11 @@ class Policies:
         serving, stages = self._now
         return stages[serving.id]
 
+    @property
+    def every(self) -> tuple[Stages, ...]:
+        """The stages of every policy that serves a request now and then."""
+        return tuple(self._now[1].values())
+
     def refresh(self) -> bool:
         """Take up what was promoted since the last look; whether anything was."""
         stamp = self._versions.stamp()
@@ -86,11 +93,14 @@ class Policies:
         """Who serves now, with their stages; those `known` already are kept."""
         serving = self._versions.current()
         if serving is None:
-            made = known.get(DEFAULT) or self._make(self._default)
-            return Serving(id=DEFAULT), {DEFAULT: made}
+            origin = Origin(name=DEFAULT, artefact=self._default)
+            return Serving(id=DEFAULT), {DEFAULT: known.get(DEFAULT) or self._make(origin)}
         names = [name for name in (serving.id, serving.candidate) if name is not None]
         stages = {name: known.get(name) or self._made(name) for name in names}
         return serving, stages
 
     def _made(self, name: str) -> Stages:
-        return replace(self._make(self._versions.read(name)), policy=name)
+        events = self._versions.history()
+        begun = next(event.at for event in events if event.id == name)
+        since = datetime.datetime.fromisoformat(begun).timestamp()
+        return self._make(Origin(name=name, artefact=self._versions.read(name), since=since))

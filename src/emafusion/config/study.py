@@ -1,0 +1,52 @@
+"""What all learners that serve do at a beat, and what there is to tell of them.
+
+Knows where learners are found; not how they learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from emafusion.config.explorer import BoundedExplorer
+from emafusion.config.learner import Learner
+from emafusion.engine import Stages
+
+
+class Study:
+    """Has every policy that serves learn what is new.
+
+    Parameters
+    ----------
+    serving : callable
+        The stages of every policy that serves now.
+    explorer : BoundedExplorer, optional
+        Whose account is told.
+    """
+
+    def __init__(
+        self, serving: Callable[[], Iterable[Stages]], explorer: BoundedExplorer | None = None
+    ) -> None:
+        self._serving = serving
+        self._explorer = explorer
+
+    def read_on(self) -> None:
+        """Let each learner read on in the record; raises ``StoreError``."""
+        for learner in self._learners():
+            learner.read_on()
+
+    def status(self) -> dict[str, object]:
+        """What each policy has learnt, which models have changed, and what was explored."""
+        found: dict[str, object] = {"policies": [one.status() for one in self._learners()]}
+        if self._explorer is not None:
+            spent = self._explorer.spent
+            found["exploration"] = {
+                "requests": spent.seen,
+                "explored": spent.explored,
+                "usual_usd": spent.greedy_usd,
+                "extra_usd": spent.extra_usd,
+            }
+        return found
+
+    def _learners(self) -> list[Learner]:
+        stages = self._serving()
+        return [one.predictor for one in stages if isinstance(one.predictor, Learner)]
