@@ -40,6 +40,7 @@ class Options(TypedDict, total=False):
     models: Sequence[str]
     arrangement: Arrangement
     private: bool
+    explore: bool
     params: Mapping[str, object]
 
 
@@ -54,6 +55,10 @@ class Warming(Protocol):
 
 class Beside(Protocol):
     """What goes on beside the requests."""
+
+    def status(self) -> Mapping[str, object]:
+        """What has come of it so far."""
+        ...
 
     def stop(self) -> None:
         """End it."""
@@ -152,6 +157,13 @@ class Client:
         if not 0.0 <= score <= 1.0:
             raise RequestError(f"a score goes from 0 to 1, not to {score!r}", "score")
         await self.engine.note(decision_id, score, caller=caller, comment=comment)
+
+    def status(self) -> Mapping[str, object]:
+        """What goes on beside the requests: what was learnt and explored, which models changed.
+
+        Empty where nothing does.
+        """
+        return {} if self._beside is None else self._beside.status()
 
     async def aclose(self) -> None:
         """Finish what is pending and give everything back."""

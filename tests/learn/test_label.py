@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emafusion.errors import DataError
-from emafusion.learn.label import consensus
+from emafusion.learn.label import consensus, steadied
 
 ABILITIES = (0.9, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.35)
 
@@ -103,3 +103,58 @@ def test_two_models_or_nothing_to_compare_is_refused() -> None:
         consensus(said[:, :2], asked=_asked(said[:, :2]))
     with pytest.raises(DataError, match="references or graders"):
         consensus(np.full((50, 4), -1), asked=np.ones((50, 4), dtype=bool))
+
+
+def test_the_best_model_outvotes_two_of_middling_use() -> None:
+    # On recorded outcomes the best model, alone, is right more often than logit(a) has it.
+    rng = np.random.default_rng(0)
+    right = rng.random((4000, 5)) < (0.72, 0.62, 0.62, 0.5, 0.5)
+    said = np.where(right, 0, rng.integers(1, 9, size=right.shape))
+    said[-1] = 0, 1, 1, 2, 3
+    known = right.astype(float)
+    known[-1] = np.nan
+    last = consensus(said, asked=_asked(said), scores=known).scores[-1]
+    assert last[0] > last[1] == last[2] > last[3]
+
+
+def _distance(found: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.abs(found - truth).mean())
+
+
+def test_steadied_scores_move_towards_the_votes_less_with_more_rows() -> None:
+    said, scores = _world(3000)
+    none = np.zeros(scores.shape)
+    few = steadied(said[:300], scores[:300], hunches=none[:300])
+    many = steadied(said, scores, hunches=none)
+    assert 0.0 < _distance(many, scores) < 0.5 * _distance(few, scores[:300])
+    assert ((few > 0.5) == (scores[:300] > 0.5)).mean() > 0.95
+
+
+def test_steadied_scores_vary_less_about_what_can_be_known() -> None:
+    # Whether an answer is right beyond what votes tell is luck here: the model of the world knows
+    # its chances, and a score moved towards the votes is nearer to them.
+    said, scores = _world(300)
+    _, again = _world(3000)
+    chance = np.zeros(scores.shape)
+    votes = (said[:, :, None] == said[:, None, :]).sum(axis=2)
+    wide, _ = _world(3000)
+    counts = (wide[:, :, None] == wide[:, None, :]).sum(axis=2)
+    for model in range(scores.shape[1]):
+        for count in range(1, scores.shape[1] + 1):
+            alike = counts[:, model] == count
+            if alike.any():
+                chance[votes[:, model] == count, model] = again[alike, model].mean()
+    found = steadied(said, scores, hunches=np.zeros(scores.shape))
+    assert ((found - chance) ** 2).mean() < 0.6 * ((scores - chance) ** 2).mean()
+
+
+def test_scores_that_no_vote_tells_of_stay() -> None:
+    said, scores = _world(100)
+    said[0] = -1
+    said[1, 1:] = -1
+    scores[2, 3] = np.nan
+    none = np.zeros(scores.shape)
+    found = steadied(said, scores, hunches=none)
+    assert (found[:2] == scores[:2]).all()
+    assert np.isnan(found[2, 3])
+    assert (steadied(said[:, :2], scores[:, :2], hunches=none[:, :2])[3:] == scores[3:, :2]).all()

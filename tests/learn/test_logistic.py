@@ -120,3 +120,13 @@ def test_log_odds_undo_the_sigmoid_within_their_bounds(odds: float) -> None:
     rate = logistic.sigmoid(np.array([odds]))
     bound = np.log(0.995 / 0.005)
     assert logistic.log_odds(rate)[0] == pytest.approx(min(max(odds, -bound), bound))
+
+
+def test_weights_are_shrunk_towards_where_they_are_told() -> None:
+    inputs, targets = sample(3)
+    centre = np.array([0.0, 2.0, -1.0, 0.5, 0.0])
+    free = logistic.fit(inputs, targets, 1.0)
+    near, held = (logistic.fit(inputs, targets, p, towards=centre) for p in (100.0, 1e6))
+    assert held[1:] == pytest.approx(centre[1:], abs=1e-2)
+    off = [float(np.abs(one - centre)[1:].sum()) for one in (held, near, free)]
+    assert off == sorted(off)

@@ -46,6 +46,11 @@ class BoundedExplorer:
         self._lock = threading.Lock()
 
     @property
+    def terms(self) -> Terms:
+        """The bounds."""
+        return self._account.terms
+
+    @property
     def spent(self) -> Spent:
         """What has been explored so far."""
         return self._account.spent

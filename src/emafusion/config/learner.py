@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("emafusion.learner")
 
 PAGE: Final = 200
-"""Rows of each kind that are read at once: a beat is over in well under a second."""
+"""Rows of each table that are read at once."""
+BUSY_S: Final = 0.25
+"""Seconds after which a call leaves the rest to the next one: requests need the processor too."""
 REDRAW_S: Final = 5.0
 """Seconds between new forecasts, at least."""
 REMEMBERED: Final = 500
@@ -109,18 +111,18 @@ class Learner:
         return self._served.predict(request, labels, models)
 
     def read_on(self) -> None:
-        """Learn from what came since, a page at most, and renew the forecasts where it is time.
+        """Learn from what came since, and renew the forecasts where it is time.
+
+        After :data:`BUSY_S` the rest is left to the next call.
 
         Raises
         ------
         StoreError
             The record cannot be read; the next call goes on where this one ended.
         """
-        for one in self._pages():
-            if isinstance(one, Outcome):
-                self._see(one)
-            elif one.created >= self._since:
-                self._hear(one)
+        until = time.monotonic() + BUSY_S
+        while self._page() and time.monotonic() < until:
+            pass
         if self._stale and time.monotonic() >= self._drawn + self._every_s:
             self._redraw()
 
@@ -130,7 +132,7 @@ class Learner:
             "policy": self.name,
             "feedback": self.counted,
             "weight": round(self.weight, 3),
-            "read": {"feedback": self._noted, "decisions": self._recorded},
+            "read": {"feedback": self._noted, "decisions": max(self._recorded, 0)},
             "watching": self._lookout is not None,
             "drift": [
                 {
@@ -145,10 +147,11 @@ class Learner:
             ],
         }
 
-    def _pages(self) -> Iterator[Feedback | Outcome]:
-        """Both tables' next rows in the order of their times, so far as both are known.
+    def _page(self) -> bool:
+        """Take in both tables' next rows in the order of their times; whether there may be more.
 
-        A replay must not hear what was said after a change before it has seen the change.
+        A replay must not hear what was said after a change before it has seen the change: of what
+        comes after the end of a full page, the other table's rows are not known yet.
         """
         heard = self._diary.noted_sync(self._noted, PAGE)
         seen = () if self._lookout is None else self._decisions()
@@ -156,14 +159,15 @@ class Learner:
         rows: Iterator[tuple[int, Feedback | Outcome]]
         rows = heapq.merge(heard, seen, key=lambda row: row[1].created)
         for number, one in rows:
-            yield one
             if isinstance(one, Outcome):
+                self._see(one)
                 self._recorded = number
             else:
+                self._hear(one)
                 self._noted = number
-            # Of what comes after the end of a full page, the other kind's rows are not known yet.
             if any(one is end for end in last):
-                return
+                return True
+        return False
 
     def _decisions(self) -> Sequence[tuple[int, Outcome]]:
         """The next decisions; the first time, those since the policy serves."""
@@ -180,7 +184,7 @@ class Learner:
 
     def _hear(self, said: Feedback) -> None:
         """Learn from one opinion, as far as it counts."""
-        lesson = self._lesson(said)
+        lesson = self._lesson(said) if said.created >= self._since else None
         if lesson is None:
             return
         residual = self._residual(lesson)

@@ -75,12 +75,14 @@ def surprising(score: float, believed: float, evidence: float) -> float:
     """What to count `score` as, of an answer that judges chose on this `evidence`.
 
     A good answer of its model was `believed` this probable; of the answer that was chosen it was
-    σ(log-odds believed + evidence), and only what the score differs from that counts. So a belief
-    that is right stays as it is. The plain score would teach that every model is as good as those
-    of its answers that were accepted.
+    p = σ(log-odds believed + evidence), and only what the score differs from p counts, less the
+    further p lies from the belief, so that the result stays in [0, 1]. Its mean is the belief
+    wherever that is right. The plain score would teach that every model is as good as those of its
+    answers that were accepted.
     """
-    surprise = score - shifted(believed, evidence)
-    return min(max(believed + surprise, 0.0), 1.0)
+    expected = shifted(believed, evidence)
+    share = min(believed / expected, (1.0 - believed) / (1.0 - expected))
+    return min(max(believed + share * (score - expected), 0.0), 1.0)
 
 
 def log_odds(rate: float) -> float:

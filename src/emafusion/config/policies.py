@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from emafusion.artefacts import Artefact, Serving, Versions
-from emafusion.config.learner import Origin
+from emafusion.config.learner import Origin, fitted_on
 from emafusion.engine import Stages
 from emafusion.errors import EmafusionError
 from emafusion.types import Request
@@ -100,7 +100,9 @@ class Policies:
         return serving, stages
 
     def _made(self, name: str) -> Stages:
-        events = self._versions.history()
-        begun = next(event.at for event in events if event.id == name)
-        since = datetime.datetime.fromisoformat(begun).timestamp()
-        return self._make(Origin(name=name, artefact=self._versions.read(name), since=since))
+        artefact = self._versions.read(name)
+        told = [event.at for event in self._versions.history() if event.id == name]
+        # Of one whose history is gone, the day of its fit is known.
+        begun = datetime.datetime.fromisoformat(told[0]).timestamp() if told else None
+        since = fitted_on(artefact) if begun is None else begun
+        return self._make(Origin(name=name, artefact=artefact, since=since))

@@ -7,10 +7,14 @@ Votes are weighed as forecasts whose errors correlate (Winkler, "Combining Proba
 Distributions from Dependent Information Sources", 1981): models err together, on what is hard, so
 fourteen votes are worth far fewer. With one correlation ρ among all errors, what the votes have in
 common counts 1 / (1 + (m − 1) ρ) of itself, what sets a model apart counts in full:
-w_j = logit(a_j) − mean logit(a) + μ / (1 + (m − 1) ρ). The accuracies a_j are those that the labels
-themselves imply (Dawid & Skene, 1979, "one coin" per model). How good the pool is as a whole they
-cannot imply, for confident labels would confirm themselves: μ comes from how often two models
-agree.
+w_j = d_j − mean d + μ / (1 + (m − 1) ρ). The accuracies a_j are those that the labels themselves
+imply (Dawid & Skene, 1979, "one coin" per model). How good the pool is as a whole they cannot
+imply, for confident labels would confirm themselves: μ comes from how often two models agree.
+
+Were all errors equally correlated, d_j would be logit(a_j). But what weak models get right the
+strong ones mostly get right too, and where a strong one stands against many weak ones they share a
+mistake: among weak models accuracy tells little, among the best it tells most. So d_j falls
+exponentially with how far behind the best a model is.
 """
 
 from __future__ import annotations
@@ -38,14 +42,18 @@ TYPICAL: Final = 1.25
 """What a typical vote alone is worth, in log-odds, where half of all pairs of models agree."""
 MOST_AGREEING: Final = 0.9
 """Pairs that agree more often than this, or seldomer than the rest, tell no more than at it."""
+BEST: Final = 1.8
+"""What the best model's vote weighs more than one of no use, in log-odds."""
+FADING: Final = 0.7
+"""Log-odds of accuracy behind the best over which that falls to 1/e."""
 NOBODY: Final = 0.3
 """Share of all votes' weight that "nobody is right" weighs."""
 TRUSTED: Final = 30.0
 """Known scores of a model that tell as much of its accuracy as all labels together."""
-HALF: Final = 0.5
-"""What a hunch counts: it was learnt from labels like these, and would confirm them."""
 ROUNDS: Final = 100
 LEAST: Final = 0.02
+DOUBTED: Final = 300.0
+"""Queries of known scores at which votes tell as much of an answer as its own score does."""
 FEWEST_MODELS: Final = 3
 """With two, a disagreement says nothing of who errs."""
 
@@ -131,6 +139,38 @@ def consensus(
     )
 
 
+def steadied(answers: Integers, scores: Array, *, hunches: Array) -> Array:
+    """`scores` moved towards what the votes on each answer say, the more the fewer they are.
+
+    A score is the luck of one answer, the vote on it an estimate that varies less: few rows teach
+    more when some of the luck is taken out (distillation; Hinton et al., 2015). With n queries,
+    :data:`DOUBTED` / (n + :data:`DOUBTED`) of the way; a row without votes stays.
+
+    Parameters
+    ----------
+    answers : ndarray of int, shape (n, m)
+        As for :func:`consensus`.
+    scores : ndarray, shape (n, m)
+        NaN where a model was not asked.
+    hunches : ndarray, shape (n, m)
+        As for :func:`consensus`.
+    """
+    import numpy as np
+
+    said = np.where(np.isnan(scores), -1, answers)
+    read = said >= 0
+    count, models = said.shape
+    if models < FEWEST_MODELS or not read.any():
+        return scores
+    weights = _Weights(scores, _agreement(said))
+    weights.learn(scores, ~np.isnan(scores))
+    voted = _posterior(said, weights.votes, hunches)
+    share = DOUBTED / (count + DOUBTED)
+    votable = read & (read.sum(axis=1, keepdims=True) >= 2)
+    found: Array = np.where(votable, (1.0 - share) * scores + share * voted, scores)
+    return found
+
+
 class _Weights:
     """What each model's vote weighs, by how often `known` scores and the labels call it right."""
 
@@ -149,7 +189,8 @@ class _Weights:
         import numpy as np
 
         told = np.log(self.reliability / (1.0 - self.reliability))
-        weights: Array = told - told.mean() + self._shared
+        ahead = BEST * np.exp((told - told.max()) / FADING)
+        weights: Array = ahead - ahead.mean() + self._shared
         return weights
 
     def learn(self, labels: Array, counted: NDArray[np.bool_]) -> bool:
@@ -193,8 +234,7 @@ def _posterior(said: Integers, votes: Array, hunches: Array | None) -> Array:
         total[here] += max(float(votes[model]), 0.0)
         if hunches is not None:
             hunch[here, said[here, model]] = hunches[here, model]
-    weight = weight + HALF * hunch
-    weight = np.column_stack([np.where(present, weight, -np.inf), NOBODY * total])
+    weight = np.column_stack([np.where(present, weight + hunch, -np.inf), NOBODY * total])
     odds = np.exp(weight - weight.max(axis=1, keepdims=True))
     shares = odds / odds.sum(axis=1, keepdims=True)
     found = np.take_along_axis(shares, np.maximum(said, 0), axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-HEAD_PENALTY = 50.0
+COMMON_PENALTY = 100.0
+"""On what all models' drafts have in common."""
+OWN_PENALTY = 150.0
+"""On how a model's head differs from that."""
+MOST_COMMON = 1000
+"""Queries whose drafts tell what is common to all: more would tell little more."""
 SET_PENALTY = 10.0
 MOST_MEMBERS = 7
 """Sets grow as 2^members; more than seven members brought nothing on recorded outcomes."""
@@ -45,7 +50,11 @@ class States(Struct, frozen=True, kw_only=True):
 
 
 def fit_heads(evidence: Evidence) -> tuple[dict[str, Array], Array]:
-    """The arrays of :class:`Heads`, and every draft's log-odds by a head that left it out."""
+    """The arrays of :class:`Heads`, and every draft's log-odds by a head that left it out.
+
+    Each model's weights are shrunk towards those that fit all models' drafts at once, so that few
+    rows give heads that are alike, and many give each model its own.
+    """
     import numpy as np
 
     count, models = evidence.scores.shape
@@ -54,23 +63,29 @@ def fit_heads(evidence: Evidence) -> tuple[dict[str, Array], Array]:
     mean, scale = np.zeros((models, columns)), np.ones((models, columns))
     weights = np.zeros((models, heads.WIDTH + 1))
     context = _context(evidence)
+    tables = []
     for model in range(models):
         seen = ~np.isnan(evidence.scores[:, model]) & (evidence.fold != NOBODY)
         shown = evidence.surfaces[seen, model]
         if len(shown):
             mean[model], spread = shown.mean(axis=0), shown.std(axis=0)
             scale[model] = np.where(spread > 1e-6, spread, 1.0)
-        table = heads.columns(
-            (evidence.surfaces[:, model] - mean[model]) / scale[model],
-            evidence.priors[:, model],
-            pool=context,
-            off_length=evidence.surplus[:, model],
+        tables.append(
+            heads.columns(
+                (evidence.surfaces[:, model] - mean[model]) / scale[model],
+                evidence.priors[:, model],
+                pool=context,
+                off_length=evidence.surplus[:, model],
+            )
         )
+    common = _common(tables, evidence)
+    for model, table in enumerate(tables):
         weights[model], trust[:, model] = held_out(
             table,
             evidence.scores[:, model],
             evidence.fold,
-            penalty=HEAD_PENALTY,
+            penalty=OWN_PENALTY,
+            towards=common,
         )
     return {"mean": mean, "scale": scale, "weights": weights}, np.clip(trust, -FAR, FAR)
 
@@ -223,12 +238,19 @@ def hear(evidence: Evidence, trust: Array, models: Sequence[int]) -> Heard:
 
 
 def held_out(
-    table: Array, targets: Array, fold: Integers, *, penalty: float, standardise: bool = False
+    table: Array,
+    targets: Array,
+    fold: Integers,
+    *,
+    penalty: float,
+    standardise: bool = False,
+    towards: Mapping[int, Array] | None = None,
 ) -> tuple[Array, Array]:
     """Logistic weights on every seen row, and each row's log-odds by a fit that left it out.
 
     Rows without a target, or outside every fold, are not fitted on; they are read by the whole
-    fit. Standardisation is folded into the weights.
+    fit. Standardisation is folded into the weights. `towards` holds what weights are shrunk
+    towards, as standardised, by the fold left out (:data:`NOBODY` for none); 0 unless given.
     """
     import numpy as np
 
@@ -240,17 +262,40 @@ def held_out(
         mean, spread = table[seen].mean(axis=0), table[seen].std(axis=0)
         scale = np.where(spread > 1e-6, spread, 1.0)
     standard = (table - mean) / scale
-    whole = logistic.fit(standard[seen], targets[seen], penalty)
+    centres = towards or {}
+    whole = logistic.fit(standard[seen], targets[seen], penalty, towards=centres.get(NOBODY))
     odds = standard @ whole[1:] + whole[0]
     for number in np.unique(fold[seen]):
         use = seen & (fold != number)
         out = fold == number
         if not use.any():
             continue
-        part = logistic.fit(standard[use], targets[use], penalty, start=whole, steps=2)
+        centre = centres.get(int(number))
+        part = logistic.fit(
+            standard[use], targets[use], penalty, start=whole, steps=2, towards=centre
+        )
         odds[out] = standard[out] @ part[1:] + part[0]
     weights = np.concatenate([[whole[0] - float(mean / scale @ whole[1:])], whole[1:] / scale])
     return weights, odds
+
+
+def _common(tables: Sequence[Array], evidence: Evidence) -> dict[int, Array]:
+    """One head for all models' drafts, by the fold left out; :data:`NOBODY` for none."""
+    import numpy as np
+
+    order = np.random.default_rng(0).permutation(len(evidence.scores))
+    few = order[evidence.fold[order] != NOBODY][:MOST_COMMON]
+    right = evidence.scores[few].T.ravel()
+    seen = ~np.isnan(right)
+    right, fold = right[seen], np.tile(evidence.fold[few], len(tables))[seen]
+    table = np.concatenate([one[few] for one in tables])[seen]
+    found = {NOBODY: logistic.fit(table, right, COMMON_PENALTY)}
+    for number in np.unique(fold).tolist():
+        use = fold != number
+        found[number] = logistic.fit(
+            table[use], right[use], COMMON_PENALTY, start=found[NOBODY], steps=2
+        )
+    return found
 
 
 def _but_ranked(found: Array, answers: Integers, expected: Array) -> Array:

@@ -16,6 +16,7 @@ from emafusion.judge import surface
 from emafusion.judge.council import Council
 from emafusion.judge.heads import Heads
 from emafusion.judge.ranker import Ranker
+from emafusion.learn import label
 from emafusion.learn.fit import answering, lattice, logistic, ranking
 from emafusion.learn.fit.answering import States
 from emafusion.learn.fit.evidence import Evidence
@@ -76,7 +77,8 @@ def fit(evidence: Evidence, without: Without = NOTHING) -> Decided:
     Incomplete rows still teach the heads.
     """
     evidence = _less(evidence, without)
-    heads, trust = answering.fit_heads(evidence)
+    steady = steadied(evidence)
+    heads, trust = answering.fit_heads(steady)
     if without.reading:
         trust = evidence.priors
     fitted, expected = ranking.fit(evidence) if not without.reading else ranking.nothing(evidence)
@@ -84,10 +86,11 @@ def fit(evidence: Evidence, without: Without = NOTHING) -> Decided:
     members = answering.choose_members(evidence, ranked(trust, expected, evidence.open_ended))
     full = evidence.usable
     whole = evidence.rows(full)
-    council, states = answering.fit_council(whole, trust[full], members, expected=expected[full])
+    taught = replace(whole, scores=steady.scores[full])
+    council, states = answering.fit_council(taught, trust[full], members, expected=expected[full])
     states = states if not without.fusion else answering.dearest(states, whole, members)
     depth = without.depth or (MOST_OPEN if whole.open_ended.mean() > 0.5 else None)
-    rules = lattice.fit(whole, states, members, depth=depth)
+    rules = lattice.fit(taught, states, members, depth=depth)
     return Decided(
         without=without,
         heads=heads,
@@ -117,6 +120,13 @@ def apply(decided: Decided, evidence: Evidence) -> Applied:
         lookahead, evidence, states, members=decided.members, depth=decided.without.depth
     )
     return Applied(members=decided.members, evidence=evidence, states=states, rules=rules)
+
+
+def steadied(evidence: Evidence) -> Evidence:
+    """`evidence` with scores that depend less on luck (:func:`label.steadied`)."""
+    hunches = evidence.surfaces[:, :, surface.NAMES.index(surface.HUNCHES[0])]
+    scores = label.steadied(evidence.answers, evidence.scores, hunches=hunches)
+    return replace(evidence, scores=scores)
 
 
 def heard(evidence: Evidence, ranker: Ranker | None) -> Evidence:

@@ -20,9 +20,15 @@ STEEPEST = 30.0
 
 
 def fit(
-    inputs: Array, targets: Array, penalty: float, *, start: Array | None = None, steps: int = 10
+    inputs: Array,
+    targets: Array,
+    penalty: float,
+    *,
+    start: Array | None = None,
+    steps: int = 10,
+    towards: Array | None = None,
 ) -> Array:
-    """Weights w, intercept first, that minimise −Σ log-likelihood + penalty·|w|²/2.
+    """Weights w, intercept first, that minimise −Σ log-likelihood + penalty·|w − w₀|²/2.
 
     Iteratively reweighted least squares (McCullagh & Nelder, 1989, §2.5); the intercept bears a
     fiftieth of an observation.
@@ -39,6 +45,8 @@ def fit(
         Where to begin: the solution of nearly the same rows needs two steps.
     steps : int
         Newton steps at most.
+    towards : ndarray, shape (d + 1,), optional
+        w₀, what the weights are shrunk towards; 0 unless given.
 
     Returns
     -------
@@ -49,9 +57,10 @@ def fit(
     table = np.column_stack([np.ones(len(inputs)), inputs])
     ridge = np.full(table.shape[1], max(penalty, 1e-6))
     ridge[0] = 1e-6 + 0.02  # a fiftieth of an observation keeps a one-sided sample finite
-    weights = np.zeros(table.shape[1]) if start is None else start.copy()
+    centre = np.zeros(table.shape[1]) if towards is None else towards
+    weights = centre.copy() if start is None else start.copy()
     for _ in range(steps):
-        step = _step(table, targets, weights=weights, ridge=ridge)
+        step = _step(table, targets, weights=weights, ridge=ridge, centre=centre)
         weights += step
         if float(np.abs(step).max()) < ENOUGH:
             break
@@ -95,11 +104,11 @@ def log_odds(rates: Array) -> Array:
     return odds
 
 
-def _step(table: Array, targets: Array, *, weights: Array, ridge: Array) -> Array:
+def _step(table: Array, targets: Array, *, weights: Array, ridge: Array, centre: Array) -> Array:
     import numpy as np
 
     rates = sigmoid(table @ weights)
-    slope = table.T @ (targets - rates) - ridge * weights
+    slope = table.T @ (targets - rates) - ridge * (weights - centre)
     hessian = (table * (rates * (1.0 - rates))[:, None]).T @ table
     hessian[np.diag_indices_from(hessian)] += ridge + 1e-9
     step = np.asarray(np.linalg.solve(hessian, slope), dtype=np.float64)

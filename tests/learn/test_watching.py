@@ -1,0 +1,45 @@
+"""What a fit leaves behind for the watch: a calibrated forecast and the usual lengths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emafusion.evaluate.recorded import read
+from emafusion.learn.fit import logistic, watching
+from emafusion.types import replace
+
+from .test_fit import world
+
+pytest.importorskip("pyarrow")
+
+
+def test_forecasts_are_calibrated_and_lengths_kept_where_there_are_enough(tmp_path: Path) -> None:
+    world(tmp_path)
+    recorded = read(tmp_path)
+    rng = np.random.default_rng(0)
+    # Log-odds half as large as they should be, over rates that are known.
+    truth = np.clip(recorded.scores * 0.6 + 0.2 + rng.normal(0, 0.02, recorded.scores.shape), 0, 1)
+    rates = np.where(rng.random(truth.shape) < truth, 1.0, 0.0)
+    shy = logistic.sigmoid(logistic.log_odds(truth) / 2)
+    surplus = rng.normal(0.3, 0.5, rates.shape)
+    found = watching.arrays(shy, replace(recorded, scores=rates), surplus)
+    assert found["calibration"] == pytest.approx([0.0, 2.0], abs=0.35)
+    assert found["habits"].shape == (watching.LEVELS, rates.shape[1])
+    assert found["habits"][50] == pytest.approx(np.median(surplus, axis=0))
+
+
+def test_of_a_model_with_few_answers_nothing_is_told(tmp_path: Path) -> None:
+    world(tmp_path, count=100)
+    recorded = read(tmp_path)
+    tokens = recorded.tokens.copy()
+    tokens[watching.FEWEST - 1 :, 1] = np.nan
+    found = watching.arrays(
+        np.full(recorded.scores.shape, 0.5),
+        replace(recorded, tokens=tokens),
+        np.zeros(recorded.scores.shape),
+    )
+    assert not np.isnan(found["habits"][:, 0]).any()
+    assert np.isnan(found["habits"][:, 1]).all()
