@@ -60,6 +60,10 @@ class Beside(Protocol):
         """What has come of it so far."""
         ...
 
+    def start(self) -> object:
+        """Begin."""
+        ...
+
     def stop(self) -> None:
         """End it."""
         ...
@@ -99,6 +103,7 @@ class Client:
     def __init__(self, engine: Engine, *, beside: Beside | None = None) -> None:
         self.engine = engine
         self._beside = beside
+        self._begun = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
 
@@ -112,12 +117,14 @@ class Client:
         BudgetError, ProviderError, StoreError
             As :meth:`emafusion.engine.Engine.serve`.
         """
+        self.begin()
         return await self.engine.serve(request(messages, **options))
 
     def stream(
         self, messages: str | Sequence[Message], **options: Unpack[Options]
     ) -> AsyncGenerator[Chunk | Answer]:
         """Chunks as they come, and last the whole :class:`~emafusion.types.Answer`."""
+        self.begin()
         return self.engine.stream(request(messages, **options))
 
     def answer_sync(self, messages: str | Sequence[Message], **options: Unpack[Options]) -> Answer:
@@ -126,6 +133,13 @@ class Client:
         Ctrl-C ends the calls under way, and what they cost is on record before it is raised here.
         """
         return self._wait(self.answer(messages, **options))
+
+    def begin(self) -> None:
+        """Begin what goes on beside the requests; the first of them does, if nobody did before."""
+        with self._lock:
+            begun, self._begun = self._begun, True
+        if self._beside is not None and not begun:
+            self._beside.start()
 
     async def warm(self) -> None:
         """Do now what the first question would wait for; no model is asked, nothing recorded."""
@@ -167,7 +181,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Finish what is pending and give everything back."""
-        if self._beside is not None:
+        if self._beside is not None and self._begun:
             await asyncio.to_thread(self._beside.stop)
         await self.engine.aclose()
 
@@ -182,12 +196,14 @@ class Client:
                 loop.call_soon_threadsafe(loop.stop)
 
     async def __aenter__(self) -> Client:
+        self.begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __enter__(self) -> Client:
+        self.begin()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -93,13 +93,13 @@ def build(
         stages = make(_alone(folder))
         study = Study(lambda: (stages,), explorer)
         beat = Beat([study.read_on], told=study.status)
-        return Client(_engine(settings, stages, models=models, made=made), beside=beat.start())
+        return Client(_engine(settings, stages, models=models, made=made), beside=beat)
     policies = Policies(artefacts.Versions(folder), make, default=shipped())
     engine = _engine(settings, policies.stages, models=models, made=made)
     engine.policies = policies
     study = Study(lambda: policies.every, explorer)
     beat = Beat([policies.refresh, study.read_on], told=study.status)
-    return Client(engine, beside=beat.start())
+    return Client(engine, beside=beat)
 
 
 def _alone(folder: Path | None) -> Origin:

@@ -47,6 +47,7 @@ def app(client: Client, settings: Settings | None = None) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        client.begin()
         yield
         if not await traffic.ebb(CLOSING_S):
             log.warning("stopped with %d requests still under way", traffic.under_way)
