@@ -7,12 +7,14 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from emafusion import config
 from emafusion.client import Client
 from emafusion.config.load import parse
+from emafusion.errors import RequestError
 from emafusion.record import Memory
 from emafusion.testing import ScriptedProvider
 
@@ -94,3 +96,25 @@ def test_answers_and_errors_come_through() -> None:
             fusion.answer_sync("Go wrong.")
     assert provider.closed
     assert threading.active_count() < 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "param"),
+    [
+        ({"score": "x"}, "score"),
+        ({"score": None}, "score"),
+        ({"score": 1.5}, "score"),
+        ({"score": float("nan")}, "score"),
+        ({"decision_id": None}, "decision_id"),
+        ({"caller": 5}, "caller"),
+        ({"comment": b"good"}, "comment"),
+    ],
+)
+async def test_an_opinion_of_the_wrong_type_is_refused(
+    arguments: dict[str, Any], param: str
+) -> None:
+    served = client(ScriptedProvider("51"))
+    async with served:
+        with pytest.raises(RequestError) as refused:
+            await served.feedback(**{"decision_id": "d1", "score": 1.0, **arguments})
+    assert refused.value.param == param

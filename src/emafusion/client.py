@@ -9,6 +9,7 @@ import asyncio
 import secrets
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from numbers import Real
 from typing import Protocol, TypedDict, TypeVar, Unpack, runtime_checkable
 
 import msgspec
@@ -164,13 +165,17 @@ class Client:
         UnknownDecisionError
             No decision of that identifier is on record.
         RequestError
-            The score is not between 0 and 1.
+            The score is not a number between 0 and 1, or another argument no string.
         StoreError
             The opinion could not be recorded.
         """
-        if not 0.0 <= score <= 1.0:
+        if not isinstance(score, Real) or not 0.0 <= score <= 1.0:
             raise RequestError(f"a score goes from 0 to 1, not to {score!r}", "score")
-        await self.engine.note(decision_id, score, caller=caller, comment=comment)
+        texts = {"decision_id": decision_id, "caller": caller, "comment": comment}
+        for name, text in texts.items():
+            if not isinstance(text, str):
+                raise RequestError(f"{name} is a string, not {text!r}", name)
+        await self.engine.note(decision_id, float(score), caller=caller, comment=comment)
 
     def status(self) -> Mapping[str, object]:
         """What goes on beside the requests: what was learnt and explored, which models changed.

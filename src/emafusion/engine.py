@@ -31,6 +31,7 @@ from emafusion.execute import (
     origins,
     settle,
     speech,
+    write,
 )
 from emafusion.judge import ComparisonJudge, screened
 from emafusion.plan import composing
@@ -178,11 +179,11 @@ class Engine:
     async def _stream_whole(self, case: Case, trial: Trial) -> AsyncGenerator[Chunk | Answer]:
         """The last model's chunks as it speaks, or the answer of the drafts once it is settled."""
         last = await carry_out(trial)
-        streamed = False
+        before = len(trial.drafts)
         async with aclosing(speech(last, trial, case.ledger)) as chunks:
             async for chunk in chunks:
-                streamed = True
                 yield chunk
+        streamed = len(trial.drafts) > before
         if not trial.drafts:
             raise _why(trial.failures)
         answer = await self._close(case, trial, await settle(trial, last=streamed))
@@ -310,8 +311,8 @@ class Engine:
         """Stages 5 and 6: carry the plan out, judge what there is, choose."""
         last = await carry_out(trial)
         if last is not None and trial.closing is not None:
-            written = await trial.close((last, *trial.ask.plan.fallbacks))
-            return await settle(trial, last=written)
+            await write(last, trial)
+            return await settle(trial)
         if last is not None:
             await trial.question_until_answered((last, *trial.ask.plan.fallbacks))
         elif not trial.drafts:

@@ -67,3 +67,31 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"version": 1', '"version": 99'))
     with pytest.raises(ArtefactError, match="99"):
         artefacts.read(tmp_path / "policy")
+
+
+@pytest.mark.parametrize("inside", ["versions", "notes", ""])
+def test_what_is_no_policy_is_not_replaced(tmp_path: Path, inside: str) -> None:
+    place = tmp_path / "place"
+    if inside:
+        (place / inside).mkdir(parents=True)
+        (place / inside / "mine").write_text("kept")
+    else:
+        place.write_text("kept")
+    with pytest.raises(ArtefactError, match=r"versions of policies|holds no policy"):
+        artefacts.write(place, artefact())
+    assert (place / inside / "mine" if inside else place).read_text() == "kept"
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+def test_versions_are_not_replaced_even_beside_a_policy(tmp_path: Path) -> None:
+    artefacts.write(tmp_path / "policy", artefact(1.0))
+    (tmp_path / "policy" / "versions").mkdir()
+    with pytest.raises(ArtefactError, match="emafusion learn"):
+        artefacts.write(tmp_path / "policy", artefact(2.0))
+    assert artefacts.read(tmp_path / "policy").under("judge")["weights"].tolist() == [1.0]
+
+
+def test_an_empty_folder_may_become_a_policy(tmp_path: Path) -> None:
+    (tmp_path / "policy").mkdir()
+    artefacts.write(tmp_path / "policy", artefact())
+    assert artefacts.read(tmp_path / "policy").manifest.pool == ("a",)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +169,8 @@ def test_pruning_keeps_who_serves_who_is_tried_and_who_served_last(versions: Ver
     assert versions.rollback() == Serving(id=ids[1])
     with pytest.raises(ArtefactError, match="none to go back to"):
         versions.rollback()
-    assert versions.prune(0) == (ids[2], tried, idle[2])
+    assert versions.prune(0, besides=idle[2]) == (ids[2], tried)
+    assert versions.prune(0) == (idle[2],)
     assert versions.add(artefact(8.0)).startswith("0005-")
     assert {path.name for path in versions.folder.iterdir()} == {
         "versions", "current", "history.jsonl", "lock",
@@ -207,12 +211,129 @@ def test_a_torn_line_and_a_lost_event_are_mended(versions: Versions) -> None:
     versions.rollback()
     assert [event.number for event in versions.history()] == [1, 2, 3]
     assert path.read_bytes().startswith(whole)
-    path.write_bytes(b"{}\n" + whole)
-    with pytest.raises(ArtefactError, match="damaged"):
-        versions.history()
+
+
+def test_damaged_lines_of_the_history_are_set_aside(
+    versions: Versions, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, _ = promoted(versions, 1.0, 2.0)
+    path = versions.folder / "history.jsonl"
+    whole = path.read_bytes()
+    damaged = [b"{}", b'{"id":"\xff"}', whole[:30]]
+    path.write_bytes(b"".join(line + b"\n" for line in damaged) + whole)
+    assert [event.number for event in versions.history()] == [1, 2]
+    assert "3 damaged lines" in caplog.text
+    assert versions.rollback() == Serving(id=first)
+    assert [event.number for event in versions.history()] == [1, 2, 3]
+    assert path.read_bytes().startswith(whole)
+    assert (versions.folder / "history.damaged").read_bytes().splitlines() == damaged
+    assert "history.damaged" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"serving":{"id":"\xff"}}', None])
+def test_a_damaged_current_is_made_anew_from_the_history(
+    versions: Versions, caplog: pytest.LogCaptureFixture, content: bytes | None
+) -> None:
+    first, second, third = promoted(versions, 1.0, 2.0, 3.0)
+    versions.rollback()
+    versions.promote(third, why="again")
+    versions.canary(first, 0.25)
+    path = versions.folder / "current"
+    whole = path.read_bytes()
+    for _ in range(2):
+        path.unlink()
+        if content is None:
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+        with pytest.raises(ArtefactError, match=r"cannot read .* makes it anew"):
+            versions.current()
+        versions.add(artefact(4.0))
+        assert path.read_bytes() == whole
+    assert (versions.folder / "current.damaged").exists()
+    assert (versions.folder / "current.damaged.2").exists()
+    assert f"by the history {third} serves" in caplog.text
+    versions.withdraw()
+    assert versions.previous() == second
+
+
+def test_nothing_serves_where_current_is_damaged_and_the_history_gone(versions: Versions) -> None:
+    first, second = promoted(versions, 1.0, 2.0)
     (versions.folder / "current").write_bytes(b"{")
-    with pytest.raises(ArtefactError, match="cannot read"):
-        versions.current()
+    (versions.folder / "history.jsonl").unlink()
+    assert versions.promote(first, why="by hand") == Serving(id=first)
+    assert versions.previous() is None
+    assert second in versions.ids()
+
+
+def test_events_are_numbered_on_where_current_is_lost(versions: Versions) -> None:
+    first, _ = promoted(versions, 1.0, 2.0)
+    (versions.folder / "current").unlink()
+    assert versions.current() is None
+    versions.promote(first, why="again")
+    assert [event.number for event in versions.history()] == [1, 2, 3]
+
+
+def test_going_back_passes_over_what_is_damaged(
+    versions: Versions, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third = promoted(versions, 1.0, 2.0, 3.0)
+    (versions.folder / "versions" / second / "arrays.npz").write_bytes(b"torn")
+    assert versions.previous() == first
+    assert versions.prune(0) == (second,)
+    assert versions.rollback() == Serving(id=first)
+    assert "damaged" in caplog.text
+    versions.promote(third, why="again")
+    (versions.folder / "versions" / first / "arrays.npz").write_bytes(b"torn")
+    with pytest.raises(ArtefactError, match="none to go back to"):
+        versions.rollback()
+
+
+def test_adding_a_policy_again_heals_what_is_kept_of_it(versions: Versions) -> None:
+    first, second = promoted(versions, 1.0, 2.0)
+    (versions.folder / "versions" / first / "arrays.npz").write_bytes(b"torn")
+    (versions.folder / "versions" / second / "manifest.json").unlink()
+    for one, name in ((1.0, first), (2.0, second)):
+        assert versions.add(artefact(one)) == name
+        assert float(versions.read(name).arrays["a/b"].item()) == one
+    assert not (versions.folder / "drafts").exists()
+
+
+def test_a_policy_that_vanishes_meanwhile_does_not_serve(versions: Versions) -> None:
+    first, second = (versions.add(artefact(one)) for one in (1.0, 2.0))
+    versions.promote(first, why="the first")
+    place = versions.folder / "versions" / second
+    patient = Versions(versions.folder, wait_s=30.0)
+    changes: list[Callable[[], Serving]] = [
+        lambda: patient.promote(second, why="too late"),
+        lambda: patient.canary(second, 0.5),
+    ]
+    with ThreadPoolExecutor() as threads:
+        with held(versions.folder / "lock", wait_s=0.0):
+            waiting = [threads.submit(change) for change in changes]
+            assert not wait(waiting, timeout=0.3).done
+            shutil.rmtree(place)
+        for one in waiting:
+            with pytest.raises(ArtefactError, match="no policy"):
+                one.result()
+    assert versions.current() == Serving(id=first)
+
+
+def test_a_canary_is_tried_only_beside_the_one_it_was_compared_with(versions: Versions) -> None:
+    first, second = promoted(versions, 1.0, 2.0)
+    third = versions.add(artefact(3.0))
+    with pytest.raises(ArtefactError, match=f"compared with '{first}', but '{second}' serves"):
+        versions.canary(third, 0.1, over=first)
+    assert versions.canary(third, 0.1, over=second).candidate == third
+
+
+def test_what_json_cannot_hold_does_not_damage_the_history(versions: Versions) -> None:
+    name = versions.add(artefact(1.0))
+    figures = {"gain": 0.5, "aiq": float("nan"), "cost": float("inf")}
+    versions.promote(name, why="half a \ud83d character", figures=figures)
+    (event,) = versions.history()
+    assert (event.why, event.figures) == ("half a ? character", {"gain": 0.5})
+    assert Serving(id=name, candidate="0002-b", share=0.5).choose("\ud83d") in (name, "0002-b")
 
 
 def test_who_changes_the_folder_keeps_others_waiting_and_readers_not(versions: Versions) -> None:
@@ -233,6 +354,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "policies").write_text("a file")
     with pytest.raises(StoreError, match="policies"):
         Versions(tmp_path / "policies").add(artefact(1.0))
+    with pytest.raises(ArtefactError, match="cannot look at"):
+        Versions(tmp_path / "policies").stamp()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills by signal")

@@ -37,6 +37,13 @@ provider = "house"
 """
 
 
+PRICED: dict[str, str | int | float] = {
+    "provider": "house",
+    "usd_per_mtok_in": 0.5,
+    "usd_per_mtok_out": 1.5,
+}
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     found = tmp_path / "mine.toml"
@@ -45,10 +52,10 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_adding_appends_and_keeps_every_byte_before(path: Path) -> None:
-    SettingsFile.open(path).add("third", {"provider": "house", "context_window": 4096})
+    SettingsFile.open(path).add("third", {**PRICED, "context_window": 4096})
     text = path.read_text()
     assert text.startswith(SETTINGS)
-    assert tomllib.loads(text)["models"]["third"] == {"provider": "house", "context_window": 4096}
+    assert tomllib.loads(text)["models"]["third"] == {**PRICED, "context_window": 4096}
     assert [one.name for one in path.parent.iterdir()] == ["mine.toml"]
 
 
@@ -66,14 +73,14 @@ def test_removing_takes_the_table_and_those_below_it_alone(path: Path) -> None:
 
 def test_what_was_added_can_be_removed_again(path: Path) -> None:
     file = SettingsFile.open(path)
-    file.add("third", {"provider": "house"})
+    file.add("third", PRICED)
     file.remove("third")
     assert tomllib.loads(path.read_text()) == tomllib.loads(SETTINGS)
 
 
 def test_a_new_provider_comes_with_its_model_and_its_key_is_only_named(path: Path) -> None:
     table = provider_table(base_url="https://api.example/v1", vendor=None, api_key_env="MY_KEY")
-    SettingsFile.open(path).add("third", {"provider": "new one"}, provider=table)
+    SettingsFile.open(path).add("third", {**PRICED, "provider": "new one"}, provider=table)
     found = tomllib.loads(path.read_text())
     assert found["providers"]["new one"] == {
         "type": "openai",
@@ -90,6 +97,7 @@ def test_a_new_provider_comes_with_its_model_and_its_key_is_only_named(path: Pat
         ("a,b", {"provider": "house"}, "'a,b' cannot name a model"),
         ("third", {"provider": "nowhere"}, "no provider 'nowhere'.*--base-url"),
         ("third", {"provider": "house", "context_window": 0}, "context_window"),
+        ("third", {"provider": "house"}, "nobody lists a price.*--price-in and --price-out"),
     ],
 )
 def test_a_refused_addition_changes_nothing(
@@ -175,7 +183,7 @@ def test_a_missing_file_begins_with_the_built_in_settings(
     table = provider_table(base_url="https://api.example/v1", vendor=None, api_key_env=None)
     file = SettingsFile.open(None)
     known = set(tomllib.loads(file.text).get("models", {}))
-    file.add("mine", {"provider": "house"}, provider=table)
+    file.add("mine", PRICED, provider=table)
     found = tomllib.loads((tmp_path / "emafusion.toml").read_text())
     assert set(found["models"]) == known | {"mine"}
 
@@ -184,7 +192,7 @@ def test_line_ends_stay(path: Path) -> None:
     path.write_bytes(SETTINGS.replace("\n", "\r\n").encode())
     file = SettingsFile.open(path)
     file.remove("small")
-    file.add("third", {"provider": "house"})
+    file.add("third", PRICED)
     assert path.read_bytes().startswith(SETTINGS[:60].replace("\n", "\r\n").encode())
 
 
@@ -192,7 +200,7 @@ def test_permissions_and_links_stay(path: Path, tmp_path: Path) -> None:
     path.chmod(0o640)
     link = tmp_path / "link.toml"
     link.symlink_to(path)
-    SettingsFile.open(link).add("third", {"provider": "house"})
+    SettingsFile.open(link).add("third", PRICED)
     assert link.is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert "third" in path.read_text()
@@ -208,7 +216,7 @@ def test_any_name_and_text_come_back_as_they_were(
     file = SettingsFile.open(path)
     assume(name not in ("small", "big.one"))
     assume(name == name.strip() and name.isprintable() and "," not in name)
-    file.add(name, {"provider": "house", "system": system})
+    file.add(name, {**PRICED, "system": system})
     assert tomllib.loads(path.read_text())["models"][name]["system"] == system
     file.remove(name)
     assert tomllib.loads(path.read_text()) == tomllib.loads(SETTINGS)

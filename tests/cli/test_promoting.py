@@ -85,6 +85,9 @@ def test_a_better_policy_is_let_in_and_a_worse_one_is_not(
     good = Versions(Path(place)).current()
     assert good == Serving(id=told["id"])
 
+    assert run(["promote", good.id, *data]) == 0
+    assert f"{good.id} serves all requests: it serves already" in capsys.readouterr().err
+
     assert run(["promote", bad.id, *data]) == 1
     said = capsys.readouterr().err
     assert f"{bad.id} is not promoted" in said

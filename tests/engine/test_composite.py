@@ -313,6 +313,18 @@ async def test_when_every_part_fails_so_does_the_request_and_is_recorded() -> No
         await failing.answer(PROMPT)
     (found,) = memory.outcomes
     assert found.error is not None
+    assert [piece.prompt for piece in found.parts] == list(ASKS)
+    assert all("UnavailableError" in str(piece.error) for piece in found.parts)
+
+
+async def test_a_stream_says_nothing_before_a_part_has_an_answer() -> None:
+    script: dict[str, Reply] = {**SCRIPT, ASKS[0]: UnavailableError("down", "only")}
+    failing = client(ScriptedProvider(UnavailableError("down", "only")), parts())
+    with pytest.raises(UnavailableError):
+        await anext(failing.stream(PROMPT))
+    pieces = [piece async for piece in client(ScriptedProvider(script), parts()).stream(PROMPT)]
+    texts = [piece.text for piece in pieces if isinstance(piece, Chunk) and piece.text]
+    assert texts[0] == "1. [this part could not be answered]\n\n2. Two is 2."
 
 
 async def test_a_stream_gives_parts_in_order_and_is_the_answer() -> None:

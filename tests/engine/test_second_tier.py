@@ -14,7 +14,7 @@ from emafusion.judge import CalibratedPanel
 from emafusion.plan.combining import FEATURES, Action, FittedCombiner, Gain
 from emafusion.predict import Union
 from emafusion.protect import VisibilityProtector
-from emafusion.protocols import Combiner, Port
+from emafusion.protocols import Combiner, Panel, Port
 from emafusion.record import Memory
 from emafusion.testing import ScriptedProvider
 from emafusion.types import (
@@ -27,6 +27,7 @@ from emafusion.types import (
     Model,
     Plan,
     Request,
+    replace,
 )
 
 from .staged import Classifier, Clock
@@ -95,7 +96,13 @@ class Third(ScriptedProvider):
         super().__init__(reply)
 
 
-def client(combiner: Combiner | None, third: Third, window: int = 8192) -> Client:
+def client(
+    combiner: Combiner | None,
+    third: Third,
+    window: int = 8192,
+    *,
+    panel: Panel | None = None,
+) -> Client:
     models = [
         Model(
             name=name,
@@ -113,7 +120,7 @@ def client(combiner: Combiner | None, third: Third, window: int = 8192) -> Clien
         classifier=Classifier(),
         predictor=Union(),
         planner=Both(),
-        panel=Rivals(),
+        panel=panel or Rivals(),
         recorder=Memory(),
         combiner=combiner,
     )
@@ -163,6 +170,58 @@ async def test_a_failed_call_leaves_the_selected_draft(action: Action) -> None:
     pieces = [piece async for piece in client(policy(action), third).stream(ASK)]
     assert isinstance(pieces[-1], Answer)
     assert pieces[-1].text == BEND
+
+
+class Second(Rivals):
+    """The same, but the last draft is the best."""
+
+    async def assess(
+        self,
+        request: Request,
+        forecast: Forecast,
+        drafts: Sequence[Draft],
+        *,
+        port: Port,
+        judge: str | None = None,
+    ) -> Assessment:
+        found = await super().assess(request, forecast, drafts, port=port, judge=judge)
+        return replace(found, confidences=found.confidences[::-1])
+
+
+@pytest.mark.parametrize("written", [UnavailableError("down", "third"), "", "unread"])
+async def test_where_nothing_was_written_the_most_trusted_draft_stands(
+    written: str | Exception,
+) -> None:
+    combiner = policy("synthesise") if written != "unread" else policy("synthesise", -0.1)
+    answer = await client(combiner, Third(written), panel=Second()).answer(ASK)
+    # A vote would have gone to the first draft: its model is expected to be as able.
+    assert (answer.text, answer.model, answer.confidence) == (SAND, "sand", 0.6)
+    assert answer.outcome.origins == ()
+
+
+@pytest.mark.parametrize(("share", "written"), [(1.9, False), (2.1, True)])
+async def test_twice_the_expected_cost_of_a_call_must_be_left(share: float, written: bool) -> None:
+    combiner = policy("synthesise")
+    bare = await client(None, Third()).answer(ASK)
+    told = (await client(combiner, Third()).answer(ASK)).outcome.combining
+    expected = float(told.rpartition("$")[2])
+    limit = bare.cost_usd + share * expected
+    answer = await client(combiner, Third()).answer(
+        ASK, max_cost_usd=limit, params={"max_tokens": 32}
+    )
+    assert answer.outcome.combining.startswith("synthesise" if written else "select")
+
+
+async def test_the_price_of_waiting_is_not_held_against_the_limit_of_money() -> None:
+    bare = await client(None, Third()).answer(ASK)
+    patient = FittedCombiner(policy("synthesise").gains, usd_per_second=0.01)
+    answer = await client(patient, Third()).answer(
+        ASK, max_cost_usd=bare.cost_usd + 0.005, params={"max_tokens": 32}
+    )
+    assert answer.outcome.combining.startswith("synthesise")
+    hasty = FittedCombiner(policy("synthesise").gains, usd_per_second=1.0)
+    answer = await client(hasty, Third()).answer(ASK)
+    assert answer.outcome.combining.startswith("select")
 
 
 async def test_a_synthesis_streams_as_it_is_written() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +79,41 @@ def test_a_query_that_is_wrong_in_the_question_is_the_authors_error() -> None:
         GRADER.grade(TOTAL, "SELECT nothing FROM nowhere")
     with pytest.raises(DataError, match="SQL of a question"):
         Grader(type="sql", params={"setup": "CREATE nonsense"}).grade(TOTAL, TOTAL)
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        "ATTACH DATABASE '{victim}' AS v; DELETE FROM v.kept;",
+        "CREATE TABLE t (a); VACUUM INTO '{victim}.copy';",
+        "PRAGMA temp_store_directory = '/';",
+        "SELECT load_extension('x');",
+        "CREATE TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+        " SELECT i FROM n;",
+        "CREATE TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT"
+        " 20000) SELECT replace('aaa', 'a', '" + "b" * 900 + "') AS a FROM n;",
+        "CREATE TABLE t AS SELECT zeroblob(900000000) AS a;",
+        "CREATE TABLE t AS SELECT replace(replace('aaaaaaaaaa', 'a', 'aaaaaaaaaa'), 'a',"
+        " '" + "b" * 900 + "') AS a;",
+    ],
+)
+def test_a_setup_makes_tables_and_reaches_nothing_else(setup: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim.sqlite3"
+    with closing(sqlite3.connect(victim)) as database:
+        database.execute("CREATE TABLE kept AS SELECT 1 AS a")
+        database.commit()
+    before = victim.read_bytes()
+    started = time.process_time()
+    with pytest.raises(DataError, match="SQL of a question"):
+        Grader(type="sql", params={"setup": setup.format(victim=victim)}).grade(TOTAL, "SELECT 1")
+    assert time.process_time() - started < 2.0
+    assert victim.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [victim.name]
+
+
+def test_a_setup_may_be_longer_than_a_query() -> None:
+    rows = ", ".join(f"({number})" for number in range(3_000))
+    setup = f"CREATE TABLE t (a); INSERT INTO t VALUES {rows};"
+    assert Grader(type="sql", params={"setup": setup}).grade(
+        "SELECT 3000", "SELECT COUNT(*) FROM t"
+    )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emafusion.catalog import tokens
 from emafusion.errors import BudgetError, DeadlineError, RejectedError, UnavailableError
 from emafusion.execute import Ledger, Limits
 from emafusion.testing import ScriptedProvider
@@ -144,6 +145,79 @@ def test_spend_never_exceeds_the_limit_under_any_interleaving(
         return purse.spent
 
     assert asyncio.run(run()) <= limit
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shares=st.lists(st.floats(2e-5, 1e-3), min_size=1, max_size=3),
+    asking=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 100)), min_size=1, max_size=8),
+)
+def test_no_part_takes_more_than_its_share_under_any_interleaving(
+    shares: list[float], asking: list[tuple[int, int]]
+) -> None:
+    """What a part has spent and what its calls in flight may cost never exceed its share."""
+    most = [0.0] * len(shares)
+    flying = [0.0] * len(shares)
+
+    def spent(part: int) -> float:
+        return sum(step.cost_usd for step in purse.steps if step.part == part)
+
+    class Watched(ScriptedProvider):
+        async def complete(self, call: Call) -> Completion:
+            part, length = asking[int(str(call.messages[-1]["content"]))]
+            bound = call.params["max_tokens"]
+            assert isinstance(bound, int)
+            dearest = (tokens.count_messages(call.messages) + bound) * 5.0 / 1e6
+            part %= len(shares)
+            flying[part] += dearest
+            most[part] = max(most[part], spent(part) + flying[part])
+            try:
+                await asyncio.sleep(0.001 * (length % 3))
+                return said("x", min(length, bound))
+            finally:
+                flying[part] -= dearest
+
+    purse = ledger(Watched(""), Limits(max_cost_usd=2.0 * sum(shares)), price=5.0)
+
+    async def ask(number: int) -> None:
+        part = asking[number][0] % len(shares)
+        question = ({"role": "user", "content": str(number)},)
+        await purse.of_part(part, shares[part]).complete("a", question, purpose="draft")
+
+    async def run() -> None:
+        await asyncio.gather(*map(ask, range(len(asking))), return_exceptions=True)
+
+    asyncio.run(run())
+    for part, share in enumerate(shares):
+        assert max(most[part], spent(part)) <= share + 1e-12
+
+
+async def test_a_parts_spending_is_taken_off_its_share() -> None:
+    provider = ScriptedProvider(lambda call: said("4", 60))
+    purse = ledger(provider, Limits(max_cost_usd=1.0))
+    port = purse.of_part(0, 130e-6)
+    await port.complete("a", QUESTION, purpose="draft")
+    await port.complete("a", QUESTION, purpose="draft")
+    first, second = (call.params["max_tokens"] for call in provider.calls)
+    assert first == 100
+    assert isinstance(second, int)
+    assert 16 <= second <= 60
+    with pytest.raises(BudgetError):
+        await port.complete("a", QUESTION, purpose="draft")
+    # Another part's share is not touched.
+    await purse.of_part(1, 130e-6).complete("a", QUESTION, purpose="draft")
+
+
+async def test_two_parts_that_ask_at_once_both_get_an_answer() -> None:
+    """One asks two models together, which may not set the other part's money aside."""
+    purse = ledger(ScriptedProvider(said("4", 5), delay_s=0.01), Limits(max_cost_usd=120e-6))
+    one, other = purse.of_part(0, 60e-6), purse.of_part(1, 60e-6)
+    told = await asyncio.gather(
+        *(port.complete("a", QUESTION, purpose="draft") for port in (one, one, other)),
+        return_exceptions=True,
+    )
+    assert [isinstance(end, Draft) for end in told] == [True, False, True]
+    assert isinstance(told[1], BudgetError)
 
 
 async def test_a_stream_ends_with_its_draft() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from emafusion.errors import UnavailableError
-from emafusion.execute import Ask, SecondTier, Trial, carry_out, settle
-from emafusion.execute.second_tier import gather
+from emafusion.execute import Ask, SecondTier, Trial, carry_out, settle, write
+from emafusion.execute.second_tier import combine, gather
 from emafusion.protocols import Port
 from emafusion.types import (
     Adaptive,
@@ -21,6 +21,7 @@ from emafusion.types import (
     Estimate,
     Forecast,
     Fusion,
+    Knobs,
     Labels,
     Message,
     Model,
@@ -47,8 +48,9 @@ def draft(model: str, text: str | None = None) -> Draft:
 class Desk:
     """A port whose models answer as scripted."""
 
-    def __init__(self, broken: Sequence[str] = ()) -> None:
+    def __init__(self, broken: Sequence[str] = (), *, written: str = "written") -> None:
         self.broken = broken
+        self.written = written
         self.asked: list[tuple[str, object]] = []
 
     async def complete(
@@ -62,7 +64,7 @@ class Desk:
         self.asked.append((model, purpose))
         if model in self.broken:
             raise UnavailableError("broken", model)
-        return draft(model, "written" if purpose == "write" else None)
+        return draft(model, self.written if purpose == "write" else None)
 
 
 class Table:
@@ -148,8 +150,11 @@ def trial(
     compares: Compares | None = None,
     window: int = 4000,
     question: str = "How many are there?",
+    panel: Table | None = None,
+    knobs: Knobs | None = None,
 ) -> Trial:
-    request = Request(id="x", messages=({"role": "user", "content": question},))
+    message = {"role": "user", "content": question}
+    request = Request(id="x", messages=(message,), knobs=knobs or Knobs())
     estimates = tuple(
         Estimate(model=m, quality=0.6, quality_std=0, cost_usd=0, latency_s=0) for m in "abcw"
     )
@@ -178,7 +183,7 @@ def trial(
     return Trial(
         ask,
         port=desk or Desk(),
-        panel=Table({"a": 0.6, "b": 0.5, "c": 0.6}),
+        panel=panel or Table({"a": 0.6, "b": 0.5, "c": 0.6}),
         rule=Asks(),
         second=second,
     )
@@ -221,7 +226,13 @@ async def test_a_synthesis_is_asked_of_the_writer_and_of_nobody_in_its_place() -
     work = trial(PANEL, Decides("synthesise"))
     assert await carry_out(work) == "w"
     assert "The answer is 8" in str(work.closing)
-    assert work.ask.plan.fallbacks == ()
+    assert work.heirs == ()
+    desk = Desk(broken=["w"])
+    work = trial(PANEL, Decides("synthesise"), desk=desk)
+    assert await carry_out(work) == "w"
+    await write("w", work)
+    assert [purpose for _, purpose in desk.asked] == ["draft", "draft", "write"]
+    assert not work.written
 
 
 async def test_drafts_that_do_not_fit_the_writer_are_selected_among() -> None:
@@ -276,6 +287,55 @@ async def test_drafts_that_say_the_same_move_together() -> None:
     told = settled.assessment.confidences
     assert told[0] == told[2] < 0.5 < told[1]
     assert settled.assessment.second == told[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "sure", "kept"),
+    [
+        ("The answer is 7", 0.6, True),
+        ("It is 8", 0.5, False),
+        ("The answer is 9", 0.9, True),
+        ("The answer is 9", 0.55, False),
+        ("I do not know.", 0.1, False),
+    ],
+)
+async def test_a_synthesis_is_trusted_no_further_than_the_draft_it_agrees_with(
+    written: str, sure: float, kept: bool
+) -> None:
+    panel = Table({"a": 0.6, "b": 0.5, "w": sure if "9" in written or "know" in written else 0.99})
+    work = trial(PANEL, Decides("synthesise"), desk=Desk(written=written), panel=panel)
+    await write(str(await carry_out(work)), work)
+    settled = await settle(work)
+    assert settled.assessment.confidences == (0.6, 0.5, sure)
+    assert (settled.chosen == 2) == kept
+    assert settled.confidence == max(sure, 0.6)
+    assert [verdict.draft for verdict in settled.assessment.verdicts] == [0, 1, 2]
+    streamed = await settle(work, last=True)
+    assert (streamed.chosen, streamed.confidence) == (2, sure)
+
+
+async def test_two_rivals_as_good_as_each_other_after_a_comparison_are_told_of() -> None:
+    work = trial(PANEL, Decides("compare"), compares=Compares(0.4, 0.6))
+    work.drafts = [draft("a"), draft("b")]
+    told = Assessment(confidences=(0.6, 0.4), second=0.4)
+    work.judged_anew(told)
+    await combine(work)
+    moved = (await settle(work)).assessment
+    assert moved.confidences == pytest.approx((0.5, 0.5))
+    assert moved.second == pytest.approx(0.5)
+
+
+async def test_the_policy_is_told_how_long_it_took_by_the_ports_clock() -> None:
+    class Clocked(Desk):
+        left_s = 2.5
+
+    policy = Decides()
+    work = trial(PANEL, policy, desk=Clocked(), knobs=Knobs(max_latency_s=4.0))
+    await carry_out(work)
+    assert policy.told[0][0].took_s == 1.5  # Two drafts of a second each ran together.
+    policy = Decides()
+    await carry_out(trial(PANEL, policy, knobs=Knobs(max_latency_s=4.0)))
+    assert policy.told[0][0].took_s == 2.0
 
 
 def test_a_panel_that_hears_no_rival_gathers_nothing() -> None:

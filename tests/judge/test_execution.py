@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from emafusion.answers.programs import Example
 from emafusion.errors import ConfigError
 from emafusion.judge.execution import RUNS, ExecutionJudge, Trace, agreement, gather, wanted
-from emafusion.judge.sandbox import Limits, Run, Sandbox
+from emafusion.judge.sandbox import Limits, Result, Run, Sandbox
 from emafusion.types import Completion, Draft, Request, Usage
 
 QUICK = Limits(wall_s=3.0, call_s=0.3, cpu_s=1)
@@ -322,6 +323,30 @@ async def test_a_killed_server_leaves_no_process(sandbox: Sandbox) -> None:
 
 def test_a_program_runs_without_an_event_loop(sandbox: Sandbox) -> None:
     assert sandbox.run_sync("x = 20", ["x + 1"]).calls[0].value == "21"
+
+
+class Slow:
+    """A sandbox that takes its time, and counts the programs that run together."""
+
+    def __init__(self) -> None:
+        self.running = self.most = 0
+
+    async def run(self, program: str, calls: Sequence[str]) -> Run:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0.01)
+        self.running -= 1
+        return Run(program=Result(), calls=tuple(Result(value="1") for _ in calls))
+
+
+def test_a_judge_serves_one_event_loop_after_another() -> None:
+    slow = Slow()
+    judge = ExecutionJudge(cast(Sandbox, slow))
+    drafts = [draft(f"def f(x):\n    return {k} * x") for k in range(5)]
+    for number in range(2):
+        asked = Request(id=str(number), messages=request("Write f(x) in Python.").messages)
+        assert None not in asyncio.run(judge.score(asked, drafts))
+    assert slow.most == judge.at_once == 2
 
 
 async def test_a_program_runs_within_anothers_event_loop(sandbox: Sandbox) -> None:

@@ -49,7 +49,8 @@ def next_number(call: Call) -> str:
 class Bookkeeper:
     """Answers with `answer` (its text, or the error it returns) and notes whom it asked what.
 
-    With `diary`, each call is noted in that file before it is answered, as a bill would be.
+    With `diary`, each call is noted in that file before it is answered, as a bill would be. Answers
+    are billed as `tokens` long, whatever was allowed.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class Bookkeeper:
         seconds: float = 0.0,
         diary: Path | None = None,
         loading_s: float = 0.0,
+        tokens: int = 3,
     ) -> None:
         self.answer = answer
         self.seconds = seconds
         self.diary = diary
         self.loading_s = loading_s
+        self.tokens = tokens
         self.asked: list[tuple[str, str]] = []
         self.under_way = 0
         self.most_under_way = 0
@@ -84,7 +87,7 @@ class Bookkeeper:
             raise said
         return Completion(
             text=said,
-            usage=Usage(prompt_tokens=20, completion_tokens=3),
+            usage=Usage(prompt_tokens=20, completion_tokens=self.tokens),
             logprobs=(-0.5, -0.1, -0.3),
         )
 

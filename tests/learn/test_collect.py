@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -43,10 +44,15 @@ Table = list[dict[str, object]]
 
 
 async def run(
-    folder: Path, provider: Bookkeeper, *, questions: int = 6, bounds: Bounds | None = None
+    folder: Path,
+    provider: Bookkeeper,
+    *,
+    questions: int = 6,
+    models: Sequence[Model] = (CHEAP, DEAR),
+    bounds: Bounds | None = None,
 ) -> Report:
     return await collect(
-        sums(questions), [CHEAP, DEAR], providers={"p": provider}, folder=folder, bounds=bounds
+        sums(questions), models, providers={"p": provider}, folder=folder, bounds=bounds
     )
 
 
@@ -190,6 +196,32 @@ async def test_the_budget_holds_however_many_calls_run_together(
     assert 0 < spent <= report.spent_usd <= budget
     assert 0 < report.answered < report.total
     assert "budget of $0.25" in report.stopped["dear"]
+
+
+@pytest.mark.parametrize("per_model", [1, 8])
+async def test_answers_longer_than_allowed_exceed_the_budget_by_one_at_most(
+    tmp_path: Path, per_model: int
+) -> None:
+    provider = Bookkeeper(seconds=0.001, tokens=1000)  # $0.1 each, where $0.01 was foreseen
+    bounds = Bounds(budget_usd=0.45, per_model=per_model, max_tokens=100)
+    report = await run(tmp_path, provider, questions=30, models=(CHEAP,), bounds=bounds)
+    assert provider.most_under_way == 1
+    assert report.answered == 4, "a tenfold cost is set aside once it was seen"
+    assert report.spent_usd <= 0.45
+    bounds = Bounds(budget_usd=0.46, per_model=per_model, max_tokens=100)
+    report = await run(tmp_path, provider, questions=30, models=(CHEAP,), bounds=bounds)
+    assert report.answered == 5, "a new run has seen nothing yet"
+    assert report.spent_usd < 0.46 + 0.11
+
+
+async def test_a_model_that_keeps_to_its_bound_is_asked_several_questions_at_once_on_a_budget(
+    tmp_path: Path,
+) -> None:
+    provider = Bookkeeper(seconds=0.001)
+    bounds = Bounds(budget_usd=100.0, per_model=4)
+    report = await run(tmp_path, provider, questions=20, models=(CHEAP,), bounds=bounds)
+    assert report.answered == 20
+    assert provider.most_under_way == 4
 
 
 async def test_a_call_of_unknown_ending_counts_at_its_highest_price(tmp_path: Path) -> None:

@@ -209,3 +209,21 @@ def test_a_pool_that_never_errs_gives_a_policy_that_serves(tmp_path: Path) -> No
     )
     told = engine.stages.predictor.predict(request, labels, POOL)
     assert engine.stages.planner.plan(request, told, POOL).arrangement.models[0] == "cheap"
+
+
+def test_drafts_that_nobody_scored_and_two_models_cannot_vote_on_stay_unscored(
+    tmp_path: Path,
+) -> None:
+    from pyarrow import parquet
+
+    world(tmp_path, count=150)
+    rows = parquet.read_table(tmp_path / "outcomes.parquet").to_pylist()
+    for row in rows[:20]:
+        row["score"] = None
+    rows[20]["score"] = None
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "outcomes.parquet")
+    made = fit(tmp_path, tmp_path / "made", classifier=classifier(), encoder=encoders.default())
+    left_out = sum(number % 5 != 4 for number in range(10))
+    assert made.manifest.queries == 120 - left_out
+    told = forecast(made, EASY.format(999))
+    assert told["cheap"].quality > forecast(made, HARD.format(999))["cheap"].quality

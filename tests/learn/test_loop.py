@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,15 @@ from emafusion.artefacts import Artefact, Versions
 from emafusion.artefacts.lock import held
 from emafusion.config.build import replaying
 from emafusion.encoders import Remembered, default
-from emafusion.errors import DataError, StoreError
+from emafusion.errors import ConfigError, DataError, StoreError
+from emafusion.evaluate.questions import Question
 from emafusion.learn.bounds import Bounds
 from emafusion.learn.compare import Setup
+from emafusion.learn.families import Split
+from emafusion.learn.interchange import read_questions
 from emafusion.learn.loop import Course, Learned, Parts, Watcher, run
 from emafusion.learn.seeds import Source, read
+from emafusion.learn.synthesise import Synthesis
 from emafusion.record import Memory
 from emafusion.types import Call, Feedback, Forecast, Labels, Model, Outcome, Step, Usage
 from emafusion.understand import FastClassifier
@@ -68,6 +72,10 @@ def classifier(shipped: Artefact) -> FastClassifier:
     return FastClassifier.from_arrays(shipped.under("understand"), Remembered(default()))
 
 
+class _Drawn(Exception):  # noqa: N818  # it is no error
+    """The questions are drawn: the run may end."""
+
+
 class _Case:
     def __init__(self, folder: Path, shipped: Artefact, classifier: FastClassifier) -> None:
         self.folder = folder
@@ -75,12 +83,18 @@ class _Case:
         self.classifier = classifier
         self.provider = Bookkeeper(_answer)
         self.steps: list[str] = []
-        seeds = folder.parent / "seeds.toml"
-        seeds.write_text(SEEDS)
-        self.sources: Sequence[Source] = read([seeds])
+        self.notes: list[str] = []
+        self.seeds = folder.parent / "seeds.toml"
+        self.seeds.write_text(SEEDS)
+        self.sources: Sequence[Source] = read([self.seeds])
 
     async def run(
-        self, *, course: Course | None = None, seeds: bool = True, diary: Memory | None = None
+        self,
+        *,
+        course: Course | None = None,
+        seeds: bool = True,
+        diary: Memory | None = None,
+        step: Callable[[str], None] | None = None,
     ) -> Learned:
         parts = Parts(
             models=MODELS,
@@ -95,8 +109,25 @@ class _Case:
             self.sources if seeds else (),
             parts=parts,
             course=course or Course(count=300),
-            watcher=Watcher(step=self.steps.append),
+            watcher=Watcher(step=step or self.steps.append, note=self.notes.append),
         )
+
+    async def draw(self, text: str, *, count: int = 150) -> None:
+        """Draw questions from the seeds in `text`, and ask nobody."""
+        self.seeds.write_text(text)
+        self.sources = read([self.seeds])
+        with pytest.raises(_Drawn):
+            await self.run(course=Course(count=count), step=_ended)
+
+    def splits(self) -> dict[str, str]:
+        """The split of each question in the folder, by its id."""
+        found = read_questions(self.folder / "questions")
+        return {question.id: split for split, part in found.items() for question in part}
+
+
+def _ended(step: str) -> None:
+    if step != "drawing questions":
+        raise _Drawn
 
 
 @pytest.fixture
@@ -181,9 +212,75 @@ async def test_decisions_on_record_join_what_was_collected(case: _Case) -> None:
 
 async def test_two_runs_in_one_folder_do_not_meet(case: _Case) -> None:
     case.folder.mkdir()
-    with held(case.folder / "lock", wait_s=0.0), pytest.raises(StoreError, match="another process"):
+    taken = held(case.folder / "lock", wait_s=0.0)
+    with taken, pytest.raises(StoreError, match=r"another learn run is at work in .*loop'"):
         await case.run()
     assert not case.provider.asked
+
+
+async def test_a_file_in_the_folders_place_is_named(case: _Case) -> None:
+    case.folder.write_text("mine")
+    with pytest.raises(StoreError, match=r"cannot write .*loop'"):
+        await case.run()
+
+
+async def test_later_seeds_add_to_what_is_there_and_the_same_ones_change_nothing(
+    case: _Case,
+) -> None:
+    path = case.folder / "questions" / "queries.parquet"
+    await case.draw(SEEDS)
+    first, before = case.splits(), path.read_bytes()
+    await case.draw(SEEDS)
+    assert path.read_bytes() == before
+    await case.draw(SEEDS.replace('"sum"', '"product"').replace("a + b", "a * b"))
+    both = case.splits()
+    assert len(both) > len(first) + 100
+    assert first.items() <= both.items()
+    await case.draw(SEEDS, count=200)
+    assert both.items() <= case.splits().items()
+
+
+async def test_a_question_keeps_the_split_it_had(case: _Case) -> None:
+    await case.draw(SEEDS)
+    found = read_questions(case.folder / "questions")
+    moved: dict[Split, list[Question]] = {"train": found["test"], "test": found["train"]}
+    Synthesis(questions=moved).write(case.folder / "questions")
+    before = case.splits()
+    await case.draw(SEEDS)
+    after = case.splits()
+    assert len(after) == len(before) + len(found["val"])
+    assert before.items() <= after.items()
+
+
+async def test_seeds_that_give_nothing_leave_what_is_there(case: _Case) -> None:
+    path = case.folder / "questions" / "queries.parquet"
+    nothing = SEEDS.replace('reference = "{sum}"', 'reference = "{sum}"\nwhere = "a > 99"')
+    with pytest.raises(DataError, match="nothing could be drawn"):
+        await case.draw(nothing)
+    assert not path.exists()
+    await case.draw(SEEDS)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="nothing could be drawn"):
+        await case.draw(nothing)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("count", "told"), [(110, True), (120, False), (150, False)])
+async def test_too_few_held_out_questions_are_told_before_any_is_asked(
+    case: _Case, count: int, told: bool
+) -> None:
+    await case.draw(SEEDS, count=count)
+    assert not case.provider.asked
+    assert bool(case.notes) is told
+    if told:
+        assert "will promote nothing: 46 questions" in case.notes[0]
+        assert "draw 120 or more" in case.notes[0]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 1.5, float("nan")])
+def test_a_canary_that_makes_no_sense_is_refused_before_anything_is_done(share: float) -> None:
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        Course(canary=share)
 
 
 async def test_no_seeds_and_no_questions_is_an_error_that_says_so(case: _Case) -> None:

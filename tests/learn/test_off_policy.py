@@ -10,6 +10,7 @@ import pytest
 from emafusion.errors import DataError
 from emafusion.learn.bootstrap import mean
 from emafusion.learn.off_policy import Evaluation, Logged, evaluate
+from emafusion.types import replace
 
 SMALL, LARGE = "small", "large"
 Policy = list[dict[str, float]]
@@ -127,22 +128,64 @@ def test_the_same_policy_earns_what_it_earned() -> None:
 
 def test_what_was_hardly_ever_served_cannot_be_told_of() -> None:
     rows = log(300, 5, large=0.02)
-    with pytest.raises(DataError, match="at least 30 are needed: explore more"):
+    with pytest.raises(DataError, match="at least 40 are needed: explore more"):
         evaluate(rows, [{LARGE: 1.0}] * 300)
     with pytest.raises(DataError, match="as much of this policy as 0"):
         evaluate(rows, [{"never seen": 1.0}] * 300)
 
 
+def drawn(count: int, chance: float, seed: int = 6) -> list[Logged]:
+    """Traffic that asks the large model with probability `chance`, good in 9 of 10 cases."""
+    rng = np.random.default_rng(seed)
+    return [
+        Logged(
+            decision_id=str(number),
+            action=LARGE if large else SMALL,
+            propensity=chance if large else 1.0 - chance,
+            reward=float(rng.random() < (0.9 if large else 0.6)),
+        )
+        for number, large in enumerate(rng.random(count) < chance)
+    ]
+
+
 def test_weights_are_clipped_and_that_is_told() -> None:
-    rare = Logged(decision_id="r", action=LARGE, propensity=0.001, reward=1.0)
-    rows = [rare, *log(400, 6)]
-    evaluation = evaluate(
-        [Logged(decision_id=r.decision_id, action=r.action, propensity=r.propensity,
-                reward=r.reward) for r in rows],
-        [{LARGE: 0.5, SMALL: 0.5}] * 401,
-    )  # fmt: skip
+    rare = Logged(decision_id="r", action=LARGE, propensity=0.02, reward=1.0)
+    rows = [rare, *drawn(400, 0.3)]
+    evaluation = evaluate(rows, [{LARGE: 0.5, SMALL: 0.5}] * 401)
     assert evaluation.clipped == pytest.approx(1 / 401)
-    assert evaluation.estimates["ips"].value < 1.2
+    heavier = [replace(rare, propensity=0.004), *rows[1:]]
+    with pytest.raises(DataError, match=r"of the weight .* at most 5% may: explore more"):
+        evaluate(heavier, [{LARGE: 0.5, SMALL: 0.5}] * 401)
+
+
+@pytest.mark.parametrize("chance", [0.02, 0.03])
+def test_an_action_known_from_a_few_rows_is_not_told_of(chance: float) -> None:
+    with pytest.raises(DataError, match="at least 40 are needed"):
+        evaluate(drawn(400, chance), [{LARGE: 0.5, SMALL: 0.5}] * 400)
+
+
+def test_intervals_cover_where_an_action_was_served_seldom() -> None:
+    inside = []
+    for seed in range(25):
+        told = evaluate(drawn(400, 0.1, seed), [{LARGE: 0.5, SMALL: 0.5}] * 400)
+        inside.append(told.estimates["dr"].low <= 0.75 <= told.estimates["dr"].high)
+    assert sum(inside) >= 21
+
+
+def test_at_cost_alone_the_utility_is_the_cost_saved() -> None:
+    rows = [replace(row, cost_usd=0.25) for row in drawn(200, 0.5)]
+    found = evaluate(rows, [{LARGE: 1.0}] * 200, usd_per_quality=0.0)
+    assert found.logged.value == pytest.approx(-0.25)
+    assert found.gain.value == pytest.approx(0.0, abs=0.01)
+    for price in (-1.0, float("nan")):
+        with pytest.raises(DataError, match="cannot be worth"):
+            evaluate(rows, [{LARGE: 1.0}] * 200, usd_per_quality=price)
+
+
+def test_a_handful_of_clusters_tells_nothing() -> None:
+    rows = [replace(row, cluster=str(at % 9)) for at, row in enumerate(drawn(200, 0.5))]
+    with pytest.raises(DataError, match="come in 9 clusters; at least 10"):
+        evaluate(rows, [{LARGE: 1.0}] * 200)
 
 
 def good(**change: object) -> Logged:
@@ -156,7 +199,11 @@ def good(**change: object) -> Logged:
         (lambda: good(propensity=0.0), {SMALL: 1.0}, "'d7' has propensity 0.0"),
         (lambda: good(propensity=float("nan")), {SMALL: 1.0}, "'d7' has propensity nan"),
         (lambda: good(reward=1.5), {SMALL: 1.0}, "reward 1.5"),
+        (lambda: good(cost_usd=float("nan")), {SMALL: 1.0}, "'d7' has a cost or a feature"),
+        (lambda: good(features=(float("inf"),)), {SMALL: 1.0}, "'d7' has a cost or a feature"),
         (good, {SMALL: 0.7}, "sum to 1"),
+        (good, {SMALL: float("nan")}, "sum to 1"),
+        (good, {}, "sum to 1"),
         (good, {SMALL: 1.5, LARGE: -0.5}, "positive"),
     ],
 )

@@ -10,13 +10,15 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emafusion.errors import StoreError
 from emafusion.record import Store
-from emafusion.record.rows import OutcomeRow, pack
+from emafusion.record.rows import pack
+from emafusion.record.schema import connect
 from emafusion.record.writer import Writer
 
 from .outcomes import outcome
@@ -176,12 +178,13 @@ async def test_a_disk_that_hangs_is_not_waited_for_without_end(tmp_path: Path) -
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dying_thread_leaves_nobody_waiting(tmp_path: Path) -> None:
+    class Broken:
+        def insert(self, connection: sqlite3.Connection) -> None:
+            raise RuntimeError("a defect")
+
     writer = Writer(tmp_path / "record.db", synchronous="normal", busy_timeout_s=1.0, max_pending=9)
     good = pack(outcome("d1"), content=True)
-    bad = OutcomeRow(
-        id="d0", json="", decision=(*good.decision[:9], 2**70, None, ""), calls=(), verdicts=()
-    )
-    failed = writer.submit(bad)
+    failed = writer.submit(Broken())
     assert failed is not None
     with pytest.raises(StoreError, match="stopped writing"):
         failed.result(timeout=5)
@@ -189,3 +192,29 @@ def test_a_dying_thread_leaves_nobody_waiting(tmp_path: Path) -> None:
     assert written is not None
     assert written.result(timeout=5) is None
     writer.close()
+
+
+@pytest.mark.parametrize("unfit", [2**70, "\ud800", object()])
+def test_a_row_that_does_not_fit_fails_alone_and_leaves_nothing(
+    tmp_path: Path, unfit: object
+) -> None:
+    path = tmp_path / "record.db"
+    writer = Writer(path, synchronous="normal", busy_timeout_s=5.0, max_pending=9)
+    rows = [pack(outcome(f"d{number}"), content=True) for number in range(3)]
+    call = rows[1].calls[1]
+    rows[1] = replace(rows[1], calls=(rows[1].calls[0], (*call[:3], unfit, *call[4:])))
+    with closing(connect(path, synchronous="normal", busy_timeout_s=5.0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        first = writer.submit(pack(outcome("first"), content=True))
+        futures = [writer.submit(row) for row in rows]  # wait together, and share a transaction
+        other.execute("ROLLBACK")
+    assert first is not None
+    assert first.result(timeout=5) is None
+    outcomes = [future.exception(timeout=5) for future in futures if future is not None]
+    writer.close()
+    assert [type(failure) for failure in outcomes] == [type(None), StoreError, type(None)]
+    assert "cannot be recorded" in str(outcomes[1])
+    assert writer.commits <= 2
+    with closing(sqlite3.connect(path)) as found:
+        assert found.execute("SELECT count(*) FROM decisions").fetchone() == (3,)
+        assert found.execute("SELECT count(*) FROM calls").fetchone() == (6,)

@@ -9,7 +9,7 @@ import pytest
 from emafusion.errors import UnknownDecisionError
 from emafusion.protocols import Recorder
 from emafusion.record import Memory, Store
-from emafusion.types import Feedback
+from emafusion.types import Feedback, replace
 
 from .outcomes import outcome
 
@@ -83,3 +83,16 @@ async def test_feedback_survives_the_process(tmp_path: Path) -> None:
     second = Store(tmp_path / "record.db")
     assert [one.score for _, one in await second.noted()] == [0.25]
     await second.aclose()
+
+
+async def test_half_a_surrogate_pair_does_not_lose_an_opinion(tmp_path: Path) -> None:
+    store = Store(tmp_path / "record.db")
+    await store.record(replace(outcome("d1"), caller="\ud800"))
+    await store.note(_said("d1", 1.0, caller="\ud800", comment="\udc00"))
+    with pytest.raises(UnknownDecisionError):
+        await store.note(_said("\ud800", 1.0))
+    asked = await store.find("d1")
+    assert asked is not None
+    said = (await store.noted())[0][1]
+    assert said == _said("d1", 1.0, caller=asked.caller, comment="\ufffd")
+    await store.aclose()

@@ -104,10 +104,14 @@ async def test_without_content_texts_are_absent_and_the_prompt_is_its_hash(tmp_p
 
 
 async def test_half_a_surrogate_pair_does_not_lose_the_record(store: Store) -> None:
-    await store.record(replace(outcome("d1"), prompt="broken \ud83d emoji", error="\udc00"))
+    plain = outcome("d1")
+    steps = (replace(plain.steps[0], text="\ud83d"), plain.steps[1])
+    broken = replace(plain, prompt="broken \ud83d emoji", error="\udc00", steps=steps)
+    await store.record(broken)
     found = await store.find("d1")
     assert found is not None
     assert (found.prompt, found.error) == ("broken \ufffd emoji", "\ufffd")
+    assert found.steps == (replace(steps[0], text="\ufffd"), steps[1])
 
 
 @pytest.mark.parametrize("cost_usd", [float("nan"), float("inf")])

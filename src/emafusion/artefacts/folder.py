@@ -27,6 +27,8 @@ VERSION = 1
 ARRAYS = "arrays.npz"
 MANIFEST = "manifest.json"
 WAS = "was"
+MANY = "versions"
+"""Stands in a folder of many policies, which :mod:`emafusion.artefacts.versions` knows."""
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -78,7 +80,7 @@ def read(folder: Path) -> Artefact:
             f"no fitted policy in {str(folder)!r}: {Path(str(missing.filename)).name} is missing; "
             "make one with: emafusion fit"
         ) from missing
-    except (OSError, msgspec.DecodeError) as wrong:
+    except (OSError, ValueError) as wrong:
         raise ArtefactError(f"cannot read the policy in {str(folder)!r}: {wrong}") from wrong
     if manifest.version != VERSION:
         raise ArtefactError(
@@ -100,9 +102,15 @@ def write(folder: Path, artefact: Artefact) -> Artefact:
 
     An existing folder is replaced only once the new one is complete on disk; a crash between the
     two renames that takes leaves the old one beside its place, where :func:`read` finds it.
+
+    Raises
+    ------
+    ArtefactError
+        What is in the place of `folder` is no policy, so replacing it would destroy something else.
     """
     import numpy as np
 
+    _check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -118,6 +126,19 @@ def write(folder: Path, artefact: Artefact) -> Artefact:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return Artefact(manifest=manifest, arrays=artefact.arrays)
+
+
+def _check_place(folder: Path) -> None:
+    if (folder / MANY).is_dir():
+        raise ArtefactError(
+            f"{str(folder)!r} holds versions of policies, which one policy must not replace; name "
+            "another folder, or have emafusion learn add a version"
+        )
+    held = not folder.is_dir() or any(folder.iterdir())
+    if folder.exists() and held and not (folder / MANIFEST).is_file():
+        raise ArtefactError(
+            f"{str(folder)!r} is there and holds no policy; name a new or an empty folder"
+        )
 
 
 def _whole(folder: Path) -> Path:

@@ -7,13 +7,16 @@
     history.jsonl                 what was promoted, tried and rolled back, and why
     lock                          held by whoever changes any of these
 
-Readers need no lock. Whether a policy deserves to serve, others say.
+Readers need no lock. Every change first mends what is damaged (see
+:mod:`emafusion.artefacts.serving`). Whether a policy deserves to serve, others say.
 """
 
 from __future__ import annotations
 
 import datetime
 import hashlib
+import logging
+import math
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -28,11 +31,11 @@ from emafusion.artefacts.lock import held
 from emafusion.artefacts.serving import Event, Serving, State, What
 from emafusion.errors import ArtefactError, StoreError
 
+log = logging.getLogger("emafusion.policies")
+
 LOCK = "lock"
 VERSIONS = "versions"
 DRAFTS = "drafts"
-REMEMBERED = 50
-"""Policies that served before and can be gone back to, at most."""
 WAIT_S = 30.0
 ANYONE = "anyone"
 """Not the id of any policy."""
@@ -59,7 +62,10 @@ class Versions:
         self.wait_s = wait_s
 
     def add(self, artefact: Artefact) -> str:
-        """Keep `artefact` and return its id: that of the same one, dates apart, if it is kept."""
+        """Keep `artefact` and return its id: that of the same one, dates apart, if it is kept.
+
+        Where what is kept of it is damaged, `artefact` takes its place.
+        """
         with self._changing():
             drafts = self.folder / DRAFTS
             # Whoever made them is gone: we hold the lock.
@@ -70,6 +76,10 @@ class Versions:
             name = next((one for one in known if one.endswith(f"-{digest}")), None)
             if name is None:
                 name = f"{self._last_number(known) + 1:04d}-{digest}"
+                fresh.rename(self._place(name))
+                serving.sync(self.folder / VERSIONS)
+            elif not self._readable(name):
+                self._place(name).rename(drafts / name)
                 fresh.rename(self._place(name))
                 serving.sync(self.folder / VERSIONS)
             shutil.rmtree(drafts)
@@ -86,26 +96,22 @@ class Versions:
         """Let the policy `name` serve all requests from now on.
 
         `over` is the policy it was compared with, ``None`` where none served: where that is no
-        longer so, nothing changes.
+        longer so, nothing changes. Of `figures`, those that are not finite are left out of the
+        history.
 
         Raises
         ------
         ArtefactError
             There is no such policy, it is damaged, or another one than `over` serves.
         """
-        self.read(name)
         with self._changing():
+            # Read under the lock: nobody removes it between the look and the change.
+            self.read(name)
             state = serving.state(self.folder)
             served = None if state is None else state.serving.id
-            if over not in (ANYONE, served):
-                raise ArtefactError(
-                    f"policy {name!r} was compared with {over!r}, but {served!r} serves by now; "
-                    "compare it with that one"
-                )
-            past = () if state is None else state.past
-            if served is not None and served != name:
-                past = (*(one for one in past if one != name), served)[-REMEMBERED:]
-            event = _event("promote", name, state, why=why, figures=figures)
+            _check_over(name, over, served)
+            past = serving.promoted(() if state is None else state.past, served, name)
+            event = self._event("promote", name, state, why=why, figures=figures)
             return self._change(Serving(id=name), event, past)
 
     def canary(
@@ -115,23 +121,27 @@ class Versions:
         *,
         why: str = "",
         figures: Mapping[str, float] | None = None,
+        over: str | None = ANYONE,
     ) -> Serving:
         """Let the policy `name` serve `share`, in (0, 1), of the requests beside the current one.
+
+        `over` and `figures` are as in :meth:`promote`.
 
         Raises
         ------
         ArtefactError
-            There is no such policy, none serves yet, it serves already, or the share makes no
-            sense.
+            There is no such policy, it is damaged, none serves yet, it serves already, another one
+            than `over` serves, or the share makes no sense.
         """
         if not 0.0 < share < 1.0:
             raise ArtefactError(f"a canary's share must lie between 0 and 1, not at {share!r}")
-        self.read(name)
         with self._changing():
+            self.read(name)
             state = self._served()
+            _check_over(name, over, state.serving.id)
             if name == state.serving.id:
                 raise ArtefactError(f"policy {name!r} serves all requests already")
-            event = _event("canary", name, state, why=why, figures=figures)
+            event = self._event("canary", name, state, why=why, figures=figures)
             event = msgspec.structs.replace(event, share=share)
             to = Serving(id=state.serving.id, candidate=name, share=share)
             return self._change(to, event, state.past)
@@ -148,37 +158,39 @@ class Versions:
             state = self._served()
             if state.serving.candidate is None:
                 raise ArtefactError("no policy is being tried: there is no canary to end")
-            event = _event("withdraw", state.serving.candidate, state, why=why)
+            event = self._event("withdraw", state.serving.candidate, state, why=why)
             return self._change(Serving(id=state.serving.id), event, state.past)
 
     def rollback(self, *, why: str = "") -> Serving:
         """Let the policy serve that served before the current one; again, the one before that.
 
+        Those that cannot be read are passed over, and told of in the log.
+
         Raises
         ------
         ArtefactError
-            None served before, or none of them is kept.
+            None served before, or none of them is kept and whole.
         """
         with self._changing():
             state = self._served()
             past = self._kept(state)
             if not past:
                 raise ArtefactError(
-                    f"no policy served before {state.serving.id!r}: there is none to go back to"
+                    f"no policy that can be read served before {state.serving.id!r}: there is "
+                    "none to go back to"
                 )
-            self.read(past[-1])
-            event = _event("rollback", past[-1], state, why=why)
+            event = self._event("rollback", past[-1], state, why=why)
             return self._change(Serving(id=past[-1]), event, past[:-1])
 
-    def prune(self, keep: int) -> tuple[str, ...]:
+    def prune(self, keep: int, *, besides: str | None = None) -> tuple[str, ...]:
         """Remove all but the last `keep` policies; returns the ids that are gone.
 
-        Those that serve, are tried, or served last are always kept.
+        Those that serve, are tried, or served last are always kept, and so is `besides`.
         """
         with self._changing():
             state = serving.state(self.folder)
             known = self.ids()
-            needed = set(known[max(len(known) - keep, 0) :])
+            needed = {*known[max(len(known) - keep, 0) :], besides}
             if state is not None:
                 now = state.serving
                 needed |= {now.id, now.candidate or now.id, *self._kept(state)[-1:]}
@@ -214,11 +226,18 @@ class Versions:
 
         One call of ``stat``, for a serving process to make every second; ``None`` before any
         policy was promoted.
+
+        Raises
+        ------
+        ArtefactError
+            The folder cannot be looked at.
         """
         try:
             found = (self.folder / serving.CURRENT).stat()
         except FileNotFoundError:
             return None
+        except OSError as wrong:
+            raise ArtefactError(f"cannot look at {str(self.folder)!r}: {wrong}") from wrong
         return found.st_mtime_ns, found.st_ino, found.st_size
 
     def ids(self) -> tuple[str, ...]:
@@ -248,12 +267,12 @@ class Versions:
             raise ArtefactError(f"cannot read {str(path)!r}: {wrong}") from wrong
 
     def history(self) -> tuple[Event, ...]:
-        """Every change of who serves, oldest first.
+        """Every change of who serves, oldest first; damaged lines are told of in the log.
 
         Raises
         ------
         ArtefactError
-            A line other than one that a crash tore is damaged.
+            It cannot be read.
         """
         return serving.history(self.folder)
 
@@ -268,13 +287,25 @@ class Versions:
         return self.folder / VERSIONS / name
 
     def _kept(self, state: State) -> tuple[str, ...]:
-        """Those that served before and are still there."""
+        """Those that served before and are still there, up to the last one that can be read."""
         known = set(self.ids())
-        return tuple(one for one in state.past if one in known)
+        past = [one for one in state.past if one in known]
+        while past and not self._readable(past[-1]):
+            past.pop()
+        return tuple(past)
+
+    def _readable(self, name: str) -> bool:
+        """Whether the policy `name` is whole; where it is not, the log says so."""
+        try:
+            self.read(name)
+        except ArtefactError as wrong:
+            log.warning("%s", wrong)
+            return False
+        return True
 
     def _last_number(self, known: tuple[str, ...]) -> int:
         """The highest number that is known to have been given, to what was pruned too."""
-        told = [event.id for event in self.history()]
+        told = [event.id for event in self.history() if _ID.fullmatch(event.id)]
         return max((_number(one) for one in (*known, *told)), default=0)
 
     def _served(self) -> State:
@@ -282,6 +313,26 @@ class Versions:
         if state is None:
             raise ArtefactError(f"no policy of {str(self.folder)!r} serves yet; promote one first")
         return state
+
+    def _event(
+        self,
+        what: What,
+        name: str,
+        state: State | None,
+        *,
+        why: str,
+        figures: Mapping[str, float] | None = None,
+    ) -> Event:
+        return Event(
+            number=serving.last_number(self.folder) + 1,
+            what=what,
+            id=name,
+            at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            before=None if state is None else state.serving.id,
+            # JSON holds neither half characters nor numbers that are none.
+            why=why.encode(errors="replace").decode(),
+            figures={n: float(x) for n, x in (figures or {}).items() if math.isfinite(x)},
+        )
 
     def _change(self, to: Serving, event: Event, past: tuple[str, ...]) -> Serving:
         serving.change(self.folder, State(serving=to, event=event, past=past))
@@ -307,23 +358,12 @@ def is_one(folder: Path) -> bool:
     return (folder / VERSIONS).is_dir()
 
 
-def _event(
-    what: What,
-    name: str,
-    state: State | None,
-    *,
-    why: str,
-    figures: Mapping[str, float] | None = None,
-) -> Event:
-    return Event(
-        number=1 if state is None else state.event.number + 1,
-        what=what,
-        id=name,
-        at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        before=None if state is None else state.serving.id,
-        why=why,
-        figures=dict(figures or {}),
-    )
+def _check_over(name: str, over: str | None, served: str | None) -> None:
+    if over not in (ANYONE, served):
+        raise ArtefactError(
+            f"policy {name!r} was compared with {over!r}, but {served!r} serves by now; "
+            "compare it with that one"
+        )
 
 
 def _digest(manifest: Manifest) -> str:

@@ -71,7 +71,8 @@ class SettingsFile:
         ------
         ConfigError
             The name is no name, the model is there already, its provider is there already or is
-            not, or the result would not be valid settings; then nothing is changed.
+            not, nobody knows its price, or the result would not be valid settings; then nothing is
+            changed.
         """
         if not name.strip() or name != name.strip() or "," in name or not name.isprintable():
             raise ConfigError(f"{name!r} cannot name a model: use letters, digits, '-' and '.'")
@@ -97,7 +98,7 @@ class SettingsFile:
             wanted = _with(wanted, provider, section="providers", name=of)
         if "\r\n" in self.text:
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
-        self._write(text.lstrip("\r\n"), wanted)
+        self._write(text.lstrip("\r\n"), wanted, new=name)
 
     def remove(self, name: str) -> None:
         """Cut out the table ``[models.NAME]`` and the tables below it; raises ConfigError."""
@@ -110,12 +111,15 @@ class SettingsFile:
         rest = {key: value for key, value in before["models"].items() if key != name}
         self._write(_cut(self.text, ("models", name)), {**before, "models": rest})
 
-    def _write(self, text: str, wanted: Mapping[str, object]) -> None:
+    def _write(self, text: str, wanted: Mapping[str, object], *, new: str | None = None) -> None:
         from emafusion.config.load import parse
 
         if _parsed(text) != _less(wanted, "models"):
             raise ConfigError(f"{str(self.path)!r} is laid out unusually; edit it by hand")
-        _check_references(parse(text, str(self.path)))
+        settings = parse(text, str(self.path))
+        _check_references(settings)
+        if new is not None:
+            _check_model(new, settings)
         _replace(self.path, text)
         self.text = text
 
@@ -181,6 +185,22 @@ def _check_references(settings: Settings) -> None:
         for name in names:
             if name not in settings.models:
                 raise ConfigError(f"{key} names {name!r}; change that setting first")
+
+
+def _check_model(name: str, settings: Settings) -> None:
+    """The model `name` can be used as it is described; raises ConfigError."""
+    from emafusion import catalog
+    from emafusion.config.settings import OpenAIProviderSettings, written
+
+    one = settings.models[name]
+    provider = settings.providers[one.provider]
+    address = provider.base_url if isinstance(provider, OpenAIProviderSettings) else None
+    try:
+        catalog.resolve(name, one.provider, upstream=one.upstream, base_url=address, **written(one))
+    except ConfigError as wrong:
+        if one.usd_per_mtok_in is None or one.usd_per_mtok_out is None:
+            raise ConfigError(f"{wrong}, or give --price-in and --price-out") from wrong
+        raise
 
 
 def _names(table: Mapping[str, object], section: str) -> tuple[str, ...]:

@@ -99,6 +99,7 @@ async def _learnt(options: Learning, settings: Settings, sources: Sequence[Sourc
     from emafusion.demo.weights import local_models
     from emafusion.learn.loop import Watcher, run
 
+    course = _course(options)
     known, providers = open_models(settings)
     chosen = names(options.models, settings.models) or tuple(settings.models)
     models = [model for model in known if model.name in chosen]
@@ -109,10 +110,8 @@ async def _learnt(options: Learning, settings: Settings, sources: Sequence[Sourc
         here = [one for one in models if one.name not in problems]
         parts = _parts(options, settings, models=here, providers=providers)
         with Bar("asking") as bar:
-            watcher = Watcher(step=note, cell=bar.show)
-            return await run(
-                options.out, sources, parts=parts, course=_course(options), watcher=watcher
-            )
+            watcher = Watcher(step=note, cell=bar.show, note=note)
+            return await run(options.out, sources, parts=parts, course=course, watcher=watcher)
     finally:
         for provider in providers.values():
             await provider.aclose()

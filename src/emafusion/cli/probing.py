@@ -69,6 +69,9 @@ def probe(wish: Wish) -> None:
     from emafusion.cli.learning import policy
     from emafusion.learn.probing import joining, reading
 
+    out = _out(wish)
+    # Read before the policy is: what another process promotes meanwhile must not be undone.
+    over = _serving(out)
     note("reading the policy's outcomes")
     known = reading.known(wish.data, policy(wish.config), encoders.Remembered(encoders.default()))
     asked = reading.questions(known, wish.data, wish.count)
@@ -80,16 +83,34 @@ def probe(wish: Wish) -> None:
             f"{_why(report, wish.model)}; run the command again to go on"
         )
     joined = joining.join(known, reading.answers(known, folder, wish.model))
-    out = _out(wish)
-    keep(out, joined.artefact)
-    _tell(wish, report, joined=joined, out=out)
+    why = f"{wish.model} joined by {report.answered} probes"
+    _tell(wish, report, joined=joined, out=keep(out, joined.artefact, over=over, why=why))
 
 
-def keep(folder: Path, artefact: Artefact) -> None:
-    """Write the extended policy: the one place that knows where versions of it go."""
+def keep(folder: Path, artefact: Artefact, *, over: str | None, why: str) -> Path:
+    """Write the extended policy and return its folder.
+
+    Where `folder` holds versions of policies it becomes one more of them, and serves if `over`
+    still does; raises ArtefactError if not.
+    """
     from emafusion import artefacts
+    from emafusion.artefacts.versions import VERSIONS, Versions, is_one
 
-    artefacts.write(folder, artefact)
+    if not is_one(folder):
+        artefacts.write(folder, artefact)
+        return folder
+    versions = Versions(folder)
+    name = versions.add(artefact)
+    versions.promote(name, over=over, why=why)
+    return folder / VERSIONS / name
+
+
+def _serving(folder: Path) -> str | None:
+    """The policy that serves of those in `folder`, if it holds versions and one does."""
+    from emafusion.artefacts.versions import Versions, is_one
+
+    serving = Versions(folder).current() if is_one(folder) else None
+    return None if serving is None else serving.id
 
 
 def _out(wish: Wish) -> Path:

@@ -15,6 +15,16 @@ from emafusion.errors import EmafusionError
 log = logging.getLogger("emafusion.beat")
 
 EVERY_S: Final = 1.0
+FOREIGN: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What data that nobody foresaw makes code raise: one such task must not end the others."""
 
 
 class Beat:
@@ -62,7 +72,11 @@ class Beat:
         try:
             task()
         except EmafusionError as error:
-            message = str(error)
-            if message not in self._warned:
-                self._warned.add(message)
-                log.warning("%s", message)
+            self._tell(str(error))
+        except FOREIGN as error:
+            self._tell(f"{type(error).__name__}: {error}", error)
+
+    def _tell(self, message: str, trace: BaseException | None = None) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            log.warning("%s", message, exc_info=trace)

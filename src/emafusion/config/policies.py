@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import datetime
 import logging
+import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from emafusion.artefacts import Artefact, Serving, Versions
+from emafusion.config.beat import FOREIGN
 from emafusion.config.learner import Origin, fitted_on
 from emafusion.engine import Stages
-from emafusion.errors import EmafusionError
+from emafusion.errors import ArtefactError, EmafusionError
 from emafusion.types import Request
 
 log = logging.getLogger("emafusion.policies")
@@ -21,14 +23,27 @@ log = logging.getLogger("emafusion.policies")
 DEFAULT: Final = ""
 """The name of the policy that serves where none was promoted yet."""
 
+RETRY_S: Final = 30.0
+"""Seconds until a policy that could not be taken up is tried again."""
+
 Make = Callable[[Origin], Stages]
+Stamp = tuple[int, int, int] | None
+
+
+class _Failure(NamedTuple):
+    """Which state could not be taken up, why, and from when on it is tried again."""
+
+    stamp: Stamp
+    message: str
+    again: float
 
 
 class Policies:
     """The stages of the policy that serves, and of the one that is tried beside it.
 
     :meth:`refresh` takes up what was promoted since; requests under way keep the stages they began
-    with. A policy that cannot be read is told of in the log, and the one before it goes on serving.
+    with. A policy that cannot be read, or of which no stages can be made, is told of once in the
+    log and tried again every :data:`RETRY_S` seconds; the one before it goes on serving.
 
     Parameters
     ----------
@@ -38,17 +53,28 @@ class Policies:
         A policy's stages.
     default : Artefact
         What serves where nothing was promoted.
+    clock : callable
+        Seconds that only rise.
 
     Raises
     ------
     ArtefactError
-        The policy that serves cannot be read.
+        The policy that serves cannot be read, or no stages can be made of it.
     """
 
-    def __init__(self, versions: Versions, make: Make, *, default: Artefact) -> None:
+    def __init__(
+        self,
+        versions: Versions,
+        make: Make,
+        *,
+        default: Artefact,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._versions = versions
         self._make = make
         self._default = default
+        self._clock = clock
+        self._failure: _Failure | None = None
         self._stamp = versions.stamp()
         # One value, so that no request sees half a change.
         self._now = self._read({})
@@ -76,18 +102,28 @@ class Policies:
 
     def refresh(self) -> bool:
         """Take up what was promoted since the last look; whether anything was."""
-        stamp = self._versions.stamp()
-        if stamp == self._stamp:
-            return False
-        # Taken even where reading fails: a broken policy is told of once, not every second.
-        self._stamp = stamp
+        stamp: Stamp = None
         try:
+            stamp = self._versions.stamp()
+            if stamp == self._stamp or self._rests(stamp):
+                return False
             self._now = self._read(self._now[1])
         except EmafusionError as error:
-            log.warning("the promoted policy is not taken up: %s", error)
+            self._failed(stamp, str(error))
             return False
+        self._stamp, self._failure = stamp, None
         log.info("serving policy %s", self.serving.id or "that ships with emafusion")
         return True
+
+    def _rests(self, stamp: Stamp) -> bool:
+        """Whether what `stamp` stands for failed a short while ago."""
+        failure = self._failure
+        return failure is not None and stamp == failure.stamp and self._clock() < failure.again
+
+    def _failed(self, stamp: Stamp, message: str) -> None:
+        if self._failure is None or self._failure.message != message:
+            log.warning("the promoted policy is not taken up: %s", message)
+        self._failure = _Failure(stamp, message, self._clock() + RETRY_S)
 
     def _read(self, known: dict[str, Stages]) -> tuple[Serving, dict[str, Stages]]:
         """Who serves now, with their stages; those `known` already are kept."""
@@ -101,8 +137,15 @@ class Policies:
 
     def _made(self, name: str) -> Stages:
         artefact = self._versions.read(name)
-        told = [event.at for event in self._versions.history() if event.id == name]
-        # Of one whose history is gone, the day of its fit is known.
-        begun = datetime.datetime.fromisoformat(told[0]).timestamp() if told else None
-        since = fitted_on(artefact) if begun is None else begun
-        return self._make(Origin(name=name, artefact=artefact, since=since))
+        told = next((one.at for one in self._versions.history() if one.id == name), None)
+        try:
+            # Of one whose history is gone, the day of its fit is known.
+            begun = datetime.datetime.fromisoformat(told).timestamp() if told else None
+            since = fitted_on(artefact) if begun is None else begun
+            return self._make(Origin(name=name, artefact=artefact, since=since))
+        except FOREIGN as error:
+            # Its files are whole, but not what the stages look for.
+            raise ArtefactError(
+                f"policy {name!r} cannot serve: {type(error).__name__}: {error}; fit it anew, or "
+                "go back with: emafusion rollback"
+            ) from error

@@ -5,6 +5,7 @@ question. Knows the marking rules of each type; reads answers through :mod:`emaf
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,13 +122,12 @@ def _number(text: str, reference: str, params: Mapping[str, Json]) -> float:
     expected = number.whole(reference)
     if expected is None:
         raise DataError(f"the reference {reference!r} of a number question is not a number")
+    slack = _slack(params, "tolerance", 0) + abs(expected) * _slack(params, "relative", 0)
     if params.get("bare") and number.whole(text) is None:
         return 0.0
     found = number.extract(text)
     if found is None or _NUMBERS_OR.search(_ending(text)):
         return 0.0
-    slack = Fraction(str(params.get("tolerance", 0)))
-    slack += abs(expected) * Fraction(str(params.get("relative", 0)))
     return float(abs(Fraction(found.key) - expected) <= max(slack, _ROUNDING * abs(expected)))
 
 
@@ -135,6 +135,9 @@ _ROUNDING: Final = Fraction(1, 10**9)
 
 
 def _choice(text: str, reference: str, params: Mapping[str, Json]) -> float:
+    options = params.get("options", {})
+    if not isinstance(options, Mapping):
+        raise DataError(f"the options of a choice question map letters to texts, not {options!r}")
     if params.get("bare") and len(text.strip(" \n.()*")) != 1:
         return 0.0
     if _LETTERS_OR.search(_ending(text)):
@@ -142,9 +145,6 @@ def _choice(text: str, reference: str, params: Mapping[str, Json]) -> float:
     found = choice.extract(text)
     if found is not None:
         return float(found.key == reference.upper())
-    options = params.get("options")
-    if not isinstance(options, Mapping):
-        return 0.0
     # A reply may name the option's text instead of its letter.
     right = str(options.get(reference, ""))
     others = [str(option) for letter, option in options.items() if letter != reference]
@@ -199,7 +199,7 @@ def _json(text: str, reference: str, params: Mapping[str, Json]) -> float:
     value = found[0]
     if isinstance(expected, dict) and isinstance(value, list) and len(value) == 1:
         value = value[0]
-    slack = float(str(params.get("tolerance", 1e-9)))
+    slack = float(_slack(params, "tolerance", 1e-9))
     unordered = bool(params.get("unordered"))
     if not isinstance(expected, dict):
         return float(_same(value, expected, slack, unordered=unordered))
@@ -304,6 +304,17 @@ def _code(text: str, _: str, params: Mapping[str, Json]) -> float:
 def _sql(text: str, reference: str, params: Mapping[str, Json]) -> float:
     setup = str(params.get("setup", ""))
     return float(sql.agrees(text, reference, setup=setup, ordered=bool(params.get("ordered"))))
+
+
+def _slack(params: Mapping[str, Json], name: str, usual: float) -> Fraction:
+    value = params.get(name, usual)
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number < math.inf:
+        raise DataError(f"the {name} of a grader is a number from 0 up, not {value!r}")
+    return Fraction(str(number))
 
 
 def _ending(text: str) -> str:

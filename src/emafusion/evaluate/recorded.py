@@ -91,12 +91,20 @@ class Recorded(Struct, frozen=True, kw_only=True):
 def joined(first: Recorded, second: Recorded) -> Recorded:
     """The queries of both, and the models of the first; what was not asked stays missing.
 
-    A query that both have is taken from the first.
+    A query that both have is taken from the first. Equal prompts are one query, whatever the two
+    call it: a prompt held out in the first is not learnt from in the second.
     """
     import numpy as np
 
+    named, asked = set(first.queries), set(first.prompts)
     fresh = second.rows(
-        [place for place, query in enumerate(second.queries) if query not in set(first.queries)]
+        [
+            place
+            for place, (query, prompt) in enumerate(
+                zip(second.queries, second.prompts, strict=True)
+            )
+            if query not in named and prompt not in asked
+        ]
     )
     places = [fresh.models.index(name) if name in fresh.models else -1 for name in first.models]
 

@@ -1,15 +1,15 @@
 """Runs a generated SQL query against a small database and compares its rows with a reference's.
 
-Knows SQLite: an in-memory database of its own for each mark, reading only, with limits on time,
-rows and sizes. The setup and the reference are the question's author's; the query is a model's and
-may do nothing but select from the tables.
+Knows SQLite: an in-memory database of its own for each mark, with limits on time, rows and sizes.
+The setup may make tables in it and nothing else: it may come in a file from someone else. The query
+is a model's and may do nothing but select from the tables.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from decimal import Decimal
 from typing import Final
@@ -19,15 +19,22 @@ from emafusion.errors import DataError
 
 _MOST_ROWS: Final = 1_000
 _MOST_BYTES: Final = 4_000
-"""Of one text or row in the query's run."""
+"""Of one text or row."""
+_MOST_SETUP: Final = 1_000_000
+"""Of a setup's text, bytes."""
+_MOST_PAGES: Final = 4_096
+"""Of the database: 16 MiB."""
 _MOST_INSTRUCTIONS: Final = 2_000_000
-"""Of SQLite's machine, some tenths of a second: a bound that no machine's speed changes."""
+"""Of SQLite's machine, for the setup and for the query each, some tenths of a second: a bound that
+no machine's speed changes."""
 _STRETCH: Final = 1_000
 _DIGITS: Final = 6
 _QUERY: Final = re.compile(r"\b(?:select|with)\b(?:(?!\n\s*\n)[^;])*", re.I)
 _ALLOWED: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 )
+_OUTSIDE: Final = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA})
+"""What reaches other files, or undoes the limits."""
 _UNFIT: Final = frozenset(
     {"format", "load_extension", "printf", "random", "randomblob", "zeroblob"}
 )
@@ -54,12 +61,12 @@ def agrees(text: str, reference: str, *, setup: str, ordered: bool = False) -> b
     Raises
     ------
     DataError
-        The setup or the reference fails, so the question itself is wrong.
+        The setup or the reference fails or does what it may not, so the question is wrong.
     """
     try:
         with closing(_opened(setup)) as database:
             expected = _rows(database, reference)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, sqlite3.Warning) as error:
         raise DataError(f"the SQL of a question fails: {error}") from error
     query = written(text)
     if not query:
@@ -83,21 +90,28 @@ def _opened(setup: str) -> sqlite3.Connection:
     """A database as the author made it, which from here on can only be read."""
     database = sqlite3.connect(":memory:", isolation_level=None)
     try:
+        database.execute(f"PRAGMA max_page_count = {_MOST_PAGES}")
+        _limit(database, _MOST_SETUP, lambda action: action not in _OUTSIDE)
         database.executescript(setup)
-    except sqlite3.Error:
+    except (sqlite3.Error, sqlite3.Warning):
         database.close()
         raise
-    budget = iter(range(_MOST_INSTRUCTIONS // _STRETCH))
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
-    database.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, _MOST_BYTES)
-    database.set_progress_handler(lambda: next(budget, None) is None, _STRETCH)
-    database.set_authorizer(_permission)
+    _limit(database, _MOST_BYTES, lambda action: action in _ALLOWED)
     return database
 
 
-def _permission(action: int, _: str | None, function: str | None, *__: str | None) -> int:
-    unfit = action == sqlite3.SQLITE_FUNCTION and str(function).lower() in _UNFIT
-    return sqlite3.SQLITE_OK if action in _ALLOWED and not unfit else sqlite3.SQLITE_DENY
+def _limit(database: sqlite3.Connection, longest: int, may: Callable[[int], bool]) -> None:
+    """From here on, statements of `longest` bytes that do what they `may`, and a new budget."""
+
+    def permission(action: int, _: str | None, function: str | None, *__: str | None) -> int:
+        unfit = action == sqlite3.SQLITE_FUNCTION and str(function).lower() in _UNFIT
+        return sqlite3.SQLITE_OK if may(action) and not unfit else sqlite3.SQLITE_DENY
+
+    budget = iter(range(_MOST_INSTRUCTIONS // _STRETCH))
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
+    database.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, longest)
+    database.set_progress_handler(lambda: next(budget, None) is None, _STRETCH)
+    database.set_authorizer(permission)
 
 
 def _rows(database: sqlite3.Connection, query: str) -> _Rows:

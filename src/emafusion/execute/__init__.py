@@ -5,7 +5,7 @@ from __future__ import annotations
 from emafusion.execute.ledger import Ledger, Limits
 from emafusion.execute.parts import Answered, Done, advancing, answered, joined
 from emafusion.execute.settle import Settled, origins, settle
-from emafusion.execute.speech import speech
+from emafusion.execute.speech import speech, write
 from emafusion.execute.strategies import carry_out
 from emafusion.execute.trial import Ask, SecondTier, Trial
 
@@ -25,4 +25,5 @@ __all__ = [
     "origins",
     "settle",
     "speech",
+    "write",
 ]

@@ -28,17 +28,23 @@ FEWEST = 2
 def brief(trial: Trial, writers: Sequence[str], confidences: Sequence[float]) -> str | None:
     """Make the drafts `trial.closing` for the first of `writers` that has room; ``None`` if none.
 
-    `confidences` are P(right) of each draft.
+    `confidences` are P(right) of each draft. The writers behind that one become `trial.heirs`.
     """
     request, shown = trial.ask.request, trial.shown()
-    for name in writers:
+    for place, name in enumerate(writers):
         model = trial.ask.model(name)
         window = None if model is None else _window(request, trial.drafts, model)
         found = fitting(request, shown, confidences=confidences, window=window)
         if found is not None:
-            trial.closing = found
+            trial.closing, trial.heirs = found, tuple(writers[place + 1 :])
             return name
     return None
+
+
+def heir(trial: Trial) -> str | None:
+    """Who writes after a writer has failed, its own chat made; ``None`` if nobody has room."""
+    assessment = trial.latest
+    return None if assessment is None else brief(trial, trial.heirs, assessment.confidences)
 
 
 def fitting(

@@ -7,6 +7,7 @@ and never decides to make one.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
@@ -53,7 +54,8 @@ class Ledger:
     """Makes calls within `limits`, prices them, and keeps one :class:`Step` for each.
 
     Money is reserved before a call and settled after it, so calls made together cannot overspend
-    together. The reservation assumes the longest answer the call allows.
+    together, neither the request's money nor a part's share. The reservation assumes the longest
+    answer the call allows.
 
     Parameters
     ----------
@@ -80,7 +82,7 @@ class Ledger:
         self._clock = clock
         self._limits = limits
         self._started = clock.tick()
-        self._reserved = 0.0
+        self._reserved: dict[int | None, float] = {}
         self._cleared: frozenset[str] | None = None
         self.steps: list[Step] = []
 
@@ -121,9 +123,7 @@ class Ledger:
         ProviderError
             The model could not answer in time or at all; the failure is a step in the diary.
         """
-        share = share_usd
-        if share is not None:
-            share -= sum(step.cost_usd for step in self.steps if step.part == part)
+        share = None if share_usd is None else share_usd - self._taken(part)
         call, reserved = self._open(
             model, messages, params=params or {}, purpose=purpose, share=share
         )
@@ -190,6 +190,11 @@ class Ledger:
         """From now on, ask none but `models`: those that are cleared for the request."""
         self._cleared = frozenset(models)
 
+    def _taken(self, part: int | None) -> float:
+        """US dollars that `part` has spent, and that are set aside for its calls in flight."""
+        spent = math.fsum(step.cost_usd for step in self.steps if step.part == part)
+        return spent + self._reserved.get(part, 0.0)
+
     def _provider(self, call: Call) -> Provider:
         return self._providers[call.model.provider]
 
@@ -202,7 +207,7 @@ class Ledger:
         purpose: Purpose,
         share: float | None = None,
     ) -> tuple[Call, float]:
-        """The call within the limits, and the money set aside for it."""
+        """The call within the limits, and the money to set aside for it."""
         if self._cleared is not None and name not in self._cleared:
             raise RejectedError(f"{name!r} is not cleared for this request", name)
         model = self._models[name]
@@ -211,7 +216,7 @@ class Ledger:
             timeout = min(timeout, self._limits.max_latency_s - self.elapsed)
             if timeout <= 0:
                 raise DeadlineError(f"no time left to ask {name!r}", name)
-        params, reserved = self._reserve(model, messages, params, share=share)
+        params, reserved = self._bounded(model, messages, params, share=share)
         call = Call(
             model=model,
             messages=tuple(messages),
@@ -221,7 +226,7 @@ class Ledger:
         )
         return call, reserved
 
-    def _reserve(
+    def _bounded(
         self,
         model: Model,
         messages: Sequence[Message],
@@ -229,12 +234,16 @@ class Ledger:
         *,
         share: float | None = None,
     ) -> tuple[Mapping[str, object], float]:
+        """The parameters with as long an answer as there is money for, and what that may cost.
+
+        `share` is what the part that asks has left, if the call is a part's.
+        """
         limit = self._limits.max_cost_usd
         if limit is None:
             return params, 0.0
         prompt = tokens.count_messages(messages) + tokens.count(model.system or "")
         asking = prompt * model.usd_per_mtok_in / 1e6
-        left = limit - self.spent - self._reserved
+        left = limit - self.spent - math.fsum(self._reserved.values())
         left = (left if share is None else min(left, share)) - asking
         asked, samples = _asked_tokens(params, model), _samples(params)
         price = samples * model.usd_per_mtok_out / 1e6
@@ -245,7 +254,6 @@ class Ledger:
                 f"(${self.spent:.6f} spent so far); raise the limit or shorten the prompt",
             )
         reserved = asking + allowed * price
-        self._reserved += reserved
         name = "max_completion_tokens" if "max_completion_tokens" in params else "max_tokens"
         return {**params, name: allowed}, reserved
 
@@ -253,8 +261,9 @@ class Ledger:
     async def _entry(
         self, call: Call, reserved: float, *, timed: bool = True, part: int | None = None
     ) -> AsyncIterator[_Entry]:
-        """Time a call, settle its reservation, and write its step whatever happens."""
+        """Reserve a call's money, time it, settle, and write its step whatever happens."""
         entry = _Entry(part)
+        self._reserved[part] = self._reserved.get(part, 0.0) + reserved
         began = self._clock.tick()
         error: str | None = None
         try:
@@ -276,7 +285,7 @@ class Ledger:
             error = f"{type(unexpected).__name__} in provider {call.model.provider!r}"
             raise UnavailableError(error, call.model.name) from unexpected
         finally:
-            self._reserved -= reserved
+            self._reserved[part] -= reserved
             entry.step = entry.close(call, self._clock.tick() - began, error)
             self.steps.append(entry.step)
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from emafusion import answers
 from emafusion.execute.brief import brief
-from emafusion.execute.trial import Trial
+from emafusion.execute.trial import Trial, rivalling
 from emafusion.types import Assessment, Draft, Verdict, replace
 from emafusion.types.outcomes import Gathered
 from emafusion.types.plans import Combination
@@ -32,6 +31,7 @@ async def combine(trial: Trial) -> str | None:
     gathered = gather(trial.drafts, assessment)
     if gathered is None:
         return None
+    gathered = replace(gathered, took_s=trial.took_s)
     ask = trial.ask
     chosen = trial.second.combiner.choose(
         gathered, ask.labels, forecast=ask.forecast, plan=ask.plan, models=ask.models
@@ -80,8 +80,6 @@ def _write(trial: Trial, assessment: Assessment, writer: str) -> str | None:
     found = brief(trial, (writer,), assessment.confidences)
     if found is None:
         trial.combining += f"; {writer} has no room for the drafts: selected"
-        return None
-    trial.ask = replace(trial.ask, plan=replace(trial.ask.plan, fallbacks=()))
     return found
 
 
@@ -95,7 +93,8 @@ async def _compare(
         return
     shift = chosen.weight * (log_odds(one) - log_odds(other)) / 2.0
     shifts = dict(zip(gathered.leading, (shift, -shift), strict=True))
-    confidences = tuple(_shifted(trial, assessment.confidences, shifts))
+    keys = trial.keys
+    confidences = tuple(_shifted(assessment.confidences, shifts, keys))
     verdicts = tuple(
         Verdict(judge="comparison", draft=place, score=score, reason=f"by {chosen.model}")
         for place, score in zip(gathered.leading, (one, other), strict=True)
@@ -105,18 +104,18 @@ async def _compare(
             assessment,
             confidences=confidences,
             verdicts=(*assessment.verdicts, *verdicts),
-            second=max((c for c in confidences if c < max(confidences)), default=0.0),
+            second=rivalling(confidences, keys),
         )
     )
 
 
-def _shifted(trial: Trial, sure: Sequence[float], shifts: Mapping[int, float]) -> list[float]:
+def _shifted(
+    sure: Sequence[float], shifts: Mapping[int, float], keys: Sequence[str | None]
+) -> list[float]:
     """The confidences `sure`, the log-odds of the drafts at some places moved by their `shifts`.
 
     Drafts that give the same answer as one of those move with it.
     """
-    kind = answers.guess_kind(trial.ask.request.text)
-    keys = [answers.canonical(draft.text, kind) for draft in trial.drafts]
     by_key = {keys[place]: shift for place, shift in shifts.items() if keys[place] is not None}
     if len(by_key) < len(shifts):
         by_key = {}  # Answers that cannot be told apart are not shared either.

@@ -31,11 +31,14 @@ async def settle(trial: Trial, *, last: bool = False) -> Settled:
     Parameters
     ----------
     trial : Trial
-        At least one draft. A fusion votes, unless its leading drafts were compared: then it takes
-        the most trusted one, as other plans do.
+        At least one draft. A fusion votes, unless the second tier was asked about its drafts, or
+        they were run: then it takes the most trusted one, as other plans do. A draft that was
+        written from the others is the answer, unless one of those is trusted more.
     last : bool
         The last draft has been streamed to the caller already: it is the answer.
     """
+    if trial.written:
+        return await _of_written(trial, last=last)
     assessment = trial.latest or await trial.assess()
     if last:
         chosen = len(trial.drafts) - 1
@@ -43,7 +46,7 @@ async def settle(trial: Trial, *, last: bool = False) -> Settled:
         fused = _fused(trial, assessment)
         if fused is not None:
             return fused
-        ranked = trial.compared or _ran(assessment)
+        ranked = bool(trial.combining) or _ran(assessment)
         chosen = assessment.best if ranked else _elected(trial, assessment)
     else:
         chosen = assessment.best
@@ -53,10 +56,20 @@ async def settle(trial: Trial, *, last: bool = False) -> Settled:
 
 def origins(trial: Trial, settled: Settled) -> tuple[Origin, ...]:
     """Where a synthesis came from; nothing for an answer that is one of the drafts."""
-    if trial.closing is None or settled.chosen != len(trial.drafts) - 1:
+    if not trial.written or settled.chosen != len(trial.drafts) - 1:
         return ()
     *drafts, _ = trial.shown()
     return provenance(trial.drafts[settled.chosen].text, drafts)
+
+
+async def _of_written(trial: Trial, *, last: bool) -> Settled:
+    """The draft that was written from the others, unless one of those is trusted more."""
+    assessment = await trial.assess_written()
+    *sources, mine = assessment.confidences
+    kept = last or mine >= max(sources)
+    chosen = len(sources) if kept else assessment.best
+    confidence = assessment.confidences[chosen]
+    return Settled(chosen=chosen, confidence=confidence, assessment=assessment)
 
 
 def _fused(trial: Trial, assessment: Assessment) -> Settled | None:

@@ -1,4 +1,4 @@
-"""The answer that ends a request, spoken as it comes.
+"""The answer that ends a request: spoken as it comes, or written whole.
 
 Knows who speaks when the first one fails; judges nothing.
 """
@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from emafusion.errors import EmafusionError
+from emafusion.execute.brief import heir
 from emafusion.execute.ledger import Ledger
 from emafusion.execute.trial import Trial
 from emafusion.types import Chunk, Draft
@@ -17,18 +18,30 @@ from emafusion.types import Chunk, Draft
 async def speech(last: str | None, trial: Trial, ledger: Ledger) -> AsyncGenerator[Chunk]:
     """The chunks of the first model that speaks: `last`, else the plan's fallbacks.
 
-    Nothing where the drafts already hold the answer.
+    Of several drafts, those write that have room for them. Nothing where the drafts already hold
+    the answer.
     """
     if last is None and trial.drafts:
         return
-    for model in (*([last] if last else []), *trial.ask.plan.fallbacks):
-        before = len(trial.drafts)
+    waiting = iter(dict.fromkeys((*([last] if last else []), *trial.ask.plan.fallbacks)))
+    model = next(waiting, None)
+    before = len(trial.drafts)
+    while model is not None:
         attempt = _attempt(model, trial, ledger)
         async with aclosing(attempt):
             async for chunk in attempt:
                 yield chunk
         if len(trial.drafts) > before:
             return
+        model = next(waiting, None) if trial.closing is None else heir(trial)
+
+
+async def write(last: str, trial: Trial) -> None:
+    """Have one answer written of the drafts by `last`, else by those that may in its place."""
+    writer: str | None = last
+    while writer is not None and not trial.written:
+        await trial.close(writer)
+        writer = None if trial.written else heir(trial)
 
 
 async def _attempt(model: str, trial: Trial, ledger: Ledger) -> AsyncGenerator[Chunk]:
@@ -51,10 +64,25 @@ async def _attempt(model: str, trial: Trial, ledger: Ledger) -> AsyncGenerator[C
 
 
 async def _heard(stream: AsyncGenerator[Chunk | Draft], trial: Trial) -> AsyncGenerator[Chunk]:
-    """The chunks of `stream`; the draft that ends it joins the trial's."""
+    """The chunks of `stream`; the draft that ends it joins the trial's.
+
+    A writer's are held back until one has a text: one that writes nothing has failed.
+    """
+    held: list[Chunk] = []
+    silent = trial.closing is not None
     async with aclosing(stream):
         async for piece in stream:
             if isinstance(piece, Draft):
-                trial.drafts.append(piece)
-            else:
-                yield piece
+                _keep(piece, trial)
+                continue
+            held.append(piece)
+            silent = silent and not piece.text.strip()
+            while held and not silent:
+                yield held.pop(0)
+
+
+def _keep(draft: Draft, trial: Trial) -> None:
+    if trial.closing is None:
+        trial.drafts.append(draft)
+    else:
+        trial.accept(draft, streamed=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
-from emafusion.errors import BudgetError, EmafusionError, ProviderError
+from emafusion import answers
+from emafusion.errors import BadResponseError, BudgetError, EmafusionError, ProviderError
 from emafusion.protocols import Combiner, Panel, Port, Rule
 from emafusion.types import (
     Adaptive,
@@ -25,10 +26,15 @@ from emafusion.types import (
     Model,
     Plan,
     Request,
+    replace,
 )
 
 VARIED = 0.8
 """Temperature of the second and later samples of one model in one panel."""
+PHRASE = 160
+"""Characters up to which a reply without a marked conclusion may be an answer as a whole."""
+CUT = ("length", "content_filter")
+"""How an answer ends that is not whole."""
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -56,6 +62,16 @@ class Compare(Protocol):
         self, request: Request, drafts: Sequence[Draft], *, judge: str, port: Port
     ) -> Sequence[float | None]:
         """P(better than an average one of `drafts`) of each; ``None`` where nothing was heard."""
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A port that knows the request's clock."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the request's deadline; ``None`` where it has none."""
         ...
 
 
@@ -97,10 +113,12 @@ class Trial:
         What models are asked in place of the request's own messages, which judges go on reading.
     closing : sequence of Message, optional
         What the model that ends the request is asked, where that is not the request itself.
+    heirs : tuple of str
+        Who may be asked in that model's place, one after another.
+    written : bool
+        Whether the last draft was written from those before it.
     combining : str
         What the second tier decided, and why; empty where it was not asked.
-    compared : bool
-        Whether the leading drafts were compared: the better one is the answer.
     """
 
     def __init__(
@@ -116,7 +134,8 @@ class Trial:
         self.ask = ask
         self.second = second
         self.combining = ""
-        self.compared = False
+        self.heirs: tuple[str, ...] = ()
+        self.written = False
         self.told: Sequence[Message] | None = None
         self.closing: Sequence[Message] | None = None
         self._screen = screen
@@ -142,19 +161,48 @@ class Trial:
         """`draft` as another model may read it."""
         return self._screen(draft, self.ask.request.text)
 
-    async def close(self, models: Sequence[str]) -> bool:
-        """Put the closing question to `models`, one after another until one answers."""
-        for model in models:
-            try:
-                draft = await self._port.complete(
-                    model, self.closing or (), purpose="write", params=self.writing
-                )
-            except (ProviderError, BudgetError) as failure:
-                self.failures.append(failure)
-            else:
-                self.drafts.append(draft)
-                return True
-        return False
+    @property
+    def keys(self) -> list[str | None]:
+        """The answer that each draft gives; ``None`` where it gives none that others could share.
+
+        What the first sentence of an essay says is no such answer.
+        """
+        kind = answers.guess_kind(self.ask.request.text)
+        return [
+            None
+            if kind == "text" and len(text) > PHRASE and not answers.concludes(text)
+            else answers.canonical(text, kind)
+            for text in (draft.text for draft in self.drafts)
+        ]
+
+    async def close(self, model: str) -> None:
+        """Put the closing question to `model`."""
+        try:
+            draft = await self._port.complete(
+                model, self.closing or (), purpose="write", params=self.writing
+            )
+        except (ProviderError, BudgetError) as failure:
+            self.failures.append(failure)
+        else:
+            self.accept(draft)
+
+    def accept(self, written: Draft, *, streamed: bool = False) -> None:
+        """What a writer made joins the drafts; where it cannot stand in their place, it has failed.
+
+        It cannot where it is empty, or was cut and one of the drafts was not. Once `streamed`, a
+        text stands, cut or not.
+        """
+        reason = written.completion.finish_reason
+        whole = any(draft.completion.finish_reason not in CUT for draft in self.drafts)
+        if not written.text.strip():
+            why = f"{written.model!r} wrote nothing"
+        elif reason in CUT and whole and not streamed:
+            why = f"{written.model!r} wrote no whole answer ({reason})"
+        else:
+            self.drafts.append(written)
+            self.written = True
+            return
+        self.failures.append(BadResponseError(why, written.model))
 
     @property
     def writing(self) -> Mapping[str, object]:
@@ -195,9 +243,7 @@ class Trial:
         """All drafts so far, judged; `judge` names a model whose opinion is asked too."""
         key = (len(self.drafts), judge)
         if key not in self._assessed:
-            self._assessed[key] = await self._panel.assess(
-                self.ask.request, self.ask.forecast, self.drafts, port=self._port, judge=judge
-            )
+            self._assessed[key] = await self._judged(self.drafts, judge)
         return self._assessed[key]
 
     async def compare(self, pair: Sequence[int], judge: str) -> Sequence[float | None]:
@@ -207,9 +253,23 @@ class Trial:
         drafts = [self.drafts[place] for place in pair]
         return await self.second.compare(self.ask.request, drafts, judge=judge, port=self._port)
 
+    async def assess_written(self) -> Assessment:
+        """All drafts, judged, the last of which was written from the others.
+
+        Agreeing with its own sources is no evidence, for it nor for them: they stand as they were
+        judged without it. Where it gives an answer of theirs, it is trusted as far as the most
+        trusted of those; else as far as it is by itself.
+        """
+        key = (len(self.drafts), "written")
+        if key not in self._assessed:
+            *drafts, written = self.drafts
+            sources = self._latest(len(drafts)) or await self._judged(drafts)
+            alone = await self._judged([written])
+            self._assessed[key] = _beside(sources, alone, self.keys)
+        return self._assessed[key]
+
     def judged_anew(self, assessment: Assessment) -> None:
         """`assessment`, which a comparison has moved, stands for the drafts from now on."""
-        self.compared = True
         self._assessed[len(self.drafts), "comparison"] = assessment
 
     def affords(self, model: str) -> bool:
@@ -219,10 +279,20 @@ class Trial:
             return False
         plan = self.ask.plan
         spent = math.fsum(draft.cost_usd for draft in self.drafts)
-        took = math.fsum(draft.latency_s for draft in self.drafts)
         cheap = plan.max_cost_usd is None or spent + estimate.cost_usd <= plan.max_cost_usd
-        quick = plan.max_latency_s is None or took + estimate.latency_s <= plan.max_latency_s
+        quick = plan.max_latency_s is None or (
+            self.took_s + estimate.latency_s <= plan.max_latency_s
+        )
         return cheap and quick
+
+    @property
+    def took_s(self) -> float:
+        """Seconds since the request began; where the port has no clock, what the drafts took."""
+        most = self.ask.request.knobs.max_latency_s
+        left = self._port.left_s if isinstance(self._port, Timed) else None
+        if most is not None and left is not None:
+            return most - left
+        return math.fsum(draft.latency_s for draft in self.drafts)
 
     def following(
         self, plan: Adaptive, verdict: Assessment | None, allowed: Sequence[str]
@@ -236,8 +306,17 @@ class Trial:
     @property
     def latest(self) -> Assessment | None:
         """The last assessment made of the drafts as they stand, the best informed one first."""
-        found = [a for (count, _), a in self._assessed.items() if count == len(self.drafts)]
+        return self._latest(len(self.drafts))
+
+    def _latest(self, drafts: int) -> Assessment | None:
+        found = [a for (count, _), a in self._assessed.items() if count == drafts]
         return found[-1] if found else None
+
+    async def _judged(self, drafts: Sequence[Draft], judge: str | None = None) -> Assessment:
+        ask = self.ask
+        return await self._panel.assess(
+            ask.request, ask.forecast, drafts, port=self._port, judge=judge
+        )
 
     async def _sample(self, model: str, nth: int) -> Draft | EmafusionError:
         params = {**self.params, "temperature": VARIED} if nth else self.params
@@ -246,3 +325,31 @@ class Trial:
             return await self._port.complete(model, messages, purpose="draft", params=params)
         except (ProviderError, BudgetError) as failure:
             return failure
+
+
+def rivalling(confidences: Sequence[float], keys: Sequence[str | None]) -> float:
+    """P(right) of the best answer other than the most trusted one; an unread one is its own."""
+    best = max(range(len(confidences)), key=confidences.__getitem__)
+    rivals = (
+        sure
+        for place, sure in enumerate(confidences)
+        if place != best and (keys[place] is None or keys[place] != keys[best])
+    )
+    return max(rivals, default=0.0)
+
+
+def _beside(sources: Assessment, alone: Assessment, keys: Sequence[str | None]) -> Assessment:
+    """What was made of the `sources`, and of a synthesis of them, of which `alone` tells.
+
+    `keys` are the answers that the sources give, and last the synthesis.
+    """
+    *theirs, mine = keys
+    told = zip(sources.confidences, theirs, strict=True)
+    shared = (sure for sure, key in told if key is not None and key == mine)
+    confidences = (*sources.confidences, max(shared, default=alone.confidence))
+    said = (replace(verdict, draft=len(theirs)) for verdict in alone.verdicts)
+    return Assessment(
+        confidences=confidences,
+        verdicts=(*sources.verdicts, *said),
+        second=rivalling(confidences, keys),
+    )

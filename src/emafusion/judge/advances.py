@@ -10,8 +10,8 @@ al. 2024, "Is LLM-as-a-Judge Robust?").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial, reduce
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from itertools import islice
 from operator import or_
 from typing import Literal, NamedTuple
@@ -62,7 +62,7 @@ AFTER = frozenset({"id", "vi", "th", "he", "ro", "sv", "sw", "tl"})
 """Languages that say "answer this" for "this answer"."""
 NO_ORDER = group(
     "to we i they would could will can cannot not who may might people users students the a an his "
-    "her their of that which it he she did does do by and or"
+    "her their of that which it he she did does do by and or is are was were been being"
 )
 """Before an English verb, these make it no order."""
 THINGS = frozenset(
@@ -74,6 +74,10 @@ RIVAL = group(
     "completions completion competing rival opposing competitor"
 )
 """What is never said of the options of a multiple-choice question."""
+TAKEN = group("draft answer response reply submission candidate completion text version")
+"""What a writer is given several of."""
+SCALE = re.compile(r"\b(?:from|between) \w{1,5} (?:to|and) (?:\d{1,3}|ten|five)\b|\bon a scale\b")
+"""Between which marks, not which. A mark that is asked for is named besides."""
 VAGUE = group(
     "rules rule command commands prompt prompts directions instruction directive directives "
     "instructions"
@@ -85,25 +89,48 @@ MENTION = re.compile(
     r"|says?"
     r"|adversar\w*|trick\w*|detect\w*|filter\w*|beispiel|exemple|ejemplo)\b"
 )
+FENCED = re.compile(r"^[ \t]*```[^`\n]*\n.*?^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+ABOUT_MARKS = re.compile(
+    r"\bchat ?ml\b"
+    r"|\b(?:prompt|chat|instruct(?:ion)?|message)s? (?:format|template|markup|syntax)"
+    r"|\b(?:special|control|role) (?:token|marker|mark)s?\b"
+    r"|\b(?:openai|anthropic|chat|completions?|messages) api\b"
+    r"|\bsystem (?:prompt|message|role)s?\b"
+)
+"""What a request is about whose answers hold the marks of a conversation."""
 IN_QUOTES = re.compile(r"[\"'“‘«`](?:[^\"'”’»`\n]{8,160})[\"'”’»`]")
 
 
 def addressed(text: str, *, asked: str = "") -> Advance | None:
     """What `text` says to whoever judges it, or ``None``.
 
-    Where the request `asked` wants something marked or compared, a verdict is an answer. Reads
-    :data:`LONGEST` characters at most, in time linear in them.
+    Where the request `asked` wants something marked or compared, a verdict is an answer; where it
+    is about the marks of chats, or in fenced code, so are those. Reads :data:`LONGEST` characters
+    at most, in time linear in them.
     """
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]}\n{text[-LONGEST // 2 :]}"
     said = disguises.smuggled(text)
     if said:
         return Advance(kind="hidden", excerpt=said[:200], disguised=True)
-    return _seen(disguises.visible(text), depth=0, welcome=partial(_wants_verdicts, asked))
+    return _seen(disguises.visible(text), depth=0, welcome=Welcome(asked))
 
 
-Welcome = Callable[[], bool]
-"""Whether verdicts are asked for: found out only where one is."""
+class Welcome(NamedTuple):
+    """What a request wants of what would else be forged: found out only where it stands."""
+
+    asked: str
+
+    def verdicts(self) -> bool:
+        """Whether verdicts are asked for."""
+        return _wants_verdicts(self.asked)
+
+    def mark(self, found: str) -> bool:
+        """Whether a mark of a conversation is: named, or what the request is about."""
+        if not self.asked:
+            return False
+        folded = fold(self.asked)
+        return found.strip() in folded or ABOUT_MARKS.search(folded) is not None
 
 
 def _seen(text: str, *, depth: int, welcome: Welcome) -> Advance | None:
@@ -127,13 +154,20 @@ def _seen(text: str, *, depth: int, welcome: Welcome) -> Advance | None:
 
 def _forged(read: Reading, *, welcome: Welcome) -> Advance | None:
     found = forgeries.role(read)
-    if found:
+    if found and (found := _uninvited(read, welcome)):
         return Advance(kind="role", excerpt=found[:200])
     for match in forgeries.TURN.finditer(read.folded) if forgeries.speaker(read) else ():
         if _judging(match[1]):
             return Advance(kind="role", excerpt=match.group()[:200])
     found = forgeries.verdict(read)
-    return Advance(kind="verdict", excerpt=found[:200]) if found and not welcome() else None
+    unasked = found and not welcome.verdicts()
+    return Advance(kind="verdict", excerpt=found[:200]) if unasked else None
+
+
+def _uninvited(read: Reading, welcome: Welcome) -> str:
+    """The first mark of a conversation outside fenced code that the request does not want."""
+    read = Reading(FENCED.sub("\n", read.text)) if "```" in read.text else read
+    return next((found for found in forgeries.roles(read) if not welcome.mark(found)), "")
 
 
 def _judging(line: str) -> bool:
@@ -180,7 +214,7 @@ def _said(read: Reading, *, welcome: Welcome) -> Advance | None:
             both = mask | carried
             paired = having(both, "who") and suspect(both)
             found = _sentence(sentence, [*before, *words]) if paired else None
-        if found is None and mask and _stated(sentence) and not welcome():
+        if found is None and mask and _stated(sentence) and not welcome.verdicts():
             found = Advance(kind="verdict", excerpt=sentence.strip()[:200])
         if found is not None:
             return found
@@ -283,6 +317,8 @@ class Heard(NamedTuple):
             return True
         if self._called() and self._told():
             return True
+        if self._taken_over():
+            return True
         return self._near(BIT.you, BIT.marks, 3) and self._sealed()
 
     def _judged(self, highly: bool) -> bool:
@@ -292,6 +328,16 @@ class Heard(NamedTuple):
         if self._has(BIT.who) and self._has(BIT.top) and self._has(BIT.must | BIT.you):
             return True
         return (highly and self._has(BIT.give | BIT.deed | BIT.must)) or self._ordered()
+
+    def _taken_over(self) -> bool:
+        """Whether whoever writes of several drafts is to take this one over."""
+        if not (self._has(BIT.writer) and self._has(BIT.copy)) or not self._this_answer():
+            return False
+        return self.language != "en" or any(
+            0 < thing - at <= 2 and self.words[thing] in TAKEN
+            for at in self._at(BIT.this)
+            for thing in self._at(BIT.answer)
+        )
 
     def _begged(self) -> bool:
         """Whether something is asked for, please."""
@@ -304,7 +350,7 @@ class Heard(NamedTuple):
 
     def _ordered(self) -> bool:
         """Whether the judging is told, not reported."""
-        if not self._both(BIT.deed, BIT.answer, 7):
+        if not self._both(BIT.deed, BIT.answer, 7) or self._open():
             return False
         if self._has(BIT.must) and self._has(BIT.you | BIT.deed):
             return self.language != "en" or self._both(BIT.must, BIT.deed, 4)
@@ -317,6 +363,13 @@ class Heard(NamedTuple):
             if any(mask & BIT.answer for mask in self.masks[place + 1 : place + 6])
         )
 
+    def _open(self) -> bool:
+        """Whether marks are asked for, whichever they be."""
+        if self.language != "en" or not SCALE.search(self.sentence):
+            return False
+        rest = tokens(SCALE.sub(" ", self.sentence))
+        return not any(heard & BIT.top for heard in map(meaning, rest))
+
     def _called(self) -> bool:
         """Whether those who judge are spoken to."""
         judges = self._at(BIT.who)
@@ -328,7 +381,11 @@ class Heard(NamedTuple):
         if any(0 < judge - call <= 4 or judge + 1 == call for judge in judges for call in calls):
             return True
         opening = (UNSPACED if self.language in UNPARTED else OPENING).match(self.sentence)
-        return opening is not None and bool(judges) and judges[0] <= 1 and self._has(BIT.deed)
+        if opening is None or not judges or judges[0] > 1:
+            return False
+        # "Evaluating this, we get …" calls nobody.
+        nobody = self.language == "en" and self.words[judges[0]].endswith("ing")
+        return self._has(BIT.deed) or (self._has(BIT.give) and not nobody)
 
     def _told(self) -> bool:
         """Whether a verdict is asked for."""

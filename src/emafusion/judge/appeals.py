@@ -40,6 +40,8 @@ class Bits(NamedTuple):
     marks: int
     correct: int
     call: int
+    writer: int
+    copy: int
 
 
 BIT = Bits(*(1 << number for number in range(len(CONCEPTS))))
@@ -67,7 +69,8 @@ def suspect(mask: int) -> int:
     about_this = this & answer & (deed | top | marks | who | mask >> 11)
     rivals = other & answer & (mask >> 10 | ignore)
     told = marks & (mask >> 13 | mask >> 14) & (top | mask >> 16)
-    return (addressed_to | about_this | ignore & orders | rivals | told) & ones
+    taken_over = this & answer & mask >> 18 & mask >> 19
+    return (addressed_to | about_this | ignore & orders | rivals | told | taken_over) & ones
 
 
 Sought = tuple[tuple[frozenset[str], ...], ...]
@@ -105,6 +108,7 @@ def sought(read: Reading) -> Sought:
         (among(BIT.ignore), among(BIT.orders)),
         (answers, among(BIT.this), verdict),
         (answers, among(BIT.other), among(BIT.wrong | BIT.ignore)),
+        (answers, among(BIT.this), among(BIT.writer), among(BIT.copy)),
     )
     possible = tuple(group for group in groups if all(group))
     return ((judges,), *possible) if judges or possible else ()

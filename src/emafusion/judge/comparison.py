@@ -18,7 +18,8 @@ from itertools import combinations
 
 from emafusion.errors import BudgetError, ProviderError
 from emafusion.judge import disguises
-from emafusion.judge.advances import addressed, cleaned, humbled
+from emafusion.judge.advances import humbled
+from emafusion.judge.screening import bare, speaks
 from emafusion.protocols import Port
 from emafusion.types import Draft, Message, Request
 
@@ -26,6 +27,8 @@ LONGEST = 6000
 """Characters of a draft that a judge is shown."""
 ALL_PAIRS = 4
 """Up to so many drafts every pair is compared; beyond, as many rounds as halve them to one."""
+WITHHELD = "\0"
+"""Stands for a text that was all taken out; no text that is shown holds this character."""
 ROUNDS = 300
 PRIOR = 1.0
 """Ties with an average draft that each draft is credited with before any comparison."""
@@ -68,9 +71,10 @@ class ComparisonJudge:
 
         ``None`` for its own draft and for one that nothing was heard of. Equal drafts get equal
         scores, whatever their order; one that speaks to its judge is compared without what it
-        says, and stands below every draft that does not.
+        says, and stands below every draft that does not. Where it says nothing else, it is tied
+        with any other before that: what a screen takes out proves nothing for another draft.
         """
-        texts = [shown(draft, asked=request.text) for draft in drafts]
+        texts = [shown(draft, asked=request.text) or _emptied(draft) for draft in drafts]
         others = [place for place, draft in enumerate(drafts) if draft.model != judge]
         unlike = sorted({texts[place] for place in others}, key=_shuffled)
         found = await _Contest(request, unlike, judge=judge, port=port).scores()
@@ -122,6 +126,8 @@ class _Contest:
     async def _outcome(self, pair: Pair) -> float | None:
         """P(first better); a tie where the two orders disagree, ``None`` where one is not heard."""
         one, two = (self._texts[place] for place in pair)
+        if WITHHELD in (one, two):
+            return 0.5
         if not one or not two:
             return float(bool(one))
         ahead, behind = await asyncio.gather(self._ask(one, two), self._ask(two, one))
@@ -170,13 +176,18 @@ def opinion(reply: Draft) -> float | None:
 
 def shown(draft: Draft, *, asked: str = "") -> str:
     """The draft's text as a judge sees it: no word to the judge, no unseen character, no name."""
-    text = disguises.visible(cleaned(draft.text, asked=asked)).strip()[:LONGEST]
+    text = bare(draft.text, asked)[:LONGEST]
     return MAKER.sub(r"\1 its makers", SELF.sub(r"\1 an AI model", text))
 
 
 def screened(draft: Draft, asked: str) -> str:
-    """The draft's text as a writer may read it: without words to its judge, and unseen ones."""
-    return disguises.visible(cleaned(draft.text, asked=asked)).strip()
+    """The draft's text as a writer may read it: without words to either, and unseen characters."""
+    return bare(draft.text, asked)
+
+
+def _emptied(draft: Draft) -> str:
+    """What stands for a draft of which nothing is left: empty only where there was nothing."""
+    return WITHHELD if disguises.visible(draft.text).strip() else ""
 
 
 def bradley_terry(count: int, wins: Mapping[Pair, float]) -> list[float]:
@@ -205,10 +216,8 @@ def _with_manners(
 ) -> list[float | None]:
     """The scores, those of drafts that speak to their judge brought below the others'."""
     heard = [place for place, score in enumerate(scores) if score is not None]
-    advances = [addressed(drafts[place].text, asked=asked) for place in heard]
-    lowered = humbled(
-        [scores[place] or 0.0 for place in heard], [found is not None for found in advances]
-    )
+    flagged = [speaks(drafts[place].text, asked) for place in heard]
+    lowered = humbled([scores[place] or 0.0 for place in heard], flagged)
     told = dict(zip(heard, lowered, strict=True))
     return [told.get(place) for place in range(len(scores))]
 

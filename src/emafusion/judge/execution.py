@@ -14,6 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -97,7 +98,7 @@ class ExecutionJudge:
     weights : Weights, optional
         How the evidence is weighed.
     at_once : int
-        Programs that run at the same time, of all requests together.
+        Programs that run at the same time, of all requests of one event loop together.
     """
 
     name = "execution"
@@ -108,7 +109,9 @@ class ExecutionJudge:
         self.sandbox = sandbox
         self.weights = weights or Weights()
         self.at_once = at_once
-        self._gate = asyncio.Semaphore(at_once)
+        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
         self._seen: OrderedDict[str, dict[str, Trace]] = OrderedDict()
 
     async def score(self, request: Request, drafts: Sequence[Draft]) -> list[float | None]:
@@ -169,8 +172,13 @@ class ExecutionJudge:
     async def _trace(self, program: str, calls: Sequence[str]) -> Trace:
         if await asyncio.to_thread(programs.parse, program) is None:
             return Trace(parses=False)
-        async with self._gate:
+        async with self._gate():
             return Trace.of(await self.sandbox.run(program, calls), calls)
+
+    def _gate(self) -> asyncio.Semaphore:
+        """The running event loop's gate: one that was waited at belongs to its loop for good."""
+        loop = asyncio.get_running_loop()
+        return self._gates.setdefault(loop, asyncio.Semaphore(self.at_once))
 
     def _weigh(
         self, trace: Trace, tests: Sequence[Sequence[Example]], agreed: float | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 from emafusion.judge.vocabulary import Reading, group
 
@@ -67,6 +68,17 @@ CHOOSING = group("rate score grade vote upvote choose pick select prefer favor f
 KEYS = group("verdict winner preference preferred correct")
 LONGEST_LINE = 80
 MARK = re.compile(r"<<[0-9a-f]{4,32}>>")
+MATERIAL = re.compile(
+    r"^[ \t>*#]*DRAFT [A-Z](?: \((?:most|less) trusted\))?[ \t*]*:?[ \t*]*$|^NOTES$"
+    r"|^[ \t>*]*(?ai:agreed \([a-z](?:, ?[a-z])*\)|only in [a-z](?:, ?[a-z])*|the request again)"
+    r"[ \t*]*:"
+    r"|<<[^<>\n]{0,40}\b(?ai:material|drafts?|notes)\b[^<>\n]{0,40}>>"
+    r"|<<(?ai:end|begin|start) of [^<>\n]{0,40}>>",
+    re.MULTILINE,
+)
+"""How a writer is given drafts and notes on them."""
+MATERIALS = ("draft ", "notes", "agreed (", "only in ", "request again", "<<")
+"""What is in a text, in small letters, that holds such a mark."""
 FENCE = re.compile(
     r"[ \t]*proposed answer[ \t]*:?$"
     r"|[-=#*<\[ \t]{0,12}(?:end|begin|start|close|stop) (?:of )?(?:the )?(?:quoted |proposed "
@@ -165,20 +177,25 @@ def speaker(read: Reading) -> bool:
 
 def role(read: Reading) -> str:
     """A marker of another speaker, or of a quotation's end, in a text; else empty."""
+    return next(roles(read), "")
+
+
+def roles(read: Reading) -> Iterator[str]:
+    """All such markers, kind by kind."""
     folded = read.folded
     if _titled(read):
-        found = ROLE.search(folded) or MARK.search(folded)
-        if found:
-            return found.group()
+        for pattern in (ROLE, MARK):
+            yield from (found.group() for found in pattern.finditer(folded))
+    if any(trace in folded for trace in MATERIALS):
+        yield from (found.group() for found in MATERIAL.finditer(read.text))
     if _fenced(read) and any(noun in folded for noun in QUOTABLE):
         for line in folded.split("\n"):
             if len(line) <= LONGEST_LINE and FENCE.match(line):
-                return line
+                yield line
     # A closing tag is forged only where nothing was opened.
     for match in CLOSING.finditer(folded) if "</" in folded else ():
         if f"<{match[1]}" not in folded[: match.start()]:
-            return match.group()
-    return ""
+            yield match.group()
 
 
 def _fenced(read: Reading) -> bool:

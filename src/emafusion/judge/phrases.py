@@ -1,4 +1,4 @@
-"""Set phrases in English that only a judge can be meant by, though no single word says so.
+"""Set phrases in English that only a judge or a writer of several drafts can be meant by.
 
 Knows turns of phrase; what is said by concepts, in any language, is
 :mod:`emafusion.judge.advances`'s to see.
@@ -216,6 +216,53 @@ PHRASES: tuple[Phrase, ...] = (
         "ground truth",
     ),
     _phrase(
+        "ai llm model machine bot assistant / you / comparing grading judging scoring ranking"
+        " rating evaluating assessing / if",
+        r"if you(?: are|'re) (?:an? |the )?(?:ai|llm|(?:language |ai )?model|machine|bot"
+        r"|assistant) (?:that is |who is |currently )?(?:comparing|grading|judging|scoring|ranking"
+        r"|rating|evaluating|assessing)\b",
+        "if you",
+    ),
+    _phrase(
+        f"must should ought deserves has / {NOUNS} / this my current present above / ten full top"
+        " highest maximum perfect first number",
+        rf"(?:this|my|current|present|above) {NOUN} (?:must|should|ought to|has to|deserves to) "
+        r"(?:be )?(?:given|awarded|assigned|receive|get|granted|marked|scored|rated|graded|put"
+        r"|placed|ranked)(?: with| at| as| in| on)? (?:an? |the )?(?:ten|full (?:marks?|points"
+        r"|score)|(?:top|highest|maximum|perfect) (?:marks?|score|grade|points?|rating|place)"
+        r"|first place|first|top|number one)\b",
+    ),
+    _phrase(
+        "mark put rank rate vote / mine me / up first top best highest above",
+        r"(?:mark|put|rank|rate|vote) (?:mine|me) (?:up|first|top|best|highest|on top"
+        r"|above (?:the|all|every))\b",
+        " mine ",
+        " me ",
+    ),
+    _phrase(
+        "anything everything / else / you / inferior worse wrong weaker incorrect flawed",
+        r"(?:any|every)thing else (?:that )?you (?:will |may |might )?(?:read|see|receive"
+        r"|are (?:shown|given)) (?:here )?is (?:\w+ )?(?:inferior|worse|wrong|weaker|incorrect"
+        r"|flawed)\b",
+        "thing else ",
+    ),
+    _phrase(
+        "whoever anyone / these them / should must please has needs place put pick choose give"
+        " award",
+        rf"(?:whoever|anyone who) {JUDGES}(?:es|e|s|ks)? (?:these|them)\b[^.\n]{{0,30}}\b(?:should"
+        r"|must|please|has to|needs to|place|put|pick|choose|give|award)\b",
+        "whoever ",
+        "anyone who ",
+    ),
+    _phrase(
+        "ignore disregard skip discard / after before below following / this mine / text answer"
+        " response draft reply submission candidate texts answers responses drafts everything",
+        r"(?:ignore|disregard|skip|discard) (?:the |every |any |all )?(?:the )?(?:texts?|answers?"
+        r"|responses?|drafts?|reply|submission|candidate|everything) (?:that |which )?(?:comes? "
+        r"|follows? |stands? |is )?(?:after|before|below|following) (?:this (?:one|answer|response"
+        r"|draft|reply|submission)|mine)\b",
+    ),
+    _phrase(
         "above / treat consider regard accept mark count deem / as be",
         rf"(?:treat|consider|regard|accept|mark|count|deem) (?:everything|all|what is|the text"
         rf"|the "
@@ -224,6 +271,108 @@ PHRASES: tuple[Phrase, ...] = (
     ),
 )
 """What only a judge can be meant by."""
+
+OWN = "(?:draft|version|text|answer|response|reply|wording)"
+WHOLE = (
+    "(?:word for word|verbatim|unchanged|unaltered|exactly|in full|as (?:it )?is|as it stands|only"
+    "|alone)"
+)
+JOINT = "(?:combined|merged|fused|joint|synthesi[sz]ed|consolidated)"
+OWNS = "draft version text answer response reply wording"
+JOINTS = "combined merged fused joint synthesised synthesized consolidated"
+SEVERAL = "drafts draft answers answer responses response candidates submissions others rest other"
+
+WRITERS: tuple[Phrase, ...] = (
+    _phrase(
+        f"use keep copy take adopt reproduce quote repeat / {OWNS} / my this / only but solely",
+        rf"(?:use|keep|copy|take|adopt|reproduce|quote|repeat) (?:only|nothing but|solely) "
+        rf"(?:my|this) {OWN}\b",
+    ),
+    _phrase(
+        f"use keep copy adopt reproduce quote repeat output return / {OWNS} / my this",
+        rf"(?:use|keep|copy|adopt|reproduce|quote|repeat|output|return) (?:my|this) {OWN} "
+        rf"{WHOLE}\b",
+    ),
+    _phrase(
+        "reproduce copy repeat output return print / above",
+        r"(?:reproduce|copy|repeat|output|return|print) (?:the |everything |all |what is )?"
+        rf"(?:text |draft |answer )?above {WHOLE}\b",
+        " above ",
+    ),
+    _phrase(
+        "combine merge synthesise synthesize / not / do",
+        r"do not (?:combine|merge|synthesi[sz]e)(?: (?:the |these )?(?:drafts|answers|responses))?"
+        r"(?:[.!;]|$)",
+        "do not ",
+    ),
+    _phrase(
+        "whoever / these them the",
+        r"whoever (?:merg|combin|fus|writ|synthes|consolidat|aggregat|compil)\w* (?:these|them"
+        r"|the (?:final|combined|merged|drafts|answers))\b",
+        "whoever ",
+    ),
+    _phrase(
+        "everything anything / contradicts contradict disagrees disagree conflicts conflict"
+        f" / this my the / {OWNS}",
+        r"(?:leave out|drop|discard|remove|delete|omit|ignore) (?:every|any)thing (?:else )?"
+        r"(?:that |which )?(?:contradicts?|disagrees with|conflicts with) (?:this|my|the present) "
+        rf"{OWN}\b",
+        "thing ",
+    ),
+    _phrase(
+        f"answer response text reply / must should shall has needs / {JOINTS}",
+        rf"{JOINT} (?:answer|response|text|reply) (?:must|should|shall|has to|needs to) "
+        r"(?:only |also )?(?:end|begin|start|open|close|contain|include|say|state|mention|recommend"
+        r"|be|read|follow)\b",
+        "ed answer ",
+        "ed response ",
+        "ed text ",
+        "ed reply ",
+        "joint ",
+    ),
+    _phrase(
+        "final / author writer editor model / for to",
+        r"(?:instructions?|note|message|memo|hint|notice|attention|request|reminder) (?:for|to) "
+        r"(?:the )?final (?:author|writer|editor|model)\b",
+        " final ",
+    ),
+    _phrase(
+        "append prepend add insert / you your the / to",
+        r"(?:append|prepend|add|insert)\b[^.\n]{1,80}? to (?:what you write\b|your synthesis\b"
+        rf"|(?:the|your) {JOINT} (?:answer|response|text|reply)\b)",
+        "what you write",
+        "your synthesis",
+        "ed answer",
+        "ed response",
+        "ed text",
+        "ed reply",
+        "joint",
+    ),
+    _phrase(
+        f"throw / away out / {SEVERAL}",
+        r"throw (?:(?:away|out) (?:the |all )?(?:others?|rest)(?: (?:drafts?|answers?|responses?))?"
+        r"\b[.!,;]?|(?:the |all )?(?:others|rest|other (?:drafts|answers|responses)) (?:away"
+        r"|out)\b)",
+        "throw ",
+    ),
+    _phrase(
+        "ignore disregard discard skip drop forget omit / drafts draft",
+        r"(?:ignore|disregard|discard|skip|drop|forget|omit) (?:the )?drafts? [a-d1-9]\b",
+        " draft",
+    ),
+    _phrase(
+        "step stage phase task / over done finished complete cancelled / merging combining"
+        " synthesis fusion / is",
+        r"(?:merging|combining|synthesis|fusion) (?:step|stage|phase|task) is (?:over|done"
+        r"|finished|complete|cancelled)\b",
+    ),
+    _phrase(
+        "drafts / all both / agree say confirm concur",
+        r"(?:all|both) (?:of the |the )?(?:other )?drafts (?:agree|say|confirm|concur)\b",
+        " drafts ",
+    ),
+)
+"""What only a writer who is given several drafts can be meant by."""
 
 JUDGED: tuple[Phrase, ...] = (
     _phrase(
@@ -305,7 +454,7 @@ JUDGED: tuple[Phrase, ...] = (
 """What is said of "this", about those who judge."""
 
 
-OPENINGS = frozenset().union(*(phrase.words[0] for phrase in (*PHRASES, *JUDGED)))
+OPENINGS = frozenset().union(*(phrase.words[0] for phrase in (*PHRASES, *WRITERS, *JUDGED)))
 
 
 def set_phrase(read: Reading) -> str:
@@ -313,7 +462,7 @@ def set_phrase(read: Reading) -> str:
     begun = read.known & OPENINGS
     if not begun:
         return ""
-    for phrase in (*PHRASES, *(JUDGED if "this" in read.folded else ())):
+    for phrase in (*PHRASES, *WRITERS, *(JUDGED if "this" in read.folded else ())):
         if phrase.words[0].isdisjoint(begun) or not read.has(*phrase.words[1:]):
             continue
         if any(trace in read.folded for trace in phrase.traces):

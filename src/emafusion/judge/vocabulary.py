@@ -17,9 +17,12 @@ from typing import NamedTuple
 
 CONCEPTS: tuple[str, ...] = (
     "who", "deed", "give", "this", "answer", "top", "ignore", "orders", "prior", "other", "wrong",
-    "proven", "vendor", "you", "must", "marks", "correct", "call",
+    "proven", "vendor", "you", "must", "marks", "correct", "call", "writer", "copy",
 )  # fmt: skip
-"""What an appeal is made of: those who judge, what they do, what to, and how they are spoken to."""
+"""What an appeal is made of: those who judge, what they do, what to, and how they are spoken to.
+
+The last two are of those who write one answer from several, and when, and of taking one over.
+"""
 
 LANE = 24
 """Bits of one language in a word's meaning: as many languages as there are lie side by side."""

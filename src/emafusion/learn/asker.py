@@ -6,7 +6,9 @@ providers know.
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, runtime_checkable
 
@@ -44,13 +46,20 @@ class Preparing(Protocol):
 
 
 class Asker:
-    """Makes calls, and has the collection write down how each ended."""
+    """Makes calls, and has the collection write down how each ended.
+
+    On a budget a model is asked one question at a time until an answer has cost no more than was
+    set aside for it, and for good once one has cost more: its upstream does not keep to
+    ``max_tokens``. From then on that many times as much is set aside.
+    """
 
     def __init__(self, collection: Collection, providers: Mapping[str, Provider]) -> None:
         self.collection = collection
         self._providers = providers
         self._clock = _Clock()
         self._paces = {name: Pace(collection.bounds.per_minute) for name in providers}
+        self._surplus: dict[str, float] = {}  # by model: cost / foreseen cost, at worst
+        self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def prepare(self, model: Model) -> None:
         """Have the provider load `model`; where it cannot, the model's turn is over."""
@@ -64,6 +73,21 @@ class Asker:
 
     async def ask(self, model: Model, question: Question, sample: int) -> None:
         """Close one cell, if there is money for it."""
+        if not self._trusted(model):
+            async with self._alone[model.name]:
+                # The call before this one may have shown that the model can be trusted.
+                if not self._trusted(model):
+                    await self._ask(model, question, sample)
+                    return
+        await self._ask(model, question, sample)
+
+    def _trusted(self, model: Model) -> bool:
+        """Whether several calls of `model` at once cost no more than is set aside, so far."""
+        if self.collection.purse.limit is None:
+            return True
+        return model.name in self._surplus and self._surplus[model.name] <= 1.0
+
+    async def _ask(self, model: Model, question: Question, sample: int) -> None:
         collection = self.collection
         cell = (question.id, model.name, sample)
         most = self.most(model, question)
@@ -79,6 +103,8 @@ class Asker:
             collection.journal.append(_asked(cell, most), durable=False)
             row = await self._row(model, question, cell=cell, most=most)
             spent = row.cost_usd
+            if isinstance(row, Answered):
+                self._learn(model, question, spent)
         finally:
             await collection.purse.settle(ticket, spent)
         await collection.close(row)
@@ -122,7 +148,17 @@ class Asker:
         return await call()
 
     def most(self, model: Model, question: Question) -> float:
-        """The most that one call can cost, US dollars."""
+        """The most that one call is known to cost, US dollars."""
+        return self._foreseen(model, question) * self._surplus.get(model.name, 1.0)
+
+    def _learn(self, model: Model, question: Question, cost_usd: float) -> None:
+        """Note by how much an answer was dearer than the longest that was allowed."""
+        foreseen = self._foreseen(model, question)
+        surplus = cost_usd / foreseen if foreseen > 0.0 else 1.0
+        self._surplus[model.name] = max(self._surplus.get(model.name, 1.0), surplus)
+
+    def _foreseen(self, model: Model, question: Question) -> float:
+        """The price of the longest answer that is allowed, US dollars."""
         prompt = tokens.count(question.prompt) + tokens.count(model.system or "")
         prompt += 2 * tokens.PER_MESSAGE
         completion = self.collection.bounds.max_tokens

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FEWEST: Final = 50
 """Held-out queries below which no difference is called one."""
+_FAR: Final = 1e6
+"""Times the queries at hand that nobody will ask."""
 PREFER: Final = 0.5
 """The setting of the dial where the settings name none."""
 DIAL: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -81,7 +83,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     Utility is score − cost ÷ `usd_per_quality`, the dial's price at `prefer`; ``None`` where
     quality alone counts. ``gain``, ``accuracy`` and ``cost_usd`` are paired differences, the
     candidate's less the incumbent's. ``needed`` is how many queries it takes, by what was seen, to
-    be sure of a gain of this size; ``None`` where it is sure, or there is none.
+    be sure of a difference of this size; ``None`` where it is sure, or there is none. The lower
+    ends of ``gain`` are wary (:func:`~emafusion.learn.bootstrap.wary`): they count one answer more
+    as lost than was.
     """
 
     queries: int
@@ -142,11 +146,16 @@ def compare(
     price = _price((incumbent, candidate), whole, setup.prefer)
     key = _knob(setup.prefer)
     a, b = after[key], before[key]
-    gain, accuracy, cost = (
+    accuracy, cost = (
         bootstrap.mean(values, clusters=whole.prompts, seed=setup.seed)
-        for values in (_utility(a, price) - _utility(b, price), a.scores - b.scores,
-                       a.costs - b.costs)
-    )  # fmt: skip
+        for values in (a.scores - b.scores, a.costs - b.costs)
+    )
+    gain = bootstrap.wary(
+        _utility(a, price) - _utility(b, price),
+        clusters=whole.prompts,
+        worst=-float(max(a.costs.max(), b.costs.max())) if price == 0.0 else -1.0,
+        seed=setup.seed,
+    )
     dearest = 2.0 * float(whole.costs[:, int(whole.scores.mean(axis=0).argmax())].mean())
     return Comparison(
         queries=len(whole.queries),
@@ -158,7 +167,7 @@ def compare(
         accuracy=accuracy,
         cost_usd=cost,
         verdict=_verdict(gain, len(whole.queries), setup.rule),
-        needed=_needed(gain, len(whole.queries)),
+        needed=_needed(gain, len(whole.queries), setup.rule),
     )
 
 
@@ -217,8 +226,23 @@ def _verdict(gain: Estimate, queries: int, rule: Rule) -> Verdict:
     return "worse" if gain.ceiling < 0.0 else "too little to tell"
 
 
-def _needed(gain: Estimate, queries: int) -> int | None:
-    """Queries at which the floor of such a gain would lie above 0: widths fall with the root."""
-    if gain.value <= 0.0 or gain.floor > 0.0:
+def _needed(gain: Estimate, queries: int, rule: Rule) -> int | None:
+    """Queries at which such a gain would be told.
+
+    Its spread falls with the root of their number, and what the interval's floor adds for losses
+    that were not seen with the number itself. ``None`` where it is told already, or where it is so
+    near 0 that nobody could ask as many, and no margin says what that is worth.
+    """
+    if _verdict(gain, queries, rule) != "too little to tell":
         return None
-    return math.ceil(queries * ((gain.value - gain.floor) / gain.value) ** 2)
+    spread, worth = gain.ceiling - gain.value, gain.value + rule.margin
+    unseen = max(gain.value - gain.floor - spread, 0.0)
+    if worth > 0.0:
+        # The root of: unseen · x² + spread · x = worth, where x² = queries ÷ needed.
+        root = math.sqrt(spread**2 + 4.0 * unseen * worth)
+        times = ((spread + root) / (2.0 * worth)) ** 2
+    elif gain.value < 0.0:
+        times = (spread / gain.value) ** 2
+    else:
+        return None
+    return max(math.ceil(queries * times), rule.fewest, queries + 1) if times < _FAR else None

@@ -16,9 +16,10 @@ again: no answer is paid for twice, and what serves stays whole.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -26,8 +27,9 @@ from msgspec import Struct
 
 from emafusion.artefacts import Artefact, Versions
 from emafusion.artefacts.lock import held
-from emafusion.errors import DataError
+from emafusion.errors import ConfigError, DataError, StoreError
 from emafusion.evaluate import files
+from emafusion.evaluate.questions import Question
 from emafusion.evaluate.recorded import Recorded, joined, read
 from emafusion.evaluate.threads import one_thread
 from emafusion.learn import interchange, traffic
@@ -39,7 +41,7 @@ from emafusion.learn.fit.policy import learn, prepare
 from emafusion.learn.label import Labels
 from emafusion.learn.promote import Promotion, consider
 from emafusion.learn.seeds import Source
-from emafusion.learn.synthesise import from_seeds
+from emafusion.learn.synthesise import Synthesis, from_seeds
 from emafusion.learn.traffic import Diary, Exported
 from emafusion.protocols import Provider
 from emafusion.types import Model
@@ -49,6 +51,8 @@ QUESTIONS, OUTCOMES, TRAFFIC, POLICIES = "questions", "outcomes", "traffic", "po
 REPORT = "report.json"
 HELD_OUT = 60
 """Held-out questions to aim at: with fewer than fifty nothing is concluded."""
+MOST_HELD_OUT = 0.42
+"""Their share at most: fifty of a hundred and twenty."""
 LOCK = "lock"
 
 
@@ -56,8 +60,8 @@ class Course(Struct, frozen=True, kw_only=True):
     """What is asked of the loop.
 
     ``count`` questions are drawn with ``seed``; ``bounds`` say what asking may cost, ``labels`` who
-    says what a good answer is. A better policy gets the share ``canary`` of the requests at first,
-    or all of them.
+    says what a good answer is. A better policy gets the share ``canary``, in (0, 1), of the
+    requests at first, or all of them.
     """
 
     count: int = 150
@@ -65,6 +69,10 @@ class Course(Struct, frozen=True, kw_only=True):
     bounds: Bounds = Bounds()
     labels: Labels = "reference"
     canary: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.canary is not None and not 0.0 < self.canary < 1.0:
+            raise ConfigError(f"a canary's share must lie between 0 and 1, not at {self.canary!r}")
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -83,10 +91,15 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 
 class Watcher(Struct, frozen=True, kw_only=True):
-    """Who is told how it goes: ``step`` each step's name, ``cell`` each answer as it comes."""
+    """Who is told how it goes.
+
+    ``step`` is told each step's name, ``cell`` each answer as it comes, ``note`` what the user may
+    want to change before money is spent.
+    """
 
     step: Callable[[str], None] = lambda _: None
     cell: Callable[[Progress], None] = lambda _: None
+    note: Callable[[str], None] = lambda _: None
 
 
 class Learned(Struct, frozen=True, kw_only=True):
@@ -139,6 +152,7 @@ async def run(
         steps = _Steps(watcher)
         steps.begin("drawing questions")
         counts = await asyncio.to_thread(_drawn, folder, sources, parts=parts, course=course)
+        _warn(counts, parts, watcher)
         steps.begin("asking the models")
         collected = await _collected(folder, parts=parts, course=course, watcher=watcher)
         exported = None
@@ -168,8 +182,20 @@ async def run(
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """The loop's folder, made if need be, with no other run at work in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with held(folder / LOCK, wait_s=0.0):
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(folder / LOCK, wait_s=0.0))
+        except StoreError as error:
+            raise StoreError(
+                f"another learn run is at work in {str(folder)!r}; wait for it, or name another "
+                "folder"
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {str(folder)!r}: {error.strerror or error}; check its place and "
+                "rights"
+            ) from error
         yield
 
 
@@ -197,8 +223,9 @@ class _Steps:
 def _drawn(
     folder: Path, sources: Sequence[Source], *, parts: Parts, course: Course
 ) -> Mapping[str, int]:
-    """How many questions each split has; those of `sources` are written down first."""
+    """How many questions each split has; those of `sources` join what is there first."""
     place = folder / QUESTIONS
+    there = (place / "queries.parquet").exists()
     if sources:
         found = from_seeds(
             sources,
@@ -207,17 +234,48 @@ def _drawn(
             classifier=parts.classifier.read_all,
             shares=_shares(course.count),
         )
-        found.write(place)
-    elif not (place / "queries.parquet").exists():
+        _join(place, found, there=there)
+    elif not there:
         raise DataError(
             f"{str(folder)!r} holds no questions yet: name the seed files to draw them from"
         )
     return {split: len(part) for split, part in interchange.read_questions(place).items()}
 
 
+def _join(place: Path, found: Synthesis, *, there: bool) -> None:
+    """Add to the questions in `place` those it does not have; one it has keeps its split."""
+    if not any(found.questions.values()):
+        raise DataError(
+            "nothing could be drawn from the seeds: their conditions leave no filling, or their "
+            "slots too few values"
+        )
+    held = interchange.read_questions(place) if there else {}
+    known = {question.id for part in held.values() for question in part}
+    union: dict[Split, list[Question]] = {split: list(part) for split, part in held.items()}
+    for split, part in found.questions.items():
+        new = [question for question in part if question.id not in known]
+        union.setdefault(split, []).extend(new)
+    if sum(map(len, union.values())) > len(known):
+        Synthesis(questions=union).write(place)
+
+
+def _warn(counts: Mapping[str, int], parts: Parts, watcher: Watcher) -> None:
+    """Say, before anything is paid for, where there is too little to compare policies on."""
+    held_out, fewest = counts.get("test", 0), parts.setup.rule.fewest
+    if held_out >= fewest:
+        return
+    unless = "" if parts.diary is None else " unless the record brings more"
+    enough = math.ceil(fewest / MOST_HELD_OUT)
+    watcher.note(
+        f"this run will promote nothing{unless}: {held_out} questions are held out, and of fewer "
+        f"than {fewest} nothing is concluded; draw {enough} or more, from further seeds where "
+        "these run out"
+    )
+
+
 def _shares(count: int) -> Mapping[Split, float]:
-    """Enough held-out questions to tell two policies apart, and at most two in five."""
-    test = min(max(HELD_OUT / count, 0.2), 0.4)
+    """Enough held-out questions to tell two policies apart, as far as :data:`MOST_HELD_OUT`."""
+    test = min(max(HELD_OUT / count, 0.2), MOST_HELD_OUT)
     return {"train": (1.0 - test) * 0.8, "val": (1.0 - test) * 0.2, "test": test}
 
 

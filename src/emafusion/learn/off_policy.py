@@ -7,6 +7,7 @@ what an action stands for (a model to start with, a plan), others know.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 
 CLIP: Final = 20.0
 """A weight above this counts as this: one lucky row must not decide."""
-FEWEST_EFFECTIVE: Final = 30.0
-"""Rows' worth of evidence below which an interval would promise too much."""
+FEWEST_EFFECTIVE: Final = 40.0
+"""Rows' worth of evidence on any action below which an interval would promise too much."""
+MOST_CUT: Final = 0.05
+"""Share of all weight that clipping may cut off; more, and the intervals are not where they say."""
+FEWEST_CLUSTERS: Final = 10
+"""Clusters below which a resample of them says nothing of others."""
 RIDGE: Final = 1.0
 FOLDS: Final = 5
 
@@ -89,15 +94,18 @@ def evaluate(
     policy : sequence of n mappings of action to probability
         What the other policy would do at each of these decisions.
     usd_per_quality : float
-        US dollars that a quality point of 1 is worth; the utility is reward − cost ÷ this.
+        US dollars that a quality point of 1 is worth; the utility is reward − cost ÷ this, and
+        −cost at 0, where cost alone counts.
     seed : int
         Fixes folds and bootstrap.
 
     Raises
     ------
     DataError
-        A propensity, reward or probability makes no sense; or the log says too little of what the
-        policy would do (the effective sample size is below :data:`FEWEST_EFFECTIVE`).
+        A propensity, reward, cost, feature or probability makes no sense; or the log says too
+        little of what the policy would do: what is known of one of its actions is worth fewer
+        than :data:`FEWEST_EFFECTIVE` rows of all, clipping cuts off more than :data:`MOST_CUT` of
+        the weight, or there are fewer than :data:`FEWEST_CLUSTERS` clusters.
 
     References
     ----------
@@ -107,19 +115,18 @@ def evaluate(
     """
     import numpy as np
 
-    _check(rows, policy)
+    _check(rows, policy, usd_per_quality)
     actions = sorted({row.action for row in rows} | {name for one in policy for name in one})
     taken = np.array([actions.index(row.action) for row in rows])
     wanted = np.array([[one.get(name, 0.0) for name in actions] for one in policy])
     chance = np.array([row.propensity for row in rows])
-    utility = np.array([row.reward - row.cost_usd / usd_per_quality for row in rows])
+    utility = np.array([_utility(row, usd_per_quality) for row in rows])
     raw = wanted[np.arange(len(rows)), taken] / chance
     weights = np.minimum(raw, CLIP)
-    effective = float(weights.sum() ** 2 / max(float((weights**2).sum()), 1e-300))
-    _check_effective(effective, len(rows))
+    clusters = _clusters(rows)
+    _check_evidence(raw, taken, len(set(clusters)))
     told = _modelled(rows, taken, utility, actions=len(actions), seed=seed)
     robust = (wanted * told).sum(axis=1) + weights * (utility - told[np.arange(len(rows)), taken])
-    clusters = _clusters(rows)
     return Evaluation(
         logged=mean(utility, clusters=clusters, seed=seed),
         estimates={
@@ -129,12 +136,16 @@ def evaluate(
         },
         gain=mean(robust - utility, clusters=clusters, seed=seed),
         rows=len(rows),
-        effective=effective,
+        effective=float(weights.sum() ** 2 / (weights**2).sum()),
         clipped=float((raw > CLIP).mean()),
     )
 
 
-def _check(rows: Sequence[Logged], policy: Sequence[Mapping[str, float]]) -> None:
+def _check(
+    rows: Sequence[Logged], policy: Sequence[Mapping[str, float]], usd_per_quality: float
+) -> None:
+    if not usd_per_quality >= 0.0:
+        raise DataError(f"a quality point cannot be worth {usd_per_quality!r} US dollars")
     if not rows or len(rows) != len(policy):
         raise DataError(
             f"there are {len(rows)} logged decisions and {len(policy)} of the policy; "
@@ -149,17 +160,51 @@ def _check(rows: Sequence[Logged], policy: Sequence[Mapping[str, float]]) -> Non
             )
         if not 0.0 <= row.reward <= 1.0:
             raise DataError(f"{where} has reward {row.reward!r}; rewards go from 0 to 1")
-        if abs(sum(one.values()) - 1.0) > 1e-6 or min(one.values(), default=0.0) < 0.0:
+        if not all(map(math.isfinite, (row.cost_usd, *row.features))):
+            raise DataError(f"{where} has a cost or a feature that is not a finite number")
+        # Asked for what must hold: nothing holds of a number that is none.
+        if not (abs(sum(one.values()) - 1.0) <= 1e-6 and min(one.values()) >= 0.0):
             raise DataError(f"{where}: the policy's probabilities must be positive and sum to 1")
         if len(row.features) != len(rows[0].features):
             raise DataError(f"{where} has {len(row.features)} features, the first has others")
 
 
-def _check_effective(effective: float, count: int) -> None:
-    if effective < FEWEST_EFFECTIVE:
+def _utility(row: Logged, price: float) -> float:
+    return row.reward - row.cost_usd / price if price > 0.0 else -row.cost_usd
+
+
+def _thinnest(weights: Array, taken: Integers) -> float:
+    """The effective sample size, if all actions were known as little as the one known least.
+
+    An action that is taken with share s of the weight, known from k rows' worth, counts as k ÷ s:
+    a few rows that all went well say nothing of those that would not have.
+    """
+    import numpy as np
+
+    sums, squares = np.bincount(taken, weights), np.bincount(taken, weights**2)
+    seen = sums > 0.0
+    return float((sums[seen] * weights.sum() / squares[seen]).min()) if seen.any() else 0.0
+
+
+def _check_evidence(raw: Array, taken: Integers, clusters: int) -> None:
+    import numpy as np
+
+    weights = np.minimum(raw, CLIP)
+    if clusters < FEWEST_CLUSTERS:
         raise DataError(
-            f"{count} logged decisions tell as much of this policy as {effective:.0f} of its own "
+            f"the {len(raw)} logged decisions come in {clusters} clusters; at least "
+            f"{FEWEST_CLUSTERS} are needed: log the traffic of more callers"
+        )
+    if (worth := _thinnest(weights, taken)) < FEWEST_EFFECTIVE:
+        raise DataError(
+            f"{len(raw)} logged decisions tell as much of this policy as {worth:.0f} of its own "
             f"would; at least {FEWEST_EFFECTIVE:.0f} are needed: explore more, or log more traffic"
+        )
+    if (cut := 1.0 - float(weights.sum() / raw.sum())) > MOST_CUT:
+        raise DataError(
+            f"{cut:.0%} of the weight of what this policy would do lies in decisions served so "
+            f"seldom that they would count more than {CLIP:.0f} times; at most {MOST_CUT:.0%} may: "
+            "explore more"
         )
 
 

@@ -38,6 +38,9 @@ def consider(
 ) -> Promotion:
     """Let the policy `name` of `versions` serve, if it is better than the one that does.
 
+    Of the policies that neither serve nor may be gone back to, the last :data:`KEPT` stay in the
+    folder, whether `name` is let in or not.
+
     Parameters
     ----------
     versions : Versions
@@ -61,21 +64,23 @@ def consider(
     """
     if canary is not None and not 0.0 < canary < 1.0:
         raise ConfigError(f"a canary's share must lie between 0 and 1, not at {canary!r}")
+    # First: it mends a damaged folder too, and those that are never let in must not pile up.
+    versions.prune(KEPT, besides=name)
     serving = versions.current()
     if serving is not None and serving.id == name:
-        return Promotion(id=name, promoted=True, why="it serves already")
+        left = 1.0 - serving.share
+        return Promotion(id=name, promoted=True, why="it serves already", share=left)
     incumbent = default if serving is None else versions.read(serving.id)
     found = compare(incumbent, versions.read(name), recorded=held_out, setup=setup)
     why = explained(found)
     if found.verdict not in ("better", "no worse"):
         return Promotion(id=name, promoted=False, why=why, comparison=found)
     if canary is not None and serving is not None:
-        versions.canary(name, canary, why=why, figures=found.figures)
+        versions.canary(name, canary, why=why, figures=found.figures, over=serving.id)
     else:
         canary = None
         over = None if serving is None else serving.id
         versions.promote(name, why=why, figures=found.figures, over=over)
-    versions.prune(KEPT)
     return Promotion(id=name, promoted=True, why=why, share=canary or 1.0, comparison=found)
 
 
@@ -87,6 +92,8 @@ def explained(found: Comparison) -> str:
         f"{found.verdict}: {what} {gain.value:+.4f} (95 % {gain.low:+.4f} … {gain.high:+.4f}) "
         f"on {found.queries} held-out queries at prefer {found.prefer:g}"
     )
-    if found.verdict == "too little to tell" and found.needed is not None:
-        return f"{told}; about {found.needed} would tell"
-    return told
+    if found.verdict != "too little to tell":
+        return told
+    if found.needed is None:
+        return f"{told}; no number of queries tells policies this alike apart, a margin may"
+    return f"{told}; about {found.needed} would tell"

@@ -1,8 +1,8 @@
 """Recorded decisions as a folder of outcomes: what was asked and answered becomes what is learnt.
 
-Knows what of a decision teaches: drafts of whole prompts, their costs, and what callers said of
-the answers. It does not know how a fit reads it. Labels of its own it gives none: drafts that
-nobody scored stay unscored, and consensus may label them.
+Knows what of a decision teaches: drafts of whole prompts, their costs, and what those who asked
+said of the answers, as far as their word counts. It does not know how a fit reads it. Labels of its
+own it gives none: drafts that nobody scored stay unscored, and consensus may label them.
 """
 
 from __future__ import annotations
@@ -10,19 +10,26 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
 
 from emafusion.evaluate import files
+from emafusion.learn.online import Ballot, Ballots
 from emafusion.types import Feedback, Model, Outcome, Step
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PAGE: Final = 500
+FIRST_PAGE: Final = 8
+HEAVY_PAGE: Final = 4_000_000
+"""Characters beyond which the next page of decisions has fewer, and a group of rows ends."""
+DAY_S: Final = 86_400.0
+LIGHTEST: Final = 0.1
+"""Opinions that weigh less together score nothing: a caller's first 22 on a model each day do."""
 SHARES: Final = (("train", 0.7), ("val", 0.85), ("test", 1.0))
 """Where each split ends, on prompts' hashes: a prompt asked again stays in its split."""
 REMEDY: Final = "free some space and run this again; the record itself is untouched"
@@ -52,20 +59,38 @@ class Exported(Struct, frozen=True, kw_only=True):
     passed_over: int
 
 
-class _Row(Struct, kw_only=True):
-    """One model's draft of one prompt."""
+class _Answer(Struct, frozen=True, kw_only=True):
+    """What an opinion of a decision is held against: whose it is, and what was answered by whom."""
 
-    prompt: str
-    task: str
-    step: Step
-    scores: list[float]
+    query: str
+    text: str  # its digest
+    model: str
+    caller: str
+    expected: float
+
+
+class _Table(Struct, frozen=True, kw_only=True):
+    """What decisions teach: prompts and their tasks, each model's last draft, and the answers."""
+
+    prompts: dict[str, tuple[str, str]]
+    drafts: dict[tuple[str, str], Step]
+    answers: dict[str, _Answer]
+    passed_over: int
+
+    def scores(self, opinions: Mapping[tuple[str, str], float]) -> list[float | None]:
+        """Of each draft, what was said of its very text."""
+        return [
+            opinions.get((query, _digest(step.text))) for (query, _), step in self.drafts.items()
+        ]
 
 
 async def export(diary: Diary, folder: Path, models: Sequence[Model]) -> Exported:
     """Write the decisions of `diary` to `folder` in the interchange format (DESIGN §5).
 
     Equal prompts are one query; of a model's drafts of it the last one counts, with the mean of
-    all opinions on that very text. `models` give the prices.
+    all opinions on that very text. Opinions are weighed as :class:`Ballots` does while serving:
+    those of who asked, a caller's next ones ever less, afresh each day. Where they weigh less than
+    :data:`LIGHTEST` together the draft stays unscored. `models` give the prices.
 
     Raises
     ------
@@ -74,44 +99,53 @@ async def export(diary: Diary, folder: Path, models: Sequence[Model]) -> Exporte
     MissingExtraError
         pyarrow is not installed.
     """
-    opinions = await _opinions(diary)
-    rows: dict[tuple[str, str], _Row] = {}
+    table = await _read(diary)
+    scores = table.scores(await _opinions(diary, table.answers))
+    _write(folder, table, scores=scores, models=models)
+    return Exported(
+        prompts=len(table.prompts),
+        drafts=len(table.drafts),
+        scored=sum(score is not None for score in scores),
+        passed_over=table.passed_over,
+    )
+
+
+async def _read(diary: Diary) -> _Table:
+    """What teaches of all decisions; of the rest nothing is kept, for records are long."""
+    prompts: dict[str, tuple[str, str]] = {}
+    drafts: dict[tuple[str, str], Step] = {}
+    answers: dict[str, _Answer] = {}
     passed_over = 0
     async for outcome in _decisions(diary):
         if not _teaches(outcome):
             passed_over += 1
             continue
+        query = _digest(outcome.prompt)
+        answers[outcome.decision_id] = _answer(outcome, query)
         for step in outcome.steps:
             if step.purpose == "draft" and step.error is None and step.part is None:
-                _keep(rows, outcome, step, said=opinions.get(outcome.decision_id, ()))
-    _write(folder, rows, models)
-    return Exported(
-        prompts=len({query for query, _ in rows}),
-        drafts=len(rows),
-        scored=sum(bool(row.scores) for row in rows.values()),
-        passed_over=passed_over,
+                task = outcome.labels.top("task") if "task" in outcome.labels.axes else ""
+                prompts[query] = (outcome.prompt, task)
+                drafts[query, step.model] = step
+    return _Table(prompts=prompts, drafts=drafts, answers=answers, passed_over=passed_over)
+
+
+def _answer(outcome: Outcome, query: str) -> _Answer:
+    return _Answer(
+        query=query,
+        text=_digest(outcome.text),
+        model=outcome.model,
+        caller=outcome.caller,
+        expected=outcome.confidence,
     )
-
-
-def _keep(
-    rows: dict[tuple[str, str], _Row], outcome: Outcome, step: Step, *, said: Sequence[float]
-) -> None:
-    """Put a draft in its place; opinions are of the answer, and of drafts with its very text."""
-    key = (_query(outcome.prompt), step.model)
-    given = list(said) if step.text == outcome.text else []
-    known = rows.get(key)
-    if known is not None and known.step.text == step.text:
-        given = [*known.scores, *given]
-    task = outcome.labels.top("task") if "task" in outcome.labels.axes else ""
-    rows[key] = _Row(prompt=outcome.prompt, task=task, step=step, scores=given)
 
 
 def _teaches(outcome: Outcome) -> bool:
     return bool(outcome.prompt) and outcome.error is None and not outcome.parts
 
 
-def _query(prompt: str) -> str:
-    return hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()[:24]
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def _split(query: str) -> str:
@@ -120,79 +154,130 @@ def _split(query: str) -> str:
 
 
 async def _decisions(diary: Diary) -> AsyncIterator[Outcome]:
-    last = 0
-    while page := await diary.recorded(last, PAGE):
+    """All decisions, in pages that are the shorter the longer their texts are."""
+    last, limit = 0, FIRST_PAGE
+    while page := await diary.recorded(last, limit):
         for _, outcome in page:
             yield outcome
         last = page[-1][0]
+        heavy = sum(_characters(outcome) for _, outcome in page) > HEAVY_PAGE
+        limit = max(limit // 2, 1) if heavy else min(limit * 2, PAGE)
 
 
-async def _opinions(diary: Diary) -> Mapping[str, Sequence[float]]:
-    """What callers said, by decision."""
-    found: dict[str, list[float]] = {}
+def _characters(outcome: Outcome) -> int:
+    return len(outcome.prompt) + len(outcome.text) + sum(len(step.text) for step in outcome.steps)
+
+
+async def _opinions(
+    diary: Diary, answers: Mapping[str, _Answer]
+) -> Mapping[tuple[str, str], float]:
+    """The weighted mean of what was said of each answer, by query and text, where it counts."""
+    ballots, day = Ballots(), 0
+    sums: dict[tuple[str, str], tuple[float, float]] = {}
     last = 0
     while page := await diary.noted(last, PAGE):
-        for _, one in page:
-            found.setdefault(one.decision_id, []).append(one.score)
+        for _, said in page:
+            if said.created // DAY_S > day:
+                day = int(said.created // DAY_S)
+                ballots.renew()
+            answer = answers.get(said.decision_id)
+            if answer is None:
+                continue
+            weight = ballots.weigh(_ballot(said, answer))
+            total, weights = sums.get((answer.query, answer.text), (0.0, 0.0))
+            sums[answer.query, answer.text] = (total + weight * said.score, weights + weight)
         last = page[-1][0]
-    return found
+    return {
+        place: total / weights for place, (total, weights) in sums.items() if weights >= LIGHTEST
+    }
 
 
-def _write(folder: Path, rows: Mapping[tuple[str, str], _Row], models: Sequence[Model]) -> None:
+def _ballot(said: Feedback, answer: _Answer) -> Ballot:
+    return Ballot(
+        caller=said.caller,
+        asker=answer.caller,
+        decision=said.decision_id,
+        model=answer.model,
+        reward=said.score,
+        expected=answer.expected,
+    )
+
+
+def _write(
+    folder: Path, table: _Table, *, scores: Sequence[float | None], models: Sequence[Model]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    prompts = {query: row for (query, _), row in rows.items()}
-    files.write(folder / "queries.parquet", files.parquet(_queries(prompts)), remedy=REMEDY)
-    files.write(folder / "outcomes.parquet", files.parquet(_outcomes(rows)), remedy=REMEDY)
-    files.write(folder / "responses.parquet", files.parquet(_responses(rows)), remedy=REMEDY)
+    drafts = table.drafts
+    files.write(folder / "queries.parquet", _queries(table.prompts), remedy=REMEDY)
+    files.write(
+        folder / "outcomes.parquet", files.parquet(_outcomes(drafts, scores)), remedy=REMEDY
+    )
+    files.write(folder / "responses.parquet", _responses(drafts), remedy=REMEDY)
     files.write(folder / "models.csv", _prices(models), remedy=REMEDY)
 
 
-def _queries(prompts: Mapping[str, _Row]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table(
-        {
-            "query_id": pa.array(list(prompts), pa.string()),
-            "task": pa.array([row.task for row in prompts.values()], pa.string()),
-            "subtask": pa.array(["traffic"] * len(prompts), pa.string()),
-            "prompt": pa.array([row.prompt for row in prompts.values()], pa.string()),
-            "reference": pa.array([None] * len(prompts), pa.string()),
-            "split": pa.array([_split(query) for query in prompts], pa.string()),
-        }
+def _queries(prompts: Mapping[str, tuple[str, str]]) -> bytes:
+    names = ("query_id", "task", "subtask", "prompt", "reference", "split")
+    rows = (
+        (query, task, "traffic", prompt, None, _split(query))
+        for query, (prompt, task) in prompts.items()
     )
+    return _texts(names, rows)
 
 
-def _outcomes(rows: Mapping[tuple[str, str], _Row]) -> pa.Table:
+def _outcomes(drafts: Mapping[tuple[str, str], Step], scores: Sequence[float | None]) -> pa.Table:
     import pyarrow as pa
 
-    found = list(rows.values())
-    scores = [sum(row.scores) / len(row.scores) if row.scores else None for row in found]
+    steps = list(drafts.values())
     return pa.table(
         {
-            "query_id": pa.array([query for query, _ in rows], pa.string()),
-            "model": pa.array([model for _, model in rows], pa.string()),
+            "query_id": pa.array([query for query, _ in drafts], pa.string()),
+            "model": pa.array([model for _, model in drafts], pa.string()),
             "score": pa.array(scores, pa.float64()),
-            "cost_usd": pa.array([row.step.cost_usd for row in found], pa.float64()),
-            "prompt_tokens": pa.array([row.step.usage.prompt_tokens for row in found], pa.int64()),
+            "cost_usd": pa.array([step.cost_usd for step in steps], pa.float64()),
+            "prompt_tokens": pa.array([step.usage.prompt_tokens for step in steps], pa.int64()),
             "completion_tokens": pa.array(
-                [row.step.usage.completion_tokens for row in found], pa.int64()
+                [step.usage.completion_tokens for step in steps], pa.int64()
             ),
-            "latency_s": pa.array([row.step.latency_s for row in found], pa.float64()),
-            "finish_reason": pa.array([row.step.finish_reason for row in found], pa.string()),
+            "latency_s": pa.array([step.latency_s for step in steps], pa.float64()),
+            "finish_reason": pa.array([step.finish_reason for step in steps], pa.string()),
         }
     )
 
 
-def _responses(rows: Mapping[tuple[str, str], _Row]) -> pa.Table:
+def _responses(drafts: Mapping[tuple[str, str], Step]) -> bytes:
+    rows = ((query, model, step.text) for (query, model), step in drafts.items())
+    return _texts(("query_id", "model", "response"), rows)
+
+
+def _texts(names: Sequence[str], rows: Iterable[Sequence[str | None]]) -> bytes:
+    """A parquet file of texts, written in groups of rows: no second copy of all is made."""
     import pyarrow as pa
+    from pyarrow import parquet
 
-    return pa.table(
-        {
-            "query_id": pa.array([query for query, _ in rows], pa.string()),
-            "model": pa.array([model for _, model in rows], pa.string()),
-            "response": pa.array([row.step.text for row in rows.values()], pa.string()),
-        }
-    )
+    schema = pa.schema([(name, pa.string()) for name in names])
+    sink = pa.BufferOutputStream()
+    with parquet.ParquetWriter(sink, schema) as writer:
+        for group in _groups(rows):
+            columns = [list(column) for column in zip(*group, strict=True)]
+            writer.write_table(pa.table(columns, schema=schema))
+    return bytes(sink.getvalue())
+
+
+def _groups(
+    rows: Iterable[Sequence[str | None]],
+) -> Iterator[list[Sequence[str | None]]]:
+    """`rows` in groups that end once they have :data:`HEAVY_PAGE` characters."""
+    group: list[Sequence[str | None]] = []
+    length = 0
+    for row in rows:
+        group.append(row)
+        length += sum(len(text or "") for text in row)
+        if length >= HEAVY_PAGE:
+            yield group
+            group, length = [], 0
+    if group:
+        yield group
 
 
 def _prices(models: Iterable[Model]) -> bytes:

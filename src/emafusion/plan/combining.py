@@ -167,7 +167,7 @@ class FittedCombiner:
         ]
         price = plan.usd_per_quality
         offered = [
-            (cautious * price - one.cost_usd, one)
+            (cautious * price - one.cost_usd - self._usd_per_second * estimate.latency_s, one)
             for action in self.gains
             for cautious, one, estimate in self._offers(action, gathered, labels, asked=asked)
             if _within(one, estimate, gathered=gathered, plan=plan)
@@ -212,7 +212,7 @@ class FittedCombiner:
                 action=action,
                 model=model.name,
                 gain=expected,
-                cost_usd=cost + self._usd_per_second * estimate.latency_s,
+                cost_usd=cost,
                 weight=gain.weight,
                 reason=reason,
             )
@@ -262,7 +262,7 @@ def expected_cost(action: Action, gathered: Gathered, model: Model) -> float:
 
 
 def _within(one: Combination, estimate: Estimate, *, gathered: Gathered, plan: Plan) -> bool:
-    """Whether the plan's limits leave room for the call."""
+    """Whether the plan's limits of money and time leave room for the call."""
     cost, latency = plan.max_cost_usd, plan.max_latency_s
     cheap = cost is None or gathered.spent_usd + SPARE * one.cost_usd <= cost
     return cheap and (latency is None or gathered.took_s + estimate.latency_s <= latency)

@@ -82,13 +82,13 @@ class FeedbackRow:
     def insert(self, connection: sqlite3.Connection) -> EmafusionError | None:
         """Insert them; an error where there is no such decision."""
         one = self.feedback
-        known = connection.execute("SELECT 1 FROM decisions WHERE id = ?", (one.decision_id,))
+        # As `encode` has it, so that the names are those of the recorded outcome.
+        name, caller = _mended(one.decision_id), _mended(one.caller)
+        known = connection.execute("SELECT 1 FROM decisions WHERE id = ?", (name,))
         if known.fetchone() is None:
-            return UnknownDecisionError(f"there is no decision {one.decision_id!r}")
-        comment = one.comment.encode("utf-8", "replace").decode() if self.content else ""
-        connection.execute(
-            _REPLACE_FEEDBACK, (one.decision_id, one.caller, one.score, one.created, comment)
-        )
+            return UnknownDecisionError(f"there is no decision {name!r}")
+        comment = _mended(one.comment) if self.content else ""
+        connection.execute(_REPLACE_FEEDBACK, (name, caller, one.score, one.created, comment))
         return None
 
 
@@ -203,9 +203,14 @@ def decode(json: str) -> Outcome:
 
 def _whole(value: Json) -> Json:
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return _mended(value)
     if isinstance(value, dict):
         return {str(_whole(key)): _whole(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_whole(item) for item in value]
     return value
+
+
+def _mended(text: str) -> str:
+    """`text` with U+FFFD for each half of a surrogate pair."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

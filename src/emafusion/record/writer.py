@@ -20,6 +20,15 @@ from emafusion.record.schema import Synchronous, abandon, connect
 
 MAX_BATCH = 256
 Pending = tuple[Row, "Future[None]"]
+UNFIT = (
+    UnicodeError,
+    OverflowError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""What a row raises whose values the table cannot hold; others would fit all the same."""
 
 
 class Writer:
@@ -131,7 +140,7 @@ class Writer:
     def _commit(self, rows: Sequence[Row]) -> Sequence[EmafusionError | None]:
         connection = self._connected()
         connection.execute("BEGIN IMMEDIATE")
-        results = [row.insert(connection) for row in rows]
+        results = [_inserted(row, connection) for row in rows]
         connection.execute("COMMIT")
         self.commits += 1
         return results
@@ -164,6 +173,18 @@ class Writer:
         for _, future in left:
             if not future.done():
                 future.set_exception(StoreError(f"the record {str(self.path)!r} stopped writing"))
+
+
+def _inserted(row: Row, connection: sqlite3.Connection) -> EmafusionError | None:
+    """Insert `row` whole or not at all; what speaks against it fails no other row of the batch."""
+    connection.execute("SAVEPOINT one_row")
+    try:
+        problem = row.insert(connection)
+    except UNFIT as error:
+        connection.execute("ROLLBACK TO one_row")
+        problem = StoreError(f"this cannot be recorded: {type(error).__name__}: {error}")
+    connection.execute("RELEASE one_row")
+    return problem
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

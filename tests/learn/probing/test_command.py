@@ -6,10 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from emafusion import artefacts
 from emafusion.cli import run
+from emafusion.cli.probing import keep
+from emafusion.errors import ArtefactError
 
 from .conftest import NEWCOMER, OUTCOMES
 
@@ -72,6 +75,39 @@ def test_a_model_joins_and_a_second_run_pays_nothing(
     assert journal.count('"row":"answered"') == 30
     assert run(command(here, *data)) > 0
     assert "knows" in capsys.readouterr().err
+
+
+def test_a_folder_of_policies_gets_one_more_that_serves(
+    here: Path, policy: artefacts.Artefact, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(here / "policy")
+    versions = artefacts.Versions(here / "policy")
+    first = versions.add(policy)
+    versions.promote(first, why="the first")
+    assert run(command(here, "--probe", "30", "--data", str(here / "data"), "--json")) == 0
+    serving = versions.current()
+    assert serving is not None
+    assert versions.ids() == (first, serving.id)
+    assert json.loads(capsys.readouterr().out)["wrote"].endswith(serving.id)
+    assert versions.read(serving.id).manifest.pool[-1] == NEWCOMER
+    assert versions.history()[-1].why == f"{NEWCOMER} joined by 30 probes"
+    assert versions.previous() == first
+
+
+def test_what_another_process_promoted_meanwhile_serves_on(
+    tmp_path: Path, policy: artefacts.Artefact
+) -> None:
+    versions = artefacts.Versions(tmp_path)
+    first = versions.add(policy)
+    other = msgspec.structs.replace(policy.manifest, data_digest="other")
+    second = versions.add(msgspec.structs.replace(policy, manifest=other))
+    versions.promote(second, why="meanwhile")
+    joined = msgspec.structs.replace(policy.manifest, data_digest="joined")
+    with pytest.raises(ArtefactError, match="serves by now"):
+        keep(tmp_path, msgspec.structs.replace(policy, manifest=joined), over=first, why="late")
+    serving = versions.current()
+    assert serving is not None
+    assert serving.id == second
 
 
 def test_what_is_wrong_is_said_before_anything_is_written(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime
+import time
+import tracemalloc
 from decimal import Decimal
 
 import pytest
@@ -69,6 +71,8 @@ def test_it_knows_the_slots_it_reads() -> None:
         "b'bytes'",
         "rows[::2]",
         "(" * 300 + ")" * 300,
+        "not " * 2000 + "name",
+        "name + '\\ud800'",
     ],
 )
 def test_what_the_language_does_not_have(source: str) -> None:
@@ -95,11 +99,39 @@ def test_what_the_language_does_not_have(source: str) -> None:
         "rows[7]",
         "day + days(99999999)",
         "sum(sum(sum(1 for a in c) for b in c) for c in [[0] * 200, [0] * 200])",
+        "sum([[1], [2]], [])",
+        "sum(rows)",
+        "str(rows)",
+        "str(row)",
+        "name.replace('a')",
     ],
 )
 def test_what_cannot_be_worked_out_is_told(source: str) -> None:
     with pytest.raises(DataError):
         Expression(source)(SCOPE)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "len(('a' * 20000).replace('a', 'b' * 20000, 20000))",
+        "len(str([['a' * 20000] * 20000]))",
+        "sum([[0] * 20000] * 20000, [])",
+        "[[[0] * 20000] * 20000] == [[[0] * 20000] * 20000]",
+        "len([len(sorted([i] * 20000)) for i in [0] * 6000])",
+        "len([[name * 1000] * 10 for i in [0] * 6000])",
+    ],
+)
+def test_work_and_memory_are_bounded_before_they_are_spent(source: str) -> None:
+    tracemalloc.start()
+    started = time.process_time()
+    try:
+        with pytest.raises(DataError, match="too"):
+            Expression(source)(SCOPE)
+        assert time.process_time() - started < 2.0
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
 
 
 @settings(deadline=None)

@@ -104,6 +104,28 @@ def test_a_family_is_named(tmp_path: Path) -> None:
         ('grader = "number"', 'variations = ["typo"]', "did you mean 'typos'"),
         ('grader = "number"', "difficulty = 4", "must be 1, 2 or 3"),
         ('grader = "number"', "weight = 0", "weight must be above 0"),
+        ('grader = "number"', "weight = nan", "no number"),
+        ('grader = "number"', "weight = 1e300", "too large"),
+        ('grader = "number"', "weight = 10000000", "weight must be"),
+        ('"1..9"', "[1e-999]", "too fine"),
+        ('"1..9"', '"0..99999999999999999999999999999999999"', "larger step"),
+        ('"1..9"', '"0.000000000000000000000000000000001..9"', "larger step"),
+        ('"1..9"', "{ repeat = '²', each = '{x}', columns = {x = [1]} }", "how many rows"),
+        ('"1..9"', "{ repeat = 2.5, each = '{x}', columns = {x = [1]} }", "how many rows"),
+        ('"1..9"', "{ table = [1] }", "there is no table [1]"),
+        ('"1..9"', "{ repeat = 2, each = '{x}', columns = {x = [1]}, again = [[1]] }", "again"),
+        (
+            '"1..9"',
+            "{ repeat = 2, each = '{x}', columns = {x = {generate = 'names'}} }",
+            "cannot be generated",
+        ),
+        ('"number"', '{ type = "number", tolerance = "a" }', "tolerance of a grader"),
+        ('"number"', '{ type = "number", relative = -1 }', "relative of a grader"),
+        ('"number"', '{ type = "choice", options = 5 }', "options of a choice"),
+        ('"number"', '{ type = "code", cases = "x" }', "cases"),
+        ('"number"', '{ type = "code", cases = [["(1,)", "1"]], timeout_s = "a" }', "mark a reply"),
+        ('"number"', '{ type = "constraint", max_words = "a" }', "whole numbers"),
+        ('"number"', '{ type = "sql", setup = 5 }', "SQL of a question"),
         ('grader = "number"', 'family = "sentiment"', "takes its wordings"),
         ('template = "What is {a} + {b}?"', 'wordings = ["{a}{b}", "{a}{b}"]', "are the same"),
         ('template = "What is {a} + {b}?"', "", "needs a template"),
@@ -121,7 +143,7 @@ def test_what_is_wrong_with_a_seed_names_it_and_its_file(
     message = str(caught.value)
     assert told in message
     assert "seeds.toml" in message
-    assert "seed 'sum'" in message or "seed 1" in message
+    assert "seed 'sum'" in message or "seed 1" in message or "is not TOML" in message
 
 
 @pytest.mark.parametrize(
@@ -133,6 +155,10 @@ def test_what_is_wrong_with_a_seed_names_it_and_its_file(
         ("seeds.toml", "", "has no seed"),
         ("seeds.jsonl", '{"name": ', "line 1 is not JSON"),
         ("seeds.jsonl", "3", "seed 1"),
+        ("seeds.jsonl", '{"name": "\\ud800"}', "line 1 is not JSON.*surrogates"),
+        ("seeds.jsonl", '{"name": "s", "weight": NaN}', "line 1 is not JSON.*no number"),
+        ("seeds.jsonl", '{"name": "s", "weight": 1e400}', "line 1 is not JSON.*too large"),
+        ("seeds.jsonl", "[" * 100_000, "line 1 is not JSON"),
         ("seeds.jsonl", "", "there is no seed"),
     ],
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COMMON_PENALTY = 100.0
 """On what all models' drafts have in common."""
-OWN_PENALTY = 150.0
+OWN_PENALTY = 50.0
 """On how a model's head differs from that."""
 MOST_COMMON = 1000
 """Queries whose drafts tell what is common to all: more would tell little more."""

@@ -188,22 +188,36 @@ def _labelled(material: Material, labels: Labels) -> Material:
         return material
     known = recorded.scores if labels == "reference" else None
     answers, seen = material.drafted.answers, material.drafted
-    told = consensus(answers, asked=asked, scores=known)
+    try:
+        told = consensus(answers, asked=asked, scores=known)
+    except DataError:
+        if labels == "consensus":
+            raise
+        return _scored(material)  # No votes to count: what nobody scored stays unscored.
     _, hunches = option_priors.fit(
         seen.options, seen.chosen, scores=told.scores, fold=_fold(material)
     )
     # What the options give away, votes do not tell: labels that knew votes alone would deny it.
     told = consensus(answers, asked=asked, scores=known, hunches=hunches[:, :, 0])
-    found = replace(
-        material,
-        recorded=replace(recorded, scores=told.scores),
-        inputs=replace(material.inputs, scores=told.scores),
-        noise=told.noise,
-    ).rows(np.flatnonzero((~np.isnan(told.scores)).any(axis=1)))
+    return _scored(
+        replace(
+            material,
+            recorded=replace(recorded, scores=told.scores),
+            inputs=replace(material.inputs, scores=told.scores),
+            noise=told.noise,
+        )
+    )
+
+
+def _scored(material: Material) -> Material:
+    """The queries with a score at all; raises ``DataError`` where they are too few to fit on."""
+    import numpy as np
+
+    found = material.rows(np.flatnonzero((~np.isnan(material.recorded.scores)).any(axis=1)))
     if len(found.recorded.queries) < FEWEST:
         raise DataError(
-            f"only {len(found.recorded.queries)} queries have answers that can be compared, "
-            f"a fit needs at least {FEWEST}: give references or graders, or collect more"
+            f"only {len(found.recorded.queries)} queries have answers that are scored or can be "
+            f"compared; a fit needs at least {FEWEST}: give references or graders, or collect more"
         )
     return found
 

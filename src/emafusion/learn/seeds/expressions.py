@@ -26,6 +26,10 @@ Scope: TypeAlias = Mapping[str, Value]
 
 _MOST_STEPS: Final = 20_000
 _LONGEST_TEXT: Final = 20_000
+_MOST_HELD: Final = 200_000
+"""Characters and values, at every depth of a list."""
+_HELD_A_STEP: Final = 20
+"""So much of what a value holds costs a step: going through it is work too."""
 _LARGEST: Final = 10**40
 _LARGEST_POWER: Final = 64
 
@@ -47,6 +51,21 @@ def _rounded(number: int | Decimal, digits: int = 0) -> Value:
     if not digits:
         return int(Decimal(number).quantize(Decimal(1), rounding="ROUND_HALF_UP"))
     return Decimal(number).quantize(Decimal(1).scaleb(-digits), rounding="ROUND_HALF_UP")
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, Mapping | list | tuple):
+        raise DataError("str is for one value, not for a row or a list")
+    return str(value)
+
+
+def _sum(values: Value) -> Value:
+    total: int | Decimal = 0
+    for value in _list_of(values):
+        if not isinstance(value, int | Decimal):
+            raise DataError(f"sum is for numbers, not for {type(value).__name__}")
+        total += value
+    return total
 
 
 def _days(count: int) -> datetime.timedelta:
@@ -93,8 +112,8 @@ _FUNCTIONS: Final[Mapping[str, _Function]] = {
     "min": min,
     "round": _rounded,
     "sorted": sorted,
-    "str": str,
-    "sum": sum,
+    "str": _text,
+    "sum": _sum,
     "weekday": _weekday,
 }
 _ITEM: Final[_Function] = operator.getitem
@@ -125,12 +144,11 @@ class Expression:
     def __init__(self, source: str) -> None:
         self.source = source
         try:
-            tree = ast.parse(source.strip(), mode="eval")
+            self._body = ast.parse(source.strip(), mode="eval").body
+            self.names = frozenset(_checked(self._body, frozenset()))
+            """The slots it reads."""
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise DataError(f"{source!r} is not an expression: {error}") from error
-        self._body = tree.body
-        self.names = frozenset(_checked(tree.body, frozenset()))
-        """The slots it reads."""
+            raise DataError(f"{source[:80]!r} is not an expression: {error}") from error
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
@@ -147,7 +165,7 @@ class Expression:
             return _Reckoning(scope).of(self._body)
         except (
             TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RecursionError,
-            DecimalException,
+            DecimalException, MemoryError,
         ) as error:  # fmt: skip
             raise DataError(f"{self.source!r} cannot be worked out: {error}") from error
 
@@ -164,7 +182,8 @@ class _Reckoning:
         if self._steps > _MOST_STEPS:
             raise DataError("an expression takes too many steps")
         value: Value = getattr(self, f"_{type(node).__name__.lower()}")(node)
-        return _bounded(value)
+        self._steps += _bounded(value) // _HELD_A_STEP
+        return value
 
     def _constant(self, node: ast.Constant) -> Value:
         # What the author wrote as 0.1 is a tenth.
@@ -248,7 +267,7 @@ class _Reckoning:
         if not isinstance(held, str):
             raise DataError(f"{method!r} is for texts, not for {type(held).__name__}")
         if method == "replace":
-            _check_repeats(len(held) + 1, str(arguments[-1]))
+            _check_repeats(len(held) + 1, arguments[1])
         if method == "join":
             _check_length(sum(len(str(part)) + len(held) for part in _list_of(arguments[0])))
         value: Value = getattr(held, method)(*arguments)
@@ -291,6 +310,8 @@ def _allowed(node: ast.expr) -> bool:
     match node:
         case ast.Constant():
             fit = node.value is None or isinstance(node.value, bool | int | float | str)
+            # Half a character can neither be hashed nor asked: this raises a ValueError.
+            str(node.value).encode()
         case ast.BinOp():
             fit = type(node.op) in _BINARY
         case ast.UnaryOp():
@@ -345,14 +366,30 @@ def _check_repeats(a: Value, b: Value) -> None:
     for held, times in ((a, b), (b, a)):
         if isinstance(held, str | list | tuple) and isinstance(times, int):
             _check_length(len(held) * times)
+            _check_held(_held(held) * times)
 
 
-def _bounded(value: Value) -> Value:
+def _bounded(value: Value) -> int:
+    """How much a value holds; raises where it is too large, too long or holds too much."""
     if isinstance(value, str | list | tuple):
         _check_length(len(value))
     elif isinstance(value, int | Decimal) and not -_LARGEST <= value <= _LARGEST:
         raise DataError("a value grows too large")
-    return value
+    return _check_held(_held(value))
+
+
+def _held(value: Value) -> int:
+    """Characters, and values at every depth."""
+    if isinstance(value, str):
+        return len(value)
+    parts = tuple(value.values()) if isinstance(value, Mapping) else value
+    return len(parts) + sum(map(_held, parts)) if isinstance(parts, list | tuple) else 0
+
+
+def _check_held(held: int) -> int:
+    if held > _MOST_HELD:
+        raise DataError("a list holds too much")
+    return held
 
 
 def _check_length(length: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -25,7 +25,10 @@ MOST_GENERATED: Final = 200
 _NUMBER: Final = r"-?\d+(?:\.\d+)?"
 _SPAN: Final = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?:\s+(?:step|by)\s+({_NUMBER}))?")
 _DAYS: Final = re.compile(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)")
+_COUNT: Final = re.compile(r"([0-9]{1,3})(?:\.\.([0-9]{1,3}))?")
 _MOST_ROWS: Final = 40
+_MOST_NUMBERS: Final = 10**12
+"""Of one range."""
 
 
 def slot(what: object, tables: Tables) -> Slot:
@@ -77,7 +80,14 @@ def _range(text: str) -> Slot:
         step = 1
     if step <= 0 or low > high:
         raise DataError(f"{text!r} runs backwards; put the smaller end first and a step above 0")
-    return Span(low=low, high=high, step=step)
+    span = Span(low=low, high=high, step=step)
+    try:
+        large = span.size > _MOST_NUMBERS
+    except DecimalException:
+        large = True
+    if large:
+        raise DataError(f"{text!r} has more than {_MOST_NUMBERS} numbers; write a larger step")
+    return span
 
 
 def _between(read: Callable[[str], datetime.date], first: str, last: str) -> Slot:
@@ -107,9 +117,9 @@ def _rows(given: _Given, tables: Tables) -> Slot:
 def _table(given: _Given, tables: Tables) -> tuple[Row, ...]:
     if "table" in given:
         name = given["table"]
-        if name not in tables:
+        if not isinstance(name, str) or name not in tables:
             raise DataError(f"there is no table {name!r}; write its rows as [[tables.{name}]]")
-        rows: object = list(tables[str(name)])
+        rows: object = list(tables[name])
     else:
         rows = given["rows"]
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
@@ -123,8 +133,10 @@ def _repeated(given: _Given, tables: Tables) -> Slot:
         raise DataError("repeat needs columns, each written as a slot is")
     least, most = _count(given["repeat"], "repeat")
     made = {name: slot(what, tables) for name, what in columns.items()}
+    if any(isinstance(column, Generated) for column in made.values()):
+        raise DataError("a column cannot be generated; list its values")
     again = given.get("again", [])
-    if not isinstance(again, list) or not set(again) <= set(made):
+    if not isinstance(again, list) or not all(name in list(made) for name in again):
         raise DataError("again must list columns, those whose values may occur more than once")
     return Several(
         columns=made,
@@ -157,10 +169,10 @@ def _each(given: _Given) -> str:
 
 
 def _count(given: object, name: str) -> tuple[int, int]:
-    ends = str(given).split("..")
-    if isinstance(given, bool) or len(ends) > 2 or not all(end.isdigit() for end in ends):
+    ends = _COUNT.fullmatch(str(given)) if isinstance(given, int | str) else None
+    if ends is None:
         raise DataError(f"{name} is how many rows, such as 4 or '3..5'")
-    least, most = int(ends[0]), int(ends[-1])
+    least, most = int(ends[1]), int(ends[2] or ends[1])
     if not 1 <= least <= most <= _MOST_ROWS:
         raise DataError(f"{name} must lie within 1 and {_MOST_ROWS}")
     return least, most

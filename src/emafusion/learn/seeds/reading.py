@@ -34,6 +34,9 @@ Tables: TypeAlias = Mapping[str, tuple[Row, ...]]
 
 _NEED_NO_REFERENCE: Final = frozenset({"constraint", "code"})
 _WORDINGS_APART: Final = 3
+_WEIGHTS: Final = (1e-6, 1e6)
+_MOST_PLACES: Final = 40
+"""Digits of a number before its point, and after it."""
 _SCOPED: Final = "context"
 
 
@@ -97,12 +100,14 @@ def _file(path: Path) -> Iterator[Source]:
             yield _seed(fields, tables, source=path.name, taxonomy=taxonomy)
         except (DataError, msgspec.ValidationError) as error:
             raise DataError(f"{where}: {error}") from error
+        except RecursionError as error:
+            raise DataError(f"{where}: it is nested too deeply") from error
 
 
 def _toml(text: str, path: Path) -> tuple[Tables, Sequence[object]]:
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+        data = tomllib.loads(text, parse_float=_decimal)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{str(path)!r} is not TOML: {error}") from error
     strange = sorted(set(data) - {"seed", "tables"})
     if strange or not isinstance(data.get("seed"), list):
@@ -120,16 +125,29 @@ def _json_lines(text: str, path: Path) -> tuple[Tables, Sequence[object]]:
         if not line.strip():
             continue
         try:
-            seeds.append(json.loads(line, parse_float=Decimal))
-        except ValueError as error:
+            seed = json.loads(line, parse_float=_decimal, parse_constant=_decimal)
+            # An escape can name half a character, which can neither be hashed nor asked.
+            json.dumps(seed, ensure_ascii=False, default=str).encode()
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{str(path)!r}, line {number} is not JSON: {error}") from error
+        seeds.append(seed)
     return {}, seeds
+
+
+def _decimal(text: str) -> Decimal:
+    """The number as it is written; raises ValueError where it is none to reckon with."""
+    number = Decimal(text)
+    if not number.is_finite() or not (
+        number.adjusted() < _MOST_PLACES and int(number.as_tuple().exponent) >= -_MOST_PLACES
+    ):
+        raise ValueError(f"{text[:_MOST_PLACES]} is too large, too fine or no number")
+    return number
 
 
 def _seed(data: object, tables: Tables, *, source: str, taxonomy: Taxonomy) -> Source:
     fields = msgspec.convert(data, _Fields)
-    if fields.weight <= 0:
-        raise DataError("its weight must be above 0")
+    if not _WEIGHTS[0] <= fields.weight <= _WEIGHTS[1]:
+        raise DataError(f"its weight must be above 0: {_WEIGHTS[0]:f} to {_WEIGHTS[1]:.0f}")
     if fields.family is not None:
         return _family(fields, source)
     slots, computed = _slots(fields.slots, tables)
@@ -286,10 +304,21 @@ def _try(seed: Seed) -> None:
     scope = scope_of(seed, drawn)
     for text in (*(wording.text for wording in seed.wordings), *seed.clauses, seed.context):
         templates.fill(text, {**scope, _SCOPED: ""})
-    seed.answered(scope)
+    reference, grader = seed.answered(scope)
+    # What a generator has yet to supply may be anything, a number too.
+    if all(each.size for each in seed.slots.values()):
+        _try_grader(grader, reference)
     seed.level(scope)
     for condition in seed.where:
         condition(scope)
+
+
+def _try_grader(grader: Grader, reference: str) -> None:
+    """Mark a reply, so that what is wrong with a grader is found before answers are paid for."""
+    try:
+        grader.grade(reference or "1", reference)
+    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+        raise DataError(f"its grader {grader.type!r} cannot mark a reply: {error}") from error
 
 
 def _check_rows(rows: Sequence[Row]) -> None:

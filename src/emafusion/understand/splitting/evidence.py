@@ -13,6 +13,7 @@ from typing import Final
 
 from emafusion.types import Part, Split
 from emafusion.understand.splitting.layout import MOST, Layout, joined, loose, tidy
+from emafusion.understand.splitting.plain import ASKED_OF, builds, plainly, stands
 from emafusion.understand.splitting.reading import (
     announced,
     content,
@@ -82,12 +83,14 @@ _ON_LIST = re.compile(
 def weigh(layout: Layout) -> Split | None:
     """The split that `layout` gives, or ``None`` where the evidence for it is too weak."""
     texts, after = _parts(layout)
-    if not 2 <= len(texts) <= MOST or not all(texts):
-        return None
+    if not 2 <= len(texts) <= MOST or not all(texts) or stands(after):
+        return None  # what stands alone after the list is one more ask, not talk about it
     count = announced(layout.before) or announced(after)
     if count is not None and count != len(texts):
         return None
     firm = count is not None or layout.kind in {"worded", "tag"}
+    if plainly(layout, texts, after):
+        return _split(layout, texts, firm=True, plain=True)
     if not _asking(layout, texts, count=count) or (not firm and any(map(is_code, texts))):
         return None
     if _points(layout, texts, after, count=count) < ENOUGH:
@@ -197,7 +200,8 @@ def _points(layout: Layout, texts: Sequence[str], after: str, *, count: int | No
     closing = re.split(r"\n\s*\n|(?<=[.?!])\s+(?=[A-Z])", texts[-1][-600:])[-1]
     if closing != texts[-1] and _ON_LIST.search(closing) and not has_options(texts[-1]):
         points -= 2.0
-    if count is None and layout.kind in {"numbered", "lettered", "bullet"} and _trails(texts):
+    listed = layout.kind in {"numbered", "lettered", "bullet"}
+    if count is None and listed and (_trails(texts) or _retold(texts)):
         return -9.0
     return points - _kinship(texts, layout)
 
@@ -215,6 +219,18 @@ def _trails(texts: Sequence[str]) -> bool:
     return max(asked[:-1]) <= 1 and asked[-1] > 1 and not has_options(texts[-1])
 
 
+def _retold(texts: Sequence[str]) -> bool:
+    """Whether a short part speaks of "the ball" where one before it told of "a ball"."""
+    told: set[str] = set()
+    for text in texts:
+        seen = text[:400].lower()
+        brief = len(words(seen)) < _TELLING and not has_options(text)
+        if brief and told.intersection(re.findall(r"\bthe (\w{3,})", seen)):
+            return True
+        told.update(re.findall(r"\ban? (\w{3,})", seen))
+    return False
+
+
 def _shares_options(texts: Sequence[str]) -> bool:
     """Whether the only options stand under the last part: then they answer the whole."""
     return has_options(texts[-1]) and not any(has_options(text) for text in texts[:-1])
@@ -223,10 +239,14 @@ def _shares_options(texts: Sequence[str]) -> bool:
 def _before_points(before: str, *, size: float, asked: float) -> float:
     if not before:
         return 0.5
-    if is_talk(before):
+    if is_talk(before) and not ASKED_OF.search(before):
         return 1.0 if names_list(before) else 0.5
     said = words(before[:800])
-    if "?" in before or (is_ask(before) and not is_talk(before, least=0.6)):
+    if (
+        "?" in before
+        or ASKED_OF.search(before)
+        or (is_ask(before) and not is_talk(before, least=0.6))
+    ):
         return -9.0
     if DATA_VERBS.intersection(said) or len(said) > 45:
         return -9.0
@@ -253,13 +273,15 @@ def _kinship(texts: Sequence[str], layout: Layout) -> float:
     return against
 
 
-def _split(layout: Layout, texts: Sequence[str], *, firm: bool) -> Split | None:
+def _split(
+    layout: Layout, texts: Sequence[str], *, firm: bool, plain: bool = False
+) -> Split | None:
     parts = []
     for at, (text, piece) in enumerate(zip(texts, layout.pieces, strict=True)):
         after = refers(text, at)
         if after is None:
             return None
-        if at and not after and leans(text):
+        if at and not after and (leans(text) or (plain and builds(text))):
             if not firm:
                 return None
             after = (at - 1,)

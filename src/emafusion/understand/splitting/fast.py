@@ -21,6 +21,7 @@ from emafusion.understand.splitting.passages import (
     tabled,
     tagged,
 )
+from emafusion.understand.splitting.plain import rows
 from emafusion.understand.splitting.terms import bound, carry, lift
 
 LONGEST: Final = 30_000
@@ -65,3 +66,4 @@ def _layouts(text: str) -> Iterator[Layout]:
     yield from bulleted(text, mask)
     yield from connected(text, mask)
     yield from paragraphed(text, mask)
+    yield from rows(text, mask)

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final
 
 from emafusion.understand.splitting.layout import CROWDED, MOST, Boundary, Kind, Layout, cut
+from emafusion.understand.splitting.plain import stands
 from emafusion.understand.splitting.words import ASK_NOUNS, NUMBERS
 
 _NOUNS: Final = "|".join(sorted(ASK_NOUNS, key=len, reverse=True))
@@ -121,7 +122,7 @@ def _signature(found: re.Match[str], kind: str, said: str) -> tuple[str, ...] | 
     close = re.sub(r"[(\[].*[)\]]|/\d+|(?:of|outof|de|von)\w+", "", close) or close[-1:]
     opened = found["open"].strip().removesuffix("#" * (mark == "#"))
     bare = not word and not mark and not found["cap"]
-    if bare and (kind == "spelt" or not (close or set(opened) & set("#*[(<"))):
+    if bare and ((kind == "spelt" and opened != "(") or not (close or set(opened) & set("#*[(<"))):
         return None
     if bare and not close and not (opened and found.group().endswith("\n")):
         return None
@@ -149,8 +150,11 @@ def _without_options(marks: list[tuple[Boundary, bool]], text: str) -> list[tupl
 
 
 def _asking(run: Sequence[tuple[Boundary, bool]], text: str) -> bool:
+    stops = [*(mark.start for mark, _ in run[1:]), len(text)]
+    items = [text[mark.end : stop] for (mark, _), stop in zip(run, stops, strict=True)]
     lines = [text[mark.end : mark.end + 300].split("\n", 1)[0] for mark, _ in run]
-    return 2 * sum("?" in line or len(line) > 150 for line in lines) > len(lines)
+    asked = sum("?" in line or len(line) > 150 for line in lines)
+    return 2 * asked > len(lines) or all(map(stands, items))
 
 
 def _sequence(marks: Sequence[Boundary]) -> list[Boundary]:

@@ -104,7 +104,7 @@ def ruled(text: str, mask: str) -> Iterator[Layout]:
                 before, *pieces = pieces
             if len(pieces) > 2 and is_talk(pieces[-1]):
                 *pieces, after = pieces
-            said, start = _preamble(pieces[0]) if pieces else ("", 0)
+            said, start = preamble(pieces[0]) if pieces else ("", 0)
             if not before and (names_list(said) or said.rstrip().endswith(":")):
                 before, pieces[0] = said, pieces[0][start:]
             lone = name == "False|" and not names_list(before)  # a bar stands in many texts
@@ -226,7 +226,7 @@ def connected(text: str, mask: str) -> Iterator[Layout]:
         chain = marks[opener:]
         before = text[: chain[0].start]
     else:
-        before, start = _preamble(text)
+        before, start = preamble(text)
         marks = [m for m in marks if m.start > start and m.order != 1 and m.start not in bare]
         chain = [Boundary(start=start, end=start, order=1), *marks]
     if announced(before) != len(chain):
@@ -282,7 +282,7 @@ def _glued(marks: list[Boundary], text: str) -> list[Boundary]:
     return glued
 
 
-def _preamble(text: str) -> tuple[str, int]:
+def preamble(text: str) -> tuple[str, int]:
     """What of the start of `text` only talks about the list, and where the rest begins."""
     at = 0
     for found in islice(re.finditer(r"[.!:](?=\s)|\n", text[:600]), 8):
@@ -307,7 +307,7 @@ def _complete(chain: list[Boundary], text: str) -> list[Boundary]:
 
 def paragraphed(text: str, mask: str) -> Iterator[Layout]:
     """The layouts of paragraphs or lines, where the prompt says that they are several asks."""
-    before, start = _preamble(text)
+    before, start = preamble(text)
     body = text[start:]
     blocks = _blocks(body, mask[start:], _PARAGRAPH)
     after = ""

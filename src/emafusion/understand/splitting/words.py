@@ -167,3 +167,26 @@ IMPERATIVES: Final = """write|find|compute|calculate|determine|explain|describe|
  escribe|explica|calcula|traduce|nomme|écris|explique|calcule|schreibe|erkläre|berechne|nenne|
  übersetze"""
 """Verbs that begin an ask, as alternatives of a regular expression."""
+
+TELLING_VERBS: Final = spelt(
+    """find compute calculate determine explain name tell prove solve simplify evaluate estimate
+    translate define state convert factor round add subtract multiply divide differentiate integrate
+    spell recite derive clarify describe
+    nomme explique calcule traduis nenne erkläre berechne übersetze explica calcula traduce"""
+)
+"""Verbs that ask for an answer which their object determines."""
+
+OPEN_VERBS: Final = spelt(
+    """write list give provide suggest recommend propose outline compose draft create generate
+    compare discuss summarize summarise schreibe écris escribe"""
+)
+"""Verbs that ask for something new, which may be meant for a setting told elsewhere."""
+
+COMMONPLACE: Final = spelt(
+    """one two three four five six seven eight nine ten first second third last capital country city
+    year word sentence line short brief large largest big biggest small smallest high highest tall
+    tallest long longest old oldest person people invented discovered wrote written painted composed
+    won year century simple term difference meaning mean mention 1 2 3 me please
+    really good main common made make used use work happen different"""
+)
+"""Words that asks of different subjects share."""
