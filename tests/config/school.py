@@ -72,6 +72,10 @@ class Clock:
         return asyncio.get_running_loop().time()
 
 
+OPENED: list[Store] = []
+"""Records to be closed when the test is over: each writes in a thread of its own."""
+
+
 class School(Struct, kw_only=True):
     """A client, the learner that serves it, and its record."""
 
@@ -110,6 +114,7 @@ def school(
     """One serving process that learns; it reads the record only where a test lets it."""
     clock = Clock()
     store = Store(path / "decisions.sqlite3", store_content=content, synchronous="normal")
+    OPENED.append(store)
     origin = Origin(name="", artefact=POLICY, since=since)
     learner = Learner(origin, FITTED, store, drift=drift, every_s=0.0)
     stages = Stages(
