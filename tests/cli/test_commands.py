@@ -199,3 +199,11 @@ def test_version_and_help(capsys: Out) -> None:
     told = capsys.readouterr().out
     for command in ("ask", "explain", "models", "serve", "demo", "collect", "fit", "synthesise"):
         assert command in told
+
+
+def test_a_fit_into_a_folder_of_policies_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "policies" / "versions").mkdir(parents=True)
+    assert run(["fit", str(tmp_path / "nothing"), "--out", str(tmp_path / "policies")]) == 1
+    assert "holds versions of policies" in capsys.readouterr().err

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from emafusion.artefacts.folder import VERSION, Artefact, Manifest, read, write
+from emafusion.artefacts.folder import VERSION, Artefact, Manifest, check_place, read, write
 from emafusion.artefacts.serving import Event, Serving
 from emafusion.artefacts.versions import Versions
 
-__all__ = ["VERSION", "Artefact", "Event", "Manifest", "Serving", "Versions", "read", "write"]
+__all__ = [
+    "VERSION",
+    "Artefact",
+    "Event",
+    "Manifest",
+    "Serving",
+    "Versions",
+    "check_place",
+    "read",
+    "write",
+]

@@ -110,7 +110,7 @@ def write(folder: Path, artefact: Artefact) -> Artefact:
     """
     import numpy as np
 
-    _check_place(folder)
+    check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -128,7 +128,8 @@ def write(folder: Path, artefact: Artefact) -> Artefact:
     return Artefact(manifest=manifest, arrays=artefact.arrays)
 
 
-def _check_place(folder: Path) -> None:
+def check_place(folder: Path) -> None:
+    """Raise :class:`ArtefactError` where :func:`write` would refuse `folder`."""
     if (folder / MANY).is_dir():
         raise ArtefactError(
             f"{str(folder)!r} holds versions of policies, which one policy must not replace; name "

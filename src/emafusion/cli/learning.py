@@ -120,10 +120,12 @@ def fit(
     config: Config = None,
 ) -> None:
     """Fit a policy to recorded outcomes; its classifier is that of the policy in use."""
+    from emafusion.artefacts import check_place
     from emafusion.encoders import default
     from emafusion.learn.fit import fit as fitted
     from emafusion.understand import FastClassifier
 
+    check_place(out)  # before the work, not after it
     encoder = default()
     if fresh_classifier:
         from emafusion.learn.fit_understand import fit as taught
