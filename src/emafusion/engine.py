@@ -203,7 +203,7 @@ class Engine:
         async with aclosing(advancing(_parts(case), trials, self._solve)) as coming:
             async for end in coming:
                 if isinstance(end, Done):
-                    yield Chunk(raw={"emafusion": {"part": end.part, "of": end.of}})
+                    yield Chunk(done=(end.part, end.of))
                     continue
                 ends.append(end)
                 if any(one.failure is None for one in ends):

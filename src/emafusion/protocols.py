@@ -7,7 +7,7 @@ model a :class:`Port`, so no stage knows providers, prices or clocks.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from emafusion.types import (
     Adaptive,
@@ -98,6 +98,16 @@ class Port(Protocol):
         params: Mapping[str, object] | None = None,
     ) -> Draft:
         """Ask `model`; raises a :class:`~emafusion.errors.ProviderError` or `BudgetError`."""
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A port that knows the request's clock."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the request's deadline; ``None`` where it has none."""
         ...
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emafusion.answers import KINDS, Kind, canonical, equivalent, extract
+from emafusion.answers import KINDS, Kind, canonical, equivalent, extract, shareable
 
 kinds = st.sampled_from(KINDS)
 # Replies as models write them, cut and joined at random: far likelier to hit a reader's branches
@@ -79,3 +79,15 @@ def test_the_span_is_what_was_written() -> None:
     found = extract("That makes $1,250.00 in total.", "number")
     assert found is not None
     assert (found.span, found.key) == ("$1,250.00", "1250")
+
+
+def test_an_essay_without_a_marked_conclusion_gives_no_answer_to_share() -> None:
+    phrase = "It is Paris."
+    essay = phrase + " The city lies on the Seine and has been the seat of kings." * 3
+    assert shareable(phrase, "text") == canonical(phrase, "text") == "paris"
+    assert canonical(essay, "text") is not None
+    assert shareable(essay, "text") is None
+    assert shareable(f"{essay} Answer: Paris", "text") == "paris"
+    assert shareable(f"{essay} So it is 7.", "number") == "7"
+    longest = "a" * 160
+    assert (shareable(longest, "text"), shareable(f"{longest}a", "text")) == (longest, None)

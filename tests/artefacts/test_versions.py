@@ -202,6 +202,15 @@ def test_an_unknown_or_damaged_policy_is_not_promoted(versions: Versions) -> Non
     assert value(versions) == 1.0
 
 
+@pytest.mark.parametrize("odd", [b"{", b'{"encoder":"\xff"}', b'{"x":' + b"[" * 100_000])
+def test_a_policy_with_a_damaged_manifest_is_told_of(versions: Versions, odd: bytes) -> None:
+    (first,) = promoted(versions, 1.0)
+    (versions.folder / "versions" / first / "manifest.json").write_bytes(odd)
+    for reading in (versions.manifest, versions.read):
+        with pytest.raises(ArtefactError, match="cannot read"):
+            reading(first)
+
+
 def test_a_torn_line_and_a_lost_event_are_mended(versions: Versions) -> None:
     promoted(versions, 1.0, 2.0)
     path = versions.folder / "history.jsonl"

@@ -100,10 +100,9 @@ def test_half_a_surrogate_pair_does_not_break_the_stream() -> None:
 
 def test_a_part_that_is_done_is_told_in_a_comment_alone() -> None:
     events = Events(asked())
-    data = events.of(Chunk(raw={"emafusion": {"part": 2, "of": 3}}))
-    assert data == b": emafusion part 2 of 3 done\n\n"
-    for forged in ("x", {"part": "1\n\ndata: x", "of": 3}, {}):
-        assert events.of(Chunk(raw={"emafusion": forged})) == b""
+    assert events.of(Chunk(done=(2, 3))) == b": emafusion part 2 of 3 done\n\n"
+    # An upstream cannot say so in our name.
+    assert events.of(Chunk(raw={"emafusion": {"part": 2, "of": 3}})) == b""
 
 
 texts = st.lists(st.text(max_size=5), max_size=6)

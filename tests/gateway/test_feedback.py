@@ -31,19 +31,21 @@ def test_an_unknown_decision_is_not_found(house: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "param", "said"),
     [
-        {"score": 1},
-        {"decision_id": "d", "score": 1.5},
-        {"decision_id": "d", "score": "good"},
-        {"decision_id": "d", "score": 1, "comments": "typo"},
-        {"decision_id": "d", "score": 1, "comment": "x" * 4001},
-        [],
+        ({"score": 1}, "decision_id", "required field"),
+        ({"decision_id": "d", "score": 1.5}, "score", "<= 1.0"),
+        ({"decision_id": "d", "score": "good"}, "score", "`float`"),
+        ({"decision_id": "d", "score": 1, "comments": "typo"}, None, "comments"),
+        ({"decision_id": "d", "score": 1, "comment": "x" * 4001}, "comment", "4000"),
+        ([], None, "must be a JSON object"),
+        (b"\xff", None, "not"),
     ],
 )
-def test_a_malformed_opinion_is_refused_and_says_what_is_needed(
-    house: Served, body: object
+def test_a_malformed_opinion_is_refused_and_says_what_is_wrong(
+    house: Served, body: object, param: str | None, said: str
 ) -> None:
     reply = house.ask(body, path="/v1/feedback")
     assert reply.status == 400
-    assert "decision_id and a score from 0 to 1" in reply.error["message"]
+    assert reply.error["param"] == param
+    assert said in reply.error["message"]

@@ -317,7 +317,7 @@ def test_an_inert_character_folds_to_itself_and_is_in_no_word() -> None:
     odd = [chr(code) for code in range(0x80, 0x1_FC00, 3) if inert(chr(code))]
     assert len(odd) > 1500
     for character in odd:
-        text = f"Ab{character}c {character}\u0301"[:-1]
+        text = f"Ab{character}c {character}"
         assert fold(text) == text.lower()
         assert tokens(fold(text)) == ["ab", "c"]
 

@@ -12,6 +12,7 @@ from emafusion.config.build import replaying
 from emafusion.errors import DataError
 from emafusion.evaluate.recorded import read
 from emafusion.judge import Bench, CalibratedPanel
+from emafusion.learn import combinings
 from emafusion.learn.fit import fit
 from emafusion.plan import FittedRule, Lookahead, Signals, UtilityPlanner
 from emafusion.predict import Fitted, Union
@@ -227,3 +228,33 @@ def test_drafts_that_nobody_scored_and_two_models_cannot_vote_on_stay_unscored(
     assert made.manifest.queries == 120 - left_out
     told = forecast(made, EASY.format(999))
     assert told["cheap"].quality > forecast(made, HARD.format(999))["cheap"].quality
+
+
+def test_syntheses_are_read_beside_the_rows_that_a_model_given_up_never_answered(
+    tmp_path: Path,
+) -> None:
+    from pyarrow import parquet
+
+    world(tmp_path, count=200)
+    rows = parquet.read_table(tmp_path / "outcomes.parquet").to_pylist()
+    texts = parquet.read_table(tmp_path / "responses.parquet").to_pylist()
+    # A third model answers only every fourth query: the rule is fitted on the other two's rows.
+    for table, file in ((rows, "outcomes"), (texts, "responses")):
+        late = [dict(row, model="late") for row in table if row["model"] == "dear"]
+        more = [row for row in late if int(row["query_id"]) % 4 == 3]
+        parquet.write_table(pa.Table.from_pylist(table + more), tmp_path / f"{file}.parquet")
+    scores = {(row["query_id"], row["model"]): row["score"] for row in rows}
+    differ = [n for n in map(str, range(200)) if scores[n, "cheap"] != scores[n, "dear"]]
+    written = [
+        combinings.Combined(
+            query=n, action="synthesise", by="dear", panel=("cheap", "dear"), score=1.0, cost_usd=0
+        )
+        for n in differ
+    ]
+    combinings.write(tmp_path, written)
+    made = fit(tmp_path, tmp_path / "made", classifier=classifier(), encoder=encoders.default())
+    fitted = [n for n in differ if int(n) % 5 != 4]
+    assert made.manifest.metrics["combine_synthesise_rows"] == len(fitted)
+    # The drafts selected are those of the very queries: the dear one's, right on the hard ones.
+    right = sum(scores[n, "dear"] for n in fitted) / len(fitted)
+    assert made.manifest.metrics["combine_synthesise_selected"] == pytest.approx(right, abs=0.1)

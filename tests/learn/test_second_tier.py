@@ -191,7 +191,14 @@ def seen() -> tuple[Recorded, Seen]:
         digest="",
     )
     labels = [Labels(axes={"task": {"generation": 1.0}})] * COUNT
-    return recorded, Seen.of(decided, recorded, labels=labels, qualities=np.full(shape, 0.5))
+    found = Seen.of(
+        decided,
+        recorded,
+        rows=np.arange(COUNT),
+        labels=labels,
+        qualities=np.full(shape, 0.5),
+    )
+    return recorded, found
 
 
 def synthesis(row: int, score: float, panel: tuple[str, ...] = ("a", "b")) -> Combined:

@@ -108,14 +108,13 @@ async def test_more_than_a_page_is_read_whole_and_splits_follow_the_prompt(
 ) -> None:
     for number in range(600):
         await record.record(_decision(f"d{number}", f"{number} × 3?", _step("large", "51")))
-    if isinstance(record, Store):
-        await export(record, tmp_path / "first", MODELS)
-        told = await export(record, tmp_path / "out", MODELS)
-        assert told.prompts == 600
-        assert read(tmp_path / "first").splits == read(tmp_path / "out").splits
-        splits = read(tmp_path / "out").splits
-        assert 0.6 < splits.count("train") / 600 < 0.8
+    await export(record, tmp_path / "first", MODELS)
+    told = await export(record, tmp_path / "out", MODELS)
     await record.aclose()
+    assert told.prompts == 600
+    splits = read(tmp_path / "out").splits
+    assert splits == read(tmp_path / "first").splits
+    assert 0.6 < splits.count("train") / 600 < 0.8
 
 
 async def test_an_opinion_outlives_another_draft_between(

@@ -1,7 +1,6 @@
 """Free text to a canonical answer: what a reply says, and whether two replies say the same."""
 
-from emafusion.answers.conclusion import concludes
-from emafusion.answers.extraction import canonical, equivalent, extract
+from emafusion.answers.extraction import canonical, equivalent, extract, shareable
 from emafusion.answers.guess import guess_kind
 from emafusion.answers.kinds import KINDS, Extracted, Kind
 
@@ -10,8 +9,8 @@ __all__ = [
     "Extracted",
     "Kind",
     "canonical",
-    "concludes",
     "equivalent",
     "extract",
     "guess_kind",
+    "shareable",
 ]

@@ -18,6 +18,7 @@ from emafusion.answers import (
     source,
     structured,
 )
+from emafusion.answers.conclusion import concludes
 from emafusion.answers.kinds import LONGEST, Extracted, Kind
 
 _READERS: Final[Mapping[Kind, Callable[[str], Extracted | None]]] = MappingProxyType(
@@ -35,6 +36,8 @@ _READERS: Final[Mapping[Kind, Callable[[str], Extracted | None]]] = MappingProxy
 # These readers write keys that they read back as they are; the others settle in a pass or two.
 _SETTLED: Final[frozenset[Kind]] = frozenset({"choice", "number", "date", "json"})
 _PASSES: Final = 6
+_LONGEST_PHRASE: Final = 160
+"""Characters of a reply in words, beyond which it is an essay unless it marks a conclusion."""
 
 
 def extract(text: str, kind: Kind) -> Extracted | None:
@@ -62,6 +65,16 @@ def canonical(text: str, kind: Kind) -> str | None:
     """The hashable key of the answer a reply gives, or ``None`` when it gives none."""
     found = extract(text, kind)
     return None if found is None else found.key
+
+
+def shareable(text: str, kind: Kind) -> str | None:
+    """The key of the answer a reply gives, or ``None`` when it gives none that others could share.
+
+    An essay without a marked conclusion gives none: what its first sentence says is not what it
+    was written for.
+    """
+    essay = kind == "text" and len(text) > _LONGEST_PHRASE and not concludes(text)
+    return None if essay else canonical(text, kind)
 
 
 def equivalent(a: str, b: str, kind: Kind) -> bool:

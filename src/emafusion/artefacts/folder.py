@@ -80,7 +80,7 @@ def read(folder: Path) -> Artefact:
             f"no fitted policy in {str(folder)!r}: {Path(str(missing.filename)).name} is missing; "
             "make one with: emafusion fit"
         ) from missing
-    except (OSError, ValueError) as wrong:
+    except (OSError, ValueError, RecursionError) as wrong:
         raise ArtefactError(f"cannot read the policy in {str(folder)!r}: {wrong}") from wrong
     if manifest.version != VERSION:
         raise ArtefactError(
@@ -120,7 +120,8 @@ def write(folder: Path, artefact: Artefact) -> Artefact:
         manifest = msgspec.structs.replace(artefact.manifest, arrays_sha256=digest)
         text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         (fresh / MANIFEST).write_bytes(text + b"\n")
-        _sync(fresh)
+        for path in (*fresh.iterdir(), fresh):
+            sync(path)
         _swap(fresh, folder)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -152,12 +153,8 @@ def _left(folder: Path) -> list[Path]:
     return sorted(folder.parent.glob(f".{glob.escape(folder.name)}-old-*/{WAS}"))
 
 
-def _sync(folder: Path) -> None:
-    for path in (*folder.iterdir(), folder):
-        _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make what a file holds, or the names in a folder, durable."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -171,6 +168,6 @@ def _swap(fresh: Path, folder: Path) -> None:
         old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
         folder.rename(old / WAS)
     fresh.rename(folder)
-    _sync_one(folder.parent)
+    sync(folder.parent)
     for was in _left(folder):
         shutil.rmtree(was.parent, ignore_errors=True)

@@ -19,6 +19,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct, field
 
+from emafusion.artefacts.folder import sync
 from emafusion.errors import ArtefactError
 
 log = logging.getLogger("emafusion.policies")
@@ -159,15 +160,6 @@ def mend(folder: Path) -> None:
 def last_number(folder: Path) -> int:
     """The number of the last event in `folder`, also where ``current`` is lost; 0 before any."""
     return max((event.number for event in history(folder)), default=0)
-
-
-def sync(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _state(folder: Path) -> State | None:

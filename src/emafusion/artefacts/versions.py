@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from emafusion.artefacts import serving
-from emafusion.artefacts.folder import MANIFEST, Artefact, Manifest, read, write
+from emafusion.artefacts.folder import MANIFEST, MANY, Artefact, Manifest, read, sync, write
 from emafusion.artefacts.lock import held
 from emafusion.artefacts.serving import Event, Serving, State, What
 from emafusion.errors import ArtefactError, StoreError
@@ -34,7 +34,7 @@ from emafusion.errors import ArtefactError, StoreError
 log = logging.getLogger("emafusion.policies")
 
 LOCK = "lock"
-VERSIONS = "versions"
+VERSIONS = MANY
 DRAFTS = "drafts"
 WAIT_S = 30.0
 ANYONE = "anyone"
@@ -77,11 +77,11 @@ class Versions:
             if name is None:
                 name = f"{self._last_number(known) + 1:04d}-{digest}"
                 fresh.rename(self._place(name))
-                serving.sync(self.folder / VERSIONS)
+                sync(self.folder / VERSIONS)
             elif not self._readable(name):
                 self._place(name).rename(drafts / name)
                 fresh.rename(self._place(name))
-                serving.sync(self.folder / VERSIONS)
+                sync(self.folder / VERSIONS)
             shutil.rmtree(drafts)
             return name
 
@@ -200,7 +200,7 @@ class Versions:
             for name in gone:
                 # Renamed first: a crash leaves a policy whole or out of the way.
                 self._place(name).rename(drafts / name)
-            serving.sync(self.folder / VERSIONS)
+            sync(self.folder / VERSIONS)
             shutil.rmtree(drafts)
             return gone
 
@@ -263,7 +263,7 @@ class Versions:
         path = self._place(name) / MANIFEST
         try:
             return msgspec.json.decode(path.read_bytes(), type=Manifest)
-        except (OSError, msgspec.DecodeError) as wrong:
+        except (OSError, ValueError, RecursionError) as wrong:
             raise ArtefactError(f"cannot read {str(path)!r}: {wrong}") from wrong
 
     def history(self) -> tuple[Event, ...]:

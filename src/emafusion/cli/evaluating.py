@@ -10,7 +10,7 @@ import typer
 
 from emafusion.cli.console import console, note, print_json, say
 from emafusion.cli.learning import policy
-from emafusion.cli.options import Config, Json, taking
+from emafusion.cli.options import Config, Json, labels, taking
 from emafusion.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def evaluate(options: Evaluating) -> None:
     from emafusion.learn.benchmark import Options, Parts, run
     from emafusion.understand import FastClassifier
 
+    learnt_from = labels(options.labels)
     _check(options)
     encoder = Remembered(default(), size=50_000)
     classifier = FastClassifier.from_arrays(policy(options.config).under("understand"), encoder)
@@ -81,7 +82,7 @@ def evaluate(options: Evaluating) -> None:
         jobs=options.jobs,
         prompts=options.prompts,
         composites=options.composites,
-        labels="consensus" if options.labels == "consensus" else "reference",
+        labels=learnt_from,
         train_rows=options.train_rows,
         leave_out=_named(options.leave_out),
         probes=options.probe,
@@ -105,8 +106,6 @@ def evaluate(options: Evaluating) -> None:
 
 
 def _check(options: Evaluating) -> None:
-    if options.labels not in ("reference", "consensus"):
-        raise ConfigError(f"--labels is 'reference' or 'consensus', not {options.labels!r}")
     if options.online not in (None, "bandit"):
         raise ConfigError(f"--online is 'bandit', not {options.online!r}")
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emafusion.cli.console import console, note, print_json, say
+from emafusion.cli.console import columns, console, note, print_json, say
 from emafusion.cli.options import (
     Config,
     Json,
     Models,
     names,
-    open_models,
     open_settings,
     taking,
 )
@@ -27,9 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emafusion.artefacts import Artefact
+    from emafusion.config import Settings
     from emafusion.learn.collect import Bounds, Progress, Report
-    from emafusion.protocols import Provider
-    from emafusion.types import Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +83,6 @@ def collect(options: Collecting) -> None:
         raise ConfigError(f"--choose is 'auto' or 'all', not {options.choose!r}")
     settings = open_settings(options.config)
     chosen = names(options.models, settings.models) or tuple(settings.models)
-    known, providers = open_models(settings)
-    models = [model for model in known if model.name in chosen]
     bounds = Bounds(
         budget_usd=options.budget,
         per_model=options.concurrency,
@@ -97,7 +93,7 @@ def collect(options: Collecting) -> None:
         choose="all" if options.choose == "all" else "auto",
         per_minute=options.per_minute,
     )
-    report = asyncio.run(_collect(options, models, providers, bounds=bounds))
+    report = asyncio.run(_collect(options, settings, chosen, bounds=bounds))
     if options.json:
         print_json(report)
     else:
@@ -160,20 +156,19 @@ def policy(config: Path | None) -> Artefact:
 
 async def _collect(
     options: Collecting,
-    models: list[Model],
-    providers: dict[str, Provider],
+    settings: Settings,
+    chosen: Collection[str],
     *,
     bounds: Bounds,
 ) -> Report:
-    from emafusion.cli.opening import pull
-    from emafusion.demo.weights import local_models
+    from emafusion.cli.opening import opened, pull_missing
     from emafusion.learn.collect import collect as record
     from emafusion.learn.interchange import read_questions
 
     questions = read_questions(options.questions or options.out)
-    try:
+    async with opened(settings, chosen) as (models, providers):
         # A model that could not be fetched is told of in the report.
-        await pull([one for one in local_models(models, providers) if not one.is_here()])
+        await pull_missing(models, providers)
         with Bar("collecting") as bar:
             return await record(
                 questions,
@@ -183,9 +178,6 @@ async def _collect(
                 bounds=bounds,
                 progress=bar.show,
             )
-    finally:
-        for provider in providers.values():
-            await provider.aclose()
 
 
 class Bar:
@@ -229,10 +221,8 @@ class Bar:
 
 
 def _show(report: Report, folder: Path) -> None:
-    from rich.table import Table
-
     out = console()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = columns()
     table.add_column("model", overflow="fold")
     for name in ("answered", "accuracy", "US$ per 1000", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from emafusion.cli.console import console, note, print_json, say
+from emafusion.cli.console import columns, console, note, print_json, say
 from emafusion.cli.options import Config, Json, open_models, open_settings, taking
 
 if TYPE_CHECKING:
@@ -229,10 +229,9 @@ def _table(model: Model, *, healthy: bool) -> dict[str, object]:
 
 
 def _show(models: list[Model], states: dict[str, State]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = columns()
     table.add_column("name", overflow="fold")
     table.add_column("provider", overflow="ellipsis", no_wrap=True)
     for name in ("context", "in", "out"):

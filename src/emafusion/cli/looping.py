@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emafusion.cli.console import console, note, print_json, say
+from emafusion.cli.console import columns, console, note, print_json, say
 from emafusion.cli.learning import Bar
 from emafusion.cli.options import (
     Config,
     Json,
     Models,
+    labels,
     names,
-    open_models,
     open_settings,
     taking,
 )
-from emafusion.errors import ConfigError
 
 if TYPE_CHECKING:
     from emafusion.config import Settings
@@ -95,16 +94,13 @@ def learn(options: Learning) -> None:
 
 
 async def _learnt(options: Learning, settings: Settings, sources: Sequence[Source]) -> Learned:
-    from emafusion.cli.opening import pull
-    from emafusion.demo.weights import local_models
+    from emafusion.cli.opening import opened, pull_missing
     from emafusion.learn.loop import Watcher, run
 
     course = _course(options)
-    known, providers = open_models(settings)
     chosen = names(options.models, settings.models) or tuple(settings.models)
-    models = [model for model in known if model.name in chosen]
-    try:
-        problems = await pull([one for one in local_models(models, providers) if not one.is_here()])
+    async with opened(settings, chosen) as (models, providers):
+        problems = await pull_missing(models, providers)
         for name, problem in problems.items():
             note(f"going on without {name}: {problem}")
         here = [one for one in models if one.name not in problems]
@@ -112,17 +108,12 @@ async def _learnt(options: Learning, settings: Settings, sources: Sequence[Sourc
         with Bar("asking") as bar:
             watcher = Watcher(step=note, cell=bar.show, note=note)
             return await run(options.out, sources, parts=parts, course=course, watcher=watcher)
-    finally:
-        for provider in providers.values():
-            await provider.aclose()
 
 
 def _course(options: Learning) -> Course:
     from emafusion.learn.bounds import Bounds
     from emafusion.learn.loop import Course
 
-    if options.labels not in ("reference", "consensus"):
-        raise ConfigError(f"--labels is 'reference' or 'consensus', not {options.labels!r}")
     return Course(
         count=options.count,
         seed=options.seed,
@@ -132,7 +123,7 @@ def _course(options: Learning) -> Course:
             max_tokens=options.max_tokens,
             choose="all" if options.budget is None else "auto",
         ),
-        labels="consensus" if options.labels == "consensus" else "reference",
+        labels=labels(options.labels),
         canary=options.canary,
     )
 
@@ -165,9 +156,7 @@ def _parts(
 
 
 def _show(found: Learned, folder: Path) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = columns()
     table.add_column("on held-out questions", overflow="fold")
     for name in ("score", "US$ per 1000"):
         table.add_column(name, justify="right", no_wrap=True)

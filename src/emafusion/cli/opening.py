@@ -8,7 +8,8 @@ seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from emafusion.client import Client
     from emafusion.config import Arrivals, Settings
     from emafusion.demo.weights import LocalModel
+    from emafusion.protocols import Provider
+    from emafusion.types import Model
 
 Fetching = Callable[[], Coroutine[None, None, None]]
 """Fetches the files that are not here, and lets each model answer once its file has come."""
@@ -86,6 +89,31 @@ async def open_ready(settings: Settings, *, named: Collection[str] | None = None
     if named is None:
         _tell_absent(absent)
     return build(without(settings, absent), parts=made)
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, chosen: Collection[str]
+) -> AsyncIterator[tuple[list[Model], dict[str, Provider]]]:
+    """The models `chosen` by name and all providers, which are closed in the end.
+
+    No engine is made of them; raises as :func:`emafusion.cli.options.open_models`.
+    """
+    known, providers = open_models(settings)
+    try:
+        yield [model for model in known if model.name in chosen], providers
+    finally:
+        for provider in providers.values():
+            await provider.aclose()
+
+
+async def pull_missing(
+    models: Sequence[Model], providers: Mapping[str, Provider]
+) -> dict[str, str]:
+    """Fetch the files of the local ones among `models` that are not here; the problems."""
+    from emafusion.demo.weights import local_models
+
+    return await pull([one for one in local_models(models, providers) if not one.is_here()])
 
 
 async def pull(models: Sequence[LocalModel]) -> dict[str, str]:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, get_type_hints
 
 import typer
 
-from emafusion.errors import RequestError, UnknownModelError
+from emafusion.errors import ConfigError, RequestError, UnknownModelError
 
 if TYPE_CHECKING:
     from emafusion.client import Client
     from emafusion.config import Settings
+    from emafusion.learn.label import Labels
     from emafusion.protocols import Provider
     from emafusion.types import Model
 
@@ -95,6 +96,15 @@ def names(models: str | None, known: Container[str]) -> tuple[str, ...] | None:
     if not found:
         raise RequestError("--models names no model; separate names by commas", "models")
     return found
+
+
+def labels(told: str) -> Labels:
+    """What ``--labels`` says; raises :class:`ConfigError` where it says neither."""
+    if told == "consensus":
+        return "consensus"
+    if told != "reference":
+        raise ConfigError(f"--labels is 'reference' or 'consensus', not {told!r}")
+    return "reference"
 
 
 def _signature(kind: type[object], hints: dict[str, object]) -> inspect.Signature:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from emafusion.cli.console import console, note, print_json, say
-from emafusion.cli.options import open_models, open_settings
+from emafusion.cli.options import open_settings
 from emafusion.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -121,14 +121,11 @@ def _out(wish: Wish) -> Path:
 
 async def _ask(wish: Wish, asked: list[Question], folder: Path) -> Report:
     from emafusion.cli.learning import Bar
-    from emafusion.cli.opening import pull
-    from emafusion.demo.weights import local_models
+    from emafusion.cli.opening import opened, pull_missing
     from emafusion.learn.collect import Bounds, collect
 
-    known, providers = open_models(open_settings(wish.config))
-    models = [model for model in known if model.name == wish.model]
-    try:
-        await pull([one for one in local_models(models, providers) if not one.is_here()])
+    async with opened(open_settings(wish.config), [wish.model]) as (models, providers):
+        await pull_missing(models, providers)
         with Bar(f"probing {wish.model}") as bar:
             return await collect(
                 {"train": asked},
@@ -138,9 +135,6 @@ async def _ask(wish: Wish, asked: list[Question], folder: Path) -> Report:
                 bounds=Bounds(budget_usd=wish.budget_usd, retry_failed=True),
                 progress=bar.show,
             )
-    finally:
-        for provider in providers.values():
-            await provider.aclose()
 
 
 def _why(report: Report, model: str) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from emafusion.cli.console import console, note, print_json, say
+from emafusion.cli.console import columns, console, note, print_json, say
 from emafusion.cli.options import Config, Json, open_settings, taking
-from emafusion.errors import ConfigError
+from emafusion.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,7 +59,10 @@ def policies(
     table = _table("policy", "made", "queries", "models", "")
     for name, one in manifests.items():
         table.add_row(
-            *(name, one.created, str(one.queries), str(len(one.pool))),
+            name,
+            one.created,
+            str(one.queries),
+            str(len(one.pool)),
             _role(name, serving, previous),
         )
     console().print(table)
@@ -260,7 +263,6 @@ def _setup(
 
 def _held_out(folder: Path) -> Recorded:
     """The test rows of `folder`: `fit` sees the others."""
-    from emafusion.errors import DataError
     from emafusion.evaluate.recorded import read
 
     found = read(folder).where(("test",))
@@ -291,7 +293,10 @@ def _show(found: Comparison, names: Sequence[str]) -> None:
     table = _table("policy", "score", "US$ per 1000", "utility", "AIQ")
     for name, one in zip(names, (found.incumbent, found.candidate), strict=True):
         table.add_row(
-            *(name, f"{one.accuracy:.4f}", f"{1000 * one.cost_usd:.4f}", f"{one.utility:.4f}"),
+            name,
+            f"{one.accuracy:.4f}",
+            f"{1000 * one.cost_usd:.4f}",
+            f"{one.utility:.4f}",
             "" if one.aiq is None else f"{one.aiq:.4f}",
         )
     console().print(table)
@@ -299,9 +304,7 @@ def _show(found: Comparison, names: Sequence[str]) -> None:
 
 
 def _table(*names: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = columns()
     for place, name in enumerate(names):
         table.add_column(name, justify="left" if place in (0, 4) else "right", overflow="fold")
     return table

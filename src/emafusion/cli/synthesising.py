@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emafusion.cli.console import note, print_json
-from emafusion.cli.options import Config, Json, open_models, open_settings, taking
+from emafusion.cli.options import Config, Json, open_settings, taking
 from emafusion.errors import RequestError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def synthesise(options: Synthesising) -> None:
     sources: Sequence[Source] = read(options.seeds)
     supplied = None
     if options.generator:
-        sources, supplied = asyncio.run(_supplied(options, sources))
+        sources, supplied = asyncio.run(_supplied(options, sources, generator=options.generator))
     _tell(options, _from_seeds(options, sources), supplied)
 
 
@@ -81,28 +81,26 @@ def _from_seeds(options: Synthesising, sources: Sequence[Source]) -> Synthesis:
 
 
 async def _supplied(
-    options: Synthesising, sources: Sequence[Source]
+    options: Synthesising, sources: Sequence[Source], *, generator: str
 ) -> tuple[Sequence[Source], Supply]:
     """The seeds with what the generator model supplies."""
     from emafusion.cli.learning import Bar
-    from emafusion.cli.opening import pull
-    from emafusion.demo.weights import local_models
+    from emafusion.cli.opening import opened, pull_missing
     from emafusion.learn.seeds.generator import supply
 
-    known, providers = open_models(open_settings(options.config))
-    model = next((one for one in known if one.name == options.generator), None)
-    try:
-        if model is None:
+    settings = open_settings(options.config)
+    async with opened(settings, [generator]) as (models, providers):
+        if not models:
             raise UnknownModelError(
-                f"no model {options.generator!r} is configured; `emafusion models` lists those "
-                "that are",
+                f"no model {generator!r} is configured; `emafusion models` lists those that are",
                 "generator",
             )
+        (model,) = models
         if options.budget is None and (model.usd_per_mtok_in or model.usd_per_mtok_out):
             raise RequestError(
                 f"{model.name!r} costs money; say how much it may cost with --budget", "budget"
             )
-        await pull([one for one in local_models([model], providers) if not one.is_here()])
+        await pull_missing(models, providers)
         with Bar("generating") as bar:
             return await supply(
                 sources,
@@ -112,9 +110,6 @@ async def _supplied(
                 budget_usd=options.budget,
                 progress=bar.show,
             )
-    finally:
-        for provider in providers.values():
-            await provider.aclose()
 
 
 def _tell(options: Synthesising, found: Synthesis, supplied: Supply | None) -> None:

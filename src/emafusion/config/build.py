@@ -119,14 +119,17 @@ def _maker(
 ) -> Make:
     """What turns a fitted policy into stages; all of them keep one record and one encoder."""
     kept = recorder(settings.record)
+    proved = _prover(settings.judge)
     shared = encoders.Remembered(encoders.default())
 
     def make(origin: Origin) -> Stages:
         policy = origin.artefact
         encoder = _checked(shared, policy)
         learning = partial(_predictor, settings.learn, origin, diary=kept)
-        stages = _stages(settings, policy, encoder=encoder, models=models, predicting=learning)
-        stages = replace(stages, recorder=kept, explorer=explorer, policy=origin.name)
+        stages = _stages(
+            settings, policy, encoder=encoder, models=models, recorder=kept, predicting=learning
+        )
+        stages = replace(stages, panel=proved(stages.panel), explorer=explorer, policy=origin.name)
         if arrivals is not None:
             stages = replace(stages, protector=ReadyFirst(stages.protector, arrivals))
         return stages
@@ -168,7 +171,9 @@ def replaying(
     """The engine that would serve `policy`, over `parts`; it keeps its records in memory."""
     settings = Settings(record=RecordSettings(path="memory"))
     encoder = _checked(encoders.Remembered(encoders.default()), policy)
-    stages = _stages(settings, policy, encoder=encoder, models=models)
+    stages = _stages(
+        settings, policy, encoder=encoder, models=models, recorder=recorder(settings.record)
+    )
     return Engine(stages, models, providers=parts, clock=SystemClock())
 
 
@@ -246,6 +251,7 @@ def _stages(
     *,
     encoder: Encoder,
     models: Sequence[Model],
+    recorder: Recorder,
     predicting: Callable[[Fitted | None], Predictor] = Union,
 ) -> Stages:
     fast = FastClassifier.from_arrays(policy.under("understand"), encoder)
@@ -272,18 +278,21 @@ def _stages(
             rule=rule,
             usd_per_second=settings.policy.usd_per_second,
         ),
-        panel=_proving(panel, settings.judge),
-        recorder=recorder(settings.record),
+        panel=panel,
+        recorder=recorder,
         rule=rule,
         splitter=_splitter(settings.understand),
         combiner=FittedCombiner.from_arrays(planned, usd_per_second=settings.policy.usd_per_second),
     )
 
 
-def _proving(panel: Panel, one: JudgeSettings) -> Panel:
-    """The panel, with drafts run where that was asked for; refused where they cannot be."""
+def _prover(one: JudgeSettings) -> Callable[[Panel], Panel]:
+    """What has a panel's drafts run, where that was asked for; refused where they cannot be.
+
+    All policies share one judge: how many programs run at a time is bounded for the process.
+    """
     if not one.run_code:
-        return panel
+        return lambda panel: panel
     from emafusion.judge.execution import ExecutionJudge
     from emafusion.judge.proving import ProvingPanel
     from emafusion.judge.sandbox import Sandbox
@@ -295,7 +304,8 @@ def _proving(panel: Panel, one: JudgeSettings) -> Panel:
         raise ConfigError(
             f"judge.run_code is true, but {refused}; without the setting drafts are judged unrun"
         ) from refused
-    return ProvingPanel(panel, ExecutionJudge(sandbox))
+    judge = ExecutionJudge(sandbox)
+    return lambda panel: ProvingPanel(panel, judge)
 
 
 def _splitter(one: UnderstandSettings) -> Splitter | None:

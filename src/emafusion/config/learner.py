@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from emafusion.artefacts import Artefact
-from emafusion.config.lessons import Lesson, author, evidence, log_odds, shifted, surprising
+from emafusion.config.lessons import Lesson, author, evidence, shifted, surprising
 from emafusion.config.lookout import Lookout
 from emafusion.learn.online import Alarm, Ballot, Ballots, Estimates
+from emafusion.learn.traffic import DAY_S
 from emafusion.predict import Fitted, LearnedRouter, Union
-from emafusion.types import Feedback, Forecast, Labels, Model, Outcome, Request, replace
+from emafusion.types import Feedback, Forecast, Labels, Model, Outcome, Request, log_odds, replace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,6 @@ REDRAW_S: Final = 5.0
 """Seconds between new forecasts, at least."""
 REMEMBERED: Final = 500
 """Lessons of each model that can be learnt again."""
-DAY_S: Final = 86_400.0
 
 
 class Origin(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from emafusion.types import Labels, Outcome, Single
+from emafusion.types import Labels, Outcome, Single, log_odds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,9 +83,3 @@ def surprising(score: float, believed: float, evidence: float) -> float:
     expected = shifted(believed, evidence)
     share = min(believed / expected, (1.0 - believed) / (1.0 - expected))
     return min(max(believed + share * (score - expected), 0.0), 1.0)
-
-
-def log_odds(rate: float) -> float:
-    """ln(p / (1 − p)), with p kept within [0.005, 0.995] as in the fits."""
-    bounded = min(max(rate, 0.005), 0.995)
-    return math.log(bounded / (1.0 - bounded))

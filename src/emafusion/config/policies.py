@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from emafusion.artefacts import Artefact, Serving, Versions
-from emafusion.config.beat import FOREIGN
 from emafusion.config.learner import Origin, fitted_on
 from emafusion.engine import Stages
 from emafusion.errors import ArtefactError, EmafusionError
@@ -143,8 +142,8 @@ class Policies:
             begun = datetime.datetime.fromisoformat(told).timestamp() if told else None
             since = fitted_on(artefact) if begun is None else begun
             return self._make(Origin(name=name, artefact=artefact, since=since))
-        except FOREIGN as error:
-            # Its files are whole, but not what the stages look for.
+        except (LookupError, ValueError) as error:
+            # Its files are whole, but an array that the stages look for is missing or misshapen.
             raise ArtefactError(
                 f"policy {name!r} cannot serve: {type(error).__name__}: {error}; fit it anew, or "
                 "go back with: emafusion rollback"

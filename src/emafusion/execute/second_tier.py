@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 
 from emafusion.execute.brief import brief
 from emafusion.execute.trial import Trial, rivalling
-from emafusion.types import Assessment, Draft, Verdict, replace
+from emafusion.types import Assessment, Draft, Verdict, log_odds, replace
 from emafusion.types.outcomes import Gathered
 from emafusion.types.plans import Combination
 
 FEWEST_DRAFTS = 2
-BOUND = 0.005
-"""How near to 0 and 1 a confidence may lie that a comparison moves."""
 
 
 async def combine(trial: Trial) -> str | None:
@@ -125,9 +123,3 @@ def _shifted(
 
 def _moved(confidence: float, shift: float) -> float:
     return 1.0 / (1.0 + math.exp(-(log_odds(confidence) + shift)))
-
-
-def log_odds(confidence: float) -> float:
-    """ln(p / (1 − p)) of a `confidence` kept off 0 and 1."""
-    bounded = min(max(confidence, BOUND), 1.0 - BOUND)
-    return math.log(bounded / (1.0 - bounded))

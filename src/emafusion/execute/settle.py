@@ -5,8 +5,6 @@ Knows the ways drafts combine: the most trusted one, or the panel's vote. Does n
 
 from __future__ import annotations
 
-import math
-
 from msgspec import Struct
 
 from emafusion import answers
@@ -14,7 +12,7 @@ from emafusion.execute.fields import Weighted, fuse
 from emafusion.execute.provenance import provenance
 from emafusion.execute.trial import Trial
 from emafusion.execute.vote import log_odds_weights, vote
-from emafusion.types import Assessment, Fusion, Origin, replace
+from emafusion.types import Assessment, Fusion, Origin, log_odds, replace
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -80,7 +78,7 @@ def _fused(trial: Trial, assessment: Assessment) -> Settled | None:
     if answers.guess_kind(trial.ask.request.text) != "json" and not trial.formed:
         return None
     weighted = [
-        Weighted(text=text, weight=_log_odds(confidence))
+        Weighted(text=text, weight=log_odds(confidence))
         for text, confidence in zip(trial.shown(), assessment.confidences, strict=True)
     ]
     fused = fuse(weighted, response_format=trial.params.get("response_format"))
@@ -96,18 +94,11 @@ def _fused(trial: Trial, assessment: Assessment) -> Settled | None:
     return Settled(chosen=len(trial.drafts) - 1, confidence=sure, assessment=assessment)
 
 
-def _log_odds(confidence: float) -> float:
-    bounded = min(max(confidence, 0.01), 0.99)
-    return math.log(bounded / (1.0 - bounded))
-
-
 def _ran(assessment: Assessment) -> bool:
     """Whether drafts were run: what programs do says more than how their source is spelt."""
     return any(one.judge == "execution" and one.score is not None for one in assessment.verdicts)
 
 
 def _elected(trial: Trial, assessment: Assessment) -> int:
-    kind = answers.guess_kind(trial.ask.request.text)
-    keys = [answers.canonical(draft.text, kind) for draft in trial.drafts]
-    winners = vote(keys, log_odds_weights(trial.drafts, trial.ask.forecast))
+    winners = vote(trial.keys, log_odds_weights(trial.drafts, trial.ask.forecast))
     return max(winners, key=assessment.confidences.__getitem__)

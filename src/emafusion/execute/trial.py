@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from emafusion import answers
 from emafusion.errors import BadResponseError, BudgetError, EmafusionError, ProviderError
-from emafusion.protocols import Combiner, Panel, Port, Rule
+from emafusion.protocols import Combiner, Panel, Port, Rule, Timed
 from emafusion.types import (
     Adaptive,
     Assessment,
@@ -31,8 +31,6 @@ from emafusion.types import (
 
 VARIED = 0.8
 """Temperature of the second and later samples of one model in one panel."""
-PHRASE = 160
-"""Characters up to which a reply without a marked conclusion may be an answer as a whole."""
 CUT = ("length", "content_filter")
 """How an answer ends that is not whole."""
 
@@ -62,16 +60,6 @@ class Compare(Protocol):
         self, request: Request, drafts: Sequence[Draft], *, judge: str, port: Port
     ) -> Sequence[float | None]:
         """P(better than an average one of `drafts`) of each; ``None`` where nothing was heard."""
-        ...
-
-
-@runtime_checkable
-class Timed(Protocol):
-    """A port that knows the request's clock."""
-
-    @property
-    def left_s(self) -> float | None:
-        """Seconds until the request's deadline; ``None`` where it has none."""
         ...
 
 
@@ -165,15 +153,10 @@ class Trial:
     def keys(self) -> list[str | None]:
         """The answer that each draft gives; ``None`` where it gives none that others could share.
 
-        What the first sentence of an essay says is no such answer.
+        See :func:`emafusion.answers.shareable`.
         """
         kind = answers.guess_kind(self.ask.request.text)
-        return [
-            None
-            if kind == "text" and len(text) > PHRASE and not answers.concludes(text)
-            else answers.canonical(text, kind)
-            for text in (draft.text for draft in self.drafts)
-        ]
+        return [answers.shareable(draft.text, kind) for draft in self.drafts]
 
     async def close(self, model: str) -> None:
         """Put the closing question to `model`."""

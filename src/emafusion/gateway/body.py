@@ -105,8 +105,8 @@ def parse(data: bytes, models: Collection[str]) -> Asked:
     UnknownModelError
         It names a model that the catalog does not have.
     """
-    body = _json(data)
-    fields = _typed(body, _Fields)
+    body = json_of(data)
+    fields = typed(body, _Fields)
     messages = checked(fields.messages)
     knobs = knobs_of(fields.emafusion or {}, models)
     direct = fields.model != OURS
@@ -134,7 +134,7 @@ def knobs_of(block: Mapping[str, object], models: Collection[str]) -> Knobs:
         if name not in names:
             hint = nearest(name, names) or f"; the knobs are {', '.join(names)}"
             raise RequestError(f"unknown knob {name!r}{hint}", f"{OURS}.{name}")
-    knobs = _typed(block, Knobs, where=f"{OURS}.")
+    knobs = typed(block, Knobs, where=f"{OURS}.")
     if knobs.models is None:
         return knobs
     if not knobs.models:
@@ -170,7 +170,8 @@ def _unknown(name: str, models: Iterable[str], param: str) -> UnknownModelError:
     return UnknownModelError(f"there is no {kind} {name[:200]!r}{hint}", param)
 
 
-def _json(data: bytes) -> dict[str, object]:
+def json_of(data: bytes) -> dict[str, object]:
+    """The JSON object in `data`; raises :class:`RequestError` where there is none."""
     try:
         body = msgspec.json.decode(data)
     except msgspec.DecodeError as wrong:
@@ -184,7 +185,8 @@ def _json(data: bytes) -> dict[str, object]:
     return body
 
 
-def _typed(value: object, kind: type[T], *, where: str = "") -> T:
+def typed(value: object, kind: type[T], *, where: str = "") -> T:
+    """`value` as a `kind`; raises :class:`RequestError`, naming the field, where it is none."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as wrong:

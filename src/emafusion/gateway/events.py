@@ -40,9 +40,10 @@ class Events:
 
     def of(self, chunk: Chunk) -> bytes:
         """The events that `chunk` lets out, perhaps none yet."""
+        if chunk.done is not None:
+            part, count = chunk.done
+            return f": emafusion part {part} of {count} done\n\n".encode()
         raw = chunk.raw or {}
-        if raw.keys() == {OURS}:
-            return _progress(raw[OURS])
         choices = choices_of(raw)
         if choices:
             return self._passed(raw, choices)
@@ -133,16 +134,6 @@ class Events:
             reason = choice.get("finish_reason") or answer.completion.finish_reason
             events += self._passed({}, [{"index": index, "delta": {}, "finish_reason": reason}])
         return events
-
-
-def _progress(said: object) -> bytes:
-    """A comment that tells of one part's end, for those who watch; clients skip it."""
-    if not isinstance(said, Mapping):
-        return b""
-    part, count = said.get("part"), said.get("of")
-    if not isinstance(part, int) or not isinstance(count, int):
-        return b""
-    return f": emafusion part {part} of {count} done\n\n".encode()
 
 
 def _numbered(calls: object) -> list[object]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from emafusion.client import Client
-from emafusion.errors import RequestError
-from emafusion.gateway.body import read
+from emafusion.gateway.body import json_of, read, typed
 from emafusion.gateway.lookups import JSON, Endpoint
 from emafusion.gateway.replies import encode
 from emafusion.gateway.settings import Settings
@@ -37,12 +35,7 @@ def feedback(client: Client, settings: Settings) -> Endpoint:
         data = await read(
             http, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
         )
-        try:
-            said = msgspec.json.decode(data, type=_Opinion)
-        except msgspec.DecodeError as wrong:
-            raise RequestError(
-                f"the body must hold decision_id and a score from 0 to 1: {wrong}"
-            ) from wrong
+        said = typed(json_of(data), _Opinion)
         await client.feedback(said.decision_id, said.score, caller=said.user, comment=said.comment)
         return Response(
             encode({"decision_id": said.decision_id, "recorded": True}), media_type=JSON

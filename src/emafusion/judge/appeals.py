@@ -11,40 +11,24 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import lru_cache, reduce
 from itertools import compress
 from operator import or_
-from typing import NamedTuple
 
-from emafusion.judge.vocabulary import CONCEPTS, LANE, Reading, letters, meanings, vocabulary
+from emafusion.judge.vocabulary import (
+    CONCEPTS,
+    LANE,
+    Concepts,
+    Reading,
+    letters,
+    meanings,
+    vocabulary,
+)
 
 MOST_SOUGHT = 40
 """Words that are looked for one by one; where there are more, all sentences are heard."""
 
 
-class Bits(NamedTuple):
-    """The concepts as bits of one language."""
-
-    who: int
-    deed: int
-    give: int
-    this: int
-    answer: int
-    top: int
-    ignore: int
-    orders: int
-    prior: int
-    other: int
-    wrong: int
-    proven: int
-    vendor: int
-    you: int
-    must: int
-    marks: int
-    correct: int
-    call: int
-    writer: int
-    copy: int
-
-
-BIT = Bits(*(1 << number for number in range(len(CONCEPTS))))
+PLACE = Concepts(*range(len(CONCEPTS)))
+BIT = Concepts(*(1 << place for place in PLACE))
+"""The concepts as places, and as bits, of one language."""
 
 
 @lru_cache(maxsize=1)
@@ -64,12 +48,13 @@ def suspect(mask: int) -> int:
     """The languages in which a sentence could be an advance, by the concepts alone."""
     ones = _ones()
     who, deed, give, this, answer, top, ignore, orders = (mask >> n for n in range(8))
-    marks, other = mask >> 15, mask >> 9
+    marks, other = mask >> PLACE.marks, mask >> PLACE.other
     addressed_to = who & (deed | give | marks)
-    about_this = this & answer & (deed | top | marks | who | mask >> 11)
-    rivals = other & answer & (mask >> 10 | ignore)
-    told = marks & (mask >> 13 | mask >> 14) & (top | mask >> 16)
-    taken_over = this & answer & mask >> 18 & mask >> 19
+    about_this = this & answer & (deed | top | marks | who | mask >> PLACE.proven)
+    rivals = other & answer & (mask >> PLACE.wrong | ignore)
+    spoken = mask >> PLACE.you | mask >> PLACE.must
+    told = marks & spoken & (top | mask >> PLACE.correct)
+    taken_over = this & answer & mask >> PLACE.writer & mask >> PLACE.copy
     return (addressed_to | about_this | ignore & orders | rivals | told | taken_over) & ones
 
 

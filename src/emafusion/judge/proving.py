@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from emafusion.errors import ConfigError
 from emafusion.judge import surface
@@ -23,25 +23,13 @@ from emafusion.judge.execution import (
     wanted,
 )
 from emafusion.judge.rules import Look
-from emafusion.protocols import Panel, Port
-from emafusion.types import Assessment, Draft, Forecast, Request, Verdict, replace
+from emafusion.protocols import Panel, Port, Timed
+from emafusion.types import Assessment, Draft, Forecast, Request, Verdict, log_odds, replace
 
 WORTH: Final = 4.0
 """Log-odds per unit of the execution score; ``docs/decisions.md`` has the fit."""
 LEAST_S: Final = 0.5
 """Seconds below which no program is started: an interpreter would hardly be up."""
-FURTHEST: Final = 0.005
-"""Confidences are taken as at least this far from 0 and 1, so that evidence can move them."""
-
-
-@runtime_checkable
-class Timed(Protocol):
-    """A port that knows the request's clock."""
-
-    @property
-    def left_s(self) -> float | None:
-        """Seconds until the request's deadline; ``None`` where it has none."""
-        ...
 
 
 class ProvingPanel:
@@ -144,9 +132,8 @@ def _left(request: Request, drafts: Sequence[Draft], port: Port) -> float | None
     return None if most is None else most - math.fsum(draft.latency_s for draft in drafts)
 
 
-def _shifted(confidence: float, log_odds: float) -> float:
-    bounded = min(max(confidence, FURTHEST), 1.0 - FURTHEST)
-    return 1.0 / (1.0 + math.exp(-math.log(bounded / (1.0 - bounded)) - log_odds))
+def _shifted(confidence: float, shift: float) -> float:
+    return 1.0 / (1.0 + math.exp(-(log_odds(confidence) + shift)))
 
 
 def _verdict(place: int, score: float | None, reason: str) -> Verdict:

@@ -37,8 +37,6 @@ NAMES: tuple[str, ...] = (
 
 LONGEST = 20_000
 """Characters of a draft that are looked at: its first and last halves of this."""
-LONGEST_PHRASE = 160
-"""Characters of a reply in words, beyond which it is an essay unless it marks a conclusion."""
 HEDGES = (
     "not (?:entirely )?sure", "i think", "might", "maybe", "perhaps", "possibl[ey]", "unclear",
     "cannot be determined", "assum(?:e|ing)", "likely", "probably", "approximately", "seems?",
@@ -193,14 +191,12 @@ def offered(prompt: str, kind: answers.Kind) -> Options:
 def key(draft: Draft, kind: answers.Kind) -> str | None:
     """The draft's canonical answer of `kind`; ``None`` where it gives none that others could share.
 
-    An essay without a marked conclusion gives none: what its first sentence says is not what it
-    was written for.
+    One that the upstream has extracted itself is taken before what is read of the text
+    (:func:`emafusion.answers.shareable`).
     """
     given = draft.completion.answer
     if given is None:
-        text = draft.text
-        essay = kind == "text" and len(text) > LONGEST_PHRASE and not answers.concludes(text)
-        return None if essay else answers.canonical(text, kind)
+        return answers.shareable(draft.text, kind)
     return answers.canonical(given, kind) or given.strip() or None
 
 

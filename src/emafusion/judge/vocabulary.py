@@ -15,14 +15,36 @@ from functools import cached_property, lru_cache
 from importlib import resources
 from typing import NamedTuple
 
-CONCEPTS: tuple[str, ...] = (
-    "who", "deed", "give", "this", "answer", "top", "ignore", "orders", "prior", "other", "wrong",
-    "proven", "vendor", "you", "must", "marks", "correct", "call", "writer", "copy",
-)  # fmt: skip
-"""What an appeal is made of: those who judge, what they do, what to, and how they are spoken to.
 
-The last two are of those who write one answer from several, and when, and of taking one over.
-"""
+class Concepts(NamedTuple):
+    """What an appeal is made of: those who judge, what they do, what to, how they are spoken to.
+
+    The last two are of those who write one answer from several, and when, and of taking one over.
+    """
+
+    who: int
+    deed: int
+    give: int
+    this: int
+    answer: int
+    top: int
+    ignore: int
+    orders: int
+    prior: int
+    other: int
+    wrong: int
+    proven: int
+    vendor: int
+    you: int
+    must: int
+    marks: int
+    correct: int
+    call: int
+    writer: int
+    copy: int
+
+
+CONCEPTS = Concepts._fields
 
 LANE = 24
 """Bits of one language in a word's meaning: as many languages as there are lie side by side."""

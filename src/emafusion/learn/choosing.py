@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from emafusion.evaluate.threads import one_thread
+from emafusion.learn.fit.answering import grown, worths
 from emafusion.protocols import Encoder
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ CORE_SHARE: Final = 0.2
 """Share of the money that questions put to every model take."""
 MOST_CORE: Final = 0.5
 """The same at most, where :data:`CORE` of them take more."""
-MOST_MEMBERS: Final = 7
-"""As many models as a fitted council has."""
 BEST: Final = 2
-LEAST_GAIN: Final = 0.001
 LUCK: Final = 0.5
 """How far one answer's score is drawn to its model's mean: half of what one shows is luck."""
 SAVES: Final = 0.6
@@ -128,21 +126,9 @@ def members(scores: Array, costs: Array) -> list[int]:
 
     told = LUCK * scores.mean(axis=0) + (1.0 - LUCK) * scores
     unit = float(costs.mean(axis=0)[scores.mean(axis=0).argmax()]) or 1.0
-    worths = [np.maximum(told - price * costs / unit, 0.0) for price in np.geomspace(0.005, 1.0, 8)]
-    chosen: list[int] = np.argsort(-scores.mean(axis=0), kind="stable")[:BEST].tolist()
-    reached = sum(float(worth[:, chosen].max(axis=1).mean()) for worth in worths)
-    while len(chosen) < min(MOST_MEMBERS, scores.shape[1]):
-        rest = [model for model in range(scores.shape[1]) if model not in chosen]
-        value = {
-            model: sum(float(worth[:, [*chosen, model]].max(axis=1).mean()) for worth in worths)
-            for model in rest
-        }
-        best = max(rest, key=lambda model: (value[model], -float(costs[:, model].mean())))
-        if value[best] - reached < LEAST_GAIN * len(worths):
-            break
-        chosen.append(best)
-        reached = value[best]
-    return sorted(chosen)
+    best = np.argsort(-scores.mean(axis=0), kind="stable")[:BEST].tolist()
+    cheapest_first = np.argsort(costs.mean(axis=0), kind="stable").tolist()
+    return sorted(grown(best, cheapest_first, worths=worths(told, costs / unit)))
 
 
 def following(known: Known, ordered: Sequence[int]) -> Iterator[Batch]:

@@ -8,7 +8,7 @@ This package does not know how any of them is made.
 from msgspec.structs import replace
 
 from emafusion.types.feedback import Feedback
-from emafusion.types.forecasts import Context, Estimate, Forecast, Labels
+from emafusion.types.forecasts import Context, Estimate, Forecast, Labels, log_odds
 from emafusion.types.models import Model, Usage
 from emafusion.types.outcomes import (
     Answer,
@@ -94,5 +94,6 @@ __all__ = [
     "Verdict",
     "Visibility",
     "content_text",
+    "log_odds",
     "replace",
 ]

@@ -26,6 +26,12 @@ class Labels(Value, frozen=True, kw_only=True):
         return max(labels, key=labels.__getitem__)
 
 
+def log_odds(rate: float) -> float:
+    """ln(p / (1 − p)), with p kept within [0.005, 0.995] as in the fits."""
+    bounded = min(max(rate, 0.005), 0.995)
+    return math.log(bounded / (1.0 - bounded))
+
+
 class Estimate(Value, frozen=True, kw_only=True):
     """What one model is expected to do with one request, before it runs.
 
@@ -43,8 +49,7 @@ class Estimate(Value, frozen=True, kw_only=True):
     @property
     def log_odds(self) -> float:
         """ln(q / (1 − q)) of the quality, kept within [0.005, 0.995] as in the fits."""
-        bounded = min(max(self.quality, 0.005), 0.995)
-        return math.log(bounded / (1.0 - bounded))
+        return log_odds(self.quality)
 
 
 class Context(Value, frozen=True, kw_only=True):

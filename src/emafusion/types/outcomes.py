@@ -46,12 +46,17 @@ class Completion(Value, frozen=True, kw_only=True):
 
 
 class Chunk(Value, frozen=True, kw_only=True):
-    """One piece of a streamed completion; the last one carries ``usage`` and ``finish_reason``."""
+    """One piece of a streamed completion; the last one carries ``usage`` and ``finish_reason``.
+
+    ``done`` (part, of how many) tells that a part of a composite prompt has its answer before its
+    turn; such a piece has nothing else.
+    """
 
     text: str = ""
     finish_reason: str | None = None
     usage: Usage | None = None
     raw: Mapping[str, object] | None = None
+    done: tuple[int, int] | None = None
 
 
 class Draft(Value, frozen=True, kw_only=True):

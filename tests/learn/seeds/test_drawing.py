@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,31 @@ def test_missing_labels_come_from_the_classifier_or_are_asked_for(tmp_path: Path
     assert dict(question.labels) == {
         "task": "generation", "complexity": "law", "domain": "law", "format": "choice",
     }  # fmt: skip
+
+
+def test_the_classifier_reads_a_seed_without_slots_with_its_context(tmp_path: Path) -> None:
+    text = "".join(
+        f"""
+        [[seed]]
+        name = "text {number}"
+        template = "How many letters has {{context}}?"
+        context = "{"a" * number}"
+        reference = "{number}"
+        variations = false
+        """
+        for number in range(1, 9)
+    )
+    read_off: list[str] = []
+
+    def law(texts: Sequence[str]) -> list[Labels]:
+        read_off.extend(texts)
+        axes = ("task", "complexity", "domain", "format")
+        return [Labels(axes={axis: {"law": 1.0} for axis in axes})]
+
+    found = everything(from_seeds(seed(tmp_path, text), 30, seed=1, classifier=law))
+    # Each has one filling, in whichever split its hash decides.
+    assert len({split for split, _ in found}) > 1
+    assert sorted(read_off) == [f"How many letters has {'a' * n}?" for n in range(1, 9)]
 
 
 def test_slots_that_a_generator_is_to_fill_need_one_or_values(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from msgspec import Struct, to_builtins
 from emafusion.errors import DataError
 from emafusion.learn.benchmark.online import Scale, Serving, rows
 from emafusion.learn.benchmark.preparing import Prepared
-from emafusion.learn.fit import logistic, routers
+from emafusion.learn.fit import logistic, routers, watching
 from emafusion.learn.fit.policy import Material
 from emafusion.learn.online import Alarm, Estimates, Exploration, Habits, Terms, Watch
 from emafusion.predict import Features, Fitted, Lengths
@@ -138,7 +138,7 @@ class Ground(Struct, frozen=True, kw_only=True):
         order = np.random.default_rng(seed).permutation(count)
         first, second = np.sort(order[: count // 2]), np.sort(order[count // 2 :])
         penalty = prepared.learnt.artefact.manifest.settings["penalty"] * 0.5**0.5
-        fitted, served = train.inputs.rows(first), _rows(train, second)
+        fitted, served = train.inputs.rows(first), train.rows(second)
         shell = routed(prepared.learnt.fitted, train, fitted, penalty=penalty)
         tokens = train.recorded.tokens
         apart = np.empty((len(first), tokens.shape[1]))
@@ -334,19 +334,15 @@ def surplus(tokens: Array, expected: Array) -> Array:
 def _calibration(
     features: Features, inputs: routers.Inputs, shell: Fitted, *, penalty: float
 ) -> tuple[float, float]:
-    """Intercept and slope of the true log-odds on the forecast's, on rows it left out (Platt).
-
-    A forecast shrunk towards the mean is too low on easy queries, which would pass for a change
-    of a model that only they are sent to.
-    """
+    """As :func:`watching.calibration`, by forecasts that left each row out."""
     parts = routers.folds(len(inputs.labels), 0)
     told = routers.mix(
         routers.heads(inputs, parts, penalty),
         routers.taxonomy(features, inputs, parts=parts, strength=shell.suitability.strength),
         shell.shares(inputs.labels),
     )
-    found = logistic.fit(logistic.log_odds(told).reshape(-1, 1), inputs.scores.ravel(), 1.0)
-    return float(found[0]), float(found[1])
+    level, slope = watching.calibration(told, inputs.scores).tolist()
+    return level, slope
 
 
 def _arrays(ground: Ground) -> dict[str, NDArray[np.generic]]:
@@ -366,13 +362,3 @@ def _lengths(material: Material, keep: NDArray[np.int64]) -> Lengths:
         prompt_tokens=recorded.prompt_tokens[keep],
     )
     return Lengths(told["weights"], told["biases"], spreads=told["spreads"], paces=told["paces"])
-
-
-def _rows(material: Material, keep: NDArray[np.int64]) -> Material:
-    """Some of the rows. What their drafts show stays that of all: nobody here reads it."""
-    return replace(
-        material,
-        recorded=material.recorded.rows(keep.tolist()),
-        inputs=material.inputs.rows(keep),
-        counted=material.counted[keep],
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -36,7 +36,6 @@ from emafusion.learn.fit.evidence import NOBODY, Evidence
 from emafusion.learn.fit.lattice import Rules
 from emafusion.learn.fit.policy import Learnt, Material, evidence_of
 from emafusion.learn.probing import choosing, joining
-from emafusion.learn.probing.joining import Joined
 from emafusion.learn.probing.known import Answers, Known
 from emafusion.plan import Lookahead
 from emafusion.predict import Fitted
@@ -158,7 +157,7 @@ def _added(
     scores, costs = setting.test.recorded.scores, setting.test.recorded.costs
     dearest = 2.0 * float(costs.mean(axis=0)[scores.mean(axis=0).argmax()])
     before, _ = _frontier(known.artefact, setting.test, known)
-    after, _ = _frontier(joined.artefact, setting.test, _with_bills(known, joined))
+    after, _ = _frontier(joined.artefact, setting.test, replace(known, bills=joined.bills))
     areas = [metrics.aiq(points, dearest) for points in (before, after, whole[0])]
     place = setting.train.recorded.models.index(model)
     return Added(
@@ -178,10 +177,6 @@ def _added(
     )
 
 
-def _with_bills(known: Known, joined: Joined) -> Known:
-    return replace(known, bills=joined.bills)
-
-
 def without(train: Material, learnt: Learnt, model: str) -> Known:
     """The pool less `model`, fitted on rows that do not know of it.
 
@@ -197,19 +192,20 @@ def without(train: Material, learnt: Learnt, model: str) -> Known:
     gate = routers.fit_gate(held.learned[:, keep], held.taxonomy[:, keep], material.inputs)
     share = routers.shares(gate, material.inputs.labels)
     union = routers.mix(held.learned[:, keep], held.taxonomy[:, keep], share)
-    arrays: Arrays = {
-        f"predict/{name}": array[..., keep] if name in PER_MODEL else array
+    before: Arrays = {
+        name: array[..., keep] if name in PER_MODEL else array
         for name, array in learnt.artefact.under("predict").items()
     }
-    arrays["predict/gate"] = np.array(gate)
+    before["gate"] = np.array(gate)
     bills = _bills(learnt.bills, keep)
     drafted, scores = material.drafted, material.recorded.scores
     fold = learnt.evidence.fold
     prior, hunches = option_priors.fit(drafted.options, drafted.chosen, scores=scores, fold=fold)
-    fitted = _fitted(arrays, material)
+    fitted = _fitted(before, material)
     evidence = evidence_of(
         material, fitted, bills, priors=logistic.log_odds(union), hunches=hunches, fold=fold
     )
+    arrays: Arrays = {f"predict/{name}": array for name, array in before.items()}
     arrays |= policy.arrays_of(deciding.fit(evidence), material.recorded.models)
     manifest = replace(learnt.artefact.manifest, pool=material.recorded.models)
     return Known(
@@ -260,9 +256,7 @@ def _frontier(
 
     pool = artefact.manifest.pool
     material = columns(test, [test.recorded.models.index(name) for name in pool])
-    fitted = _fitted(
-        {n: a for n, a in artefact.arrays.items() if n.startswith("predict/")}, material
-    )
+    fitted = _fitted(artefact.under("predict"), material)
     drafted = material.drafted
     evidence = evidence_of(
         material,
@@ -307,8 +301,8 @@ def _decided(artefact: Artefact, evidence: Evidence) -> Decided:
     )
 
 
-def _fitted(arrays: Arrays, material: Material) -> Fitted:
-    before = {name.removeprefix("predict/"): array for name, array in arrays.items()}
+def _fitted(before: Mapping[str, NDArray[np.generic]], material: Material) -> Fitted:
+    """Stage 3 of the arrays that an artefact keeps under ``predict``."""
     features = material.features
     return Fitted.from_arrays(
         before, material.recorded.models, encoder=features.encoder, labels=features.labels

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from emafusion.errors import DataError
 from emafusion.evaluate.recorded import Recorded
 from emafusion.evaluate.runs import Table
-from emafusion.learn.fit import option_priors, routers, spending
-from emafusion.learn.fit.evidence import NOBODY, Evidence, drafted
-from emafusion.learn.fit.policy import Learnt, Material, evidence_of
+from emafusion.learn.fit import option_priors
+from emafusion.learn.fit.evidence import NOBODY, Evidence
+from emafusion.learn.fit.policy import Learnt, Material, evidence_of, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,18 +57,11 @@ def aligned(recorded: Recorded, pool: Sequence[str], name: str) -> Recorded:
 def fresh(recorded: Recorded, material: Material) -> Material:
     """Rows outside the fit, read as the fitted ones were."""
     labels = material.classifier.read_all(recorded.prompts)
-    inputs = routers.Inputs(
-        vectors=material.features.vectors(recorded.prompts, labels),
-        labels=labels,
-        scores=recorded.scores,
-    )
-    return Material(
-        recorded=recorded,
+    return shown(
+        recorded,
         classifier=material.classifier,
         features=material.features,
-        inputs=inputs,
-        drafted=drafted(recorded),
-        counted=spending.counted(recorded),
+        labels=labels,
         seed=material.seed,
     )
 

@@ -62,7 +62,7 @@ def fit_heads(evidence: Evidence) -> tuple[dict[str, Array], Array]:
     columns = evidence.surfaces.shape[2]
     mean, scale = np.zeros((models, columns)), np.ones((models, columns))
     weights = np.zeros((models, heads.WIDTH + 1))
-    context = _context(evidence)
+    context = pool_context(evidence.priors)
     tables = []
     for model in range(models):
         seen = ~np.isnan(evidence.scores[:, model]) & (evidence.fold != NOBODY)
@@ -94,7 +94,7 @@ def read_heads(fitted: Heads, evidence: Evidence) -> Array:
     """Every draft's log-odds, read alone, by fitted heads; shape (n, m)."""
     import numpy as np
 
-    context = _context(evidence)
+    context = pool_context(evidence.priors)
     columns = [
         fitted.log_odds(
             model,
@@ -114,18 +114,32 @@ def choose_members(evidence: Evidence, trust: Array) -> list[int]:
     Greedily, the model that most raises what a perfect chooser among drafts would reach at a
     range of prices, each draft counting by its held-out trust and not by its luck.
     """
-    import numpy as np
-
     models = evidence.covered.tolist()
     full = evidence.usable
     rates = logistic.sigmoid(trust[full])
     costs = evidence.costs[full]
     unit = float(costs.mean(axis=0)[best_of(evidence.scores[full])]) or 1.0
-    prices = np.geomspace(0.005, 1.0, 8)
-    # An answer worth less than its price is worth nothing: nobody is chosen for being cheap alone.
-    worths = [np.maximum(rates - price * costs / unit, 0.0) for price in prices]
-    reached = 0.0
-    chosen: list[int] = []
+    chosen = grown([], models, worths=worths(rates, costs / unit))
+    return sorted(chosen, key=lambda model: float(costs[:, model].mean()))
+
+
+def worths(rates: Array, costs: Array) -> list[Array]:
+    """What each answer (n, m) is worth beside its cost, at a range of prices.
+
+    An answer worth less than its price is worth nothing: nobody is chosen for being cheap alone.
+    """
+    import numpy as np
+
+    return [np.maximum(rates - price * costs, 0.0) for price in np.geomspace(0.005, 1.0, 8)]
+
+
+def grown(start: Sequence[int], models: Sequence[int], *, worths: Sequence[Array]) -> list[int]:
+    """`start` and, greedily, whoever of `models` most raises the worth of each row's best answer.
+
+    At most :data:`MOST_MEMBERS`; of equals the one that comes first in `models`.
+    """
+    chosen = list(start)
+    reached = sum(float(worth[:, chosen].max(axis=1).mean()) for worth in worths) if chosen else 0.0
     while len(chosen) < min(MOST_MEMBERS, len(models)):
         rest = [model for model in models if model not in chosen]
         value = {
@@ -137,7 +151,7 @@ def choose_members(evidence: Evidence, trust: Array) -> list[int]:
             break
         chosen.append(best)
         reached = value[best]
-    return sorted(chosen, key=lambda model: float(costs[:, model].mean()))
+    return chosen
 
 
 def fit_council(
@@ -317,10 +331,11 @@ def humbled(expected: Array, flagged: NDArray[np.bool_]) -> Array:
     return lower
 
 
-def _context(evidence: Evidence) -> Array:
+def pool_context(priors: Array) -> Array:
+    """The mean and the best of the pool's log-odds, shape (n, 2), as heads read them."""
     import numpy as np
 
-    return np.stack([evidence.priors.mean(axis=1), evidence.priors.max(axis=1)], axis=1)
+    return np.stack([priors.mean(axis=1), priors.max(axis=1)], axis=1)
 
 
 def _start(states: States, count: int, members: int) -> None:

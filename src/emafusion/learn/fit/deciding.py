@@ -72,9 +72,9 @@ class Applied(Struct, frozen=True, kw_only=True):
 
 
 def fit(evidence: Evidence, without: Without = NOTHING) -> Decided:
-    """Fit heads, council and look-ahead on the complete rows of `evidence`.
+    """Fit heads, council and look-ahead on the usable rows of `evidence`.
 
-    Incomplete rows still teach the heads.
+    The others still teach the heads.
     """
     evidence = _less(evidence, without)
     steady = steadied(evidence)
@@ -89,7 +89,7 @@ def fit(evidence: Evidence, without: Without = NOTHING) -> Decided:
     taught = replace(whole, scores=steady.scores[full])
     council, states = answering.fit_council(taught, trust[full], members, expected=expected[full])
     states = states if not without.fusion else answering.dearest(states, whole, members)
-    depth = without.depth or (MOST_OPEN if whole.open_ended.mean() > 0.5 else None)
+    depth = without.depth or deepest(whole)
     rules = lattice.fit(taught, states, members, depth=depth)
     return Decided(
         without=without,
@@ -120,6 +120,11 @@ def apply(decided: Decided, evidence: Evidence) -> Applied:
         lookahead, evidence, states, members=decided.members, depth=decided.without.depth
     )
     return Applied(members=decided.members, evidence=evidence, states=states, rules=rules)
+
+
+def deepest(evidence: Evidence) -> int | None:
+    """How many drafts a plan has at most, where most queries are open-ended; else no bound."""
+    return MOST_OPEN if evidence.open_ended.mean() > 0.5 else None
 
 
 def steadied(evidence: Evidence) -> Evidence:

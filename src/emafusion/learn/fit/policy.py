@@ -34,6 +34,7 @@ from emafusion.learn.fit_understand import fit_familiarity
 from emafusion.learn.label import Labels, consensus
 from emafusion.predict import Features, Fitted
 from emafusion.protocols import Encoder
+from emafusion.types import Labels as Read
 from emafusion.understand import FastClassifier
 
 if TYPE_CHECKING:
@@ -160,10 +161,23 @@ def prepare(
     read_as = classifier.read_all(recorded.prompts)
     plain = Features(encoder, label_names(classifier))
     features = routers.standardised(plain, plain.vectors(recorded.prompts, read_as))
+    material = shown(recorded, classifier=classifier, features=features, labels=read_as, seed=seed)
+    return _labelled(material, labels)
+
+
+def shown(
+    recorded: Recorded,
+    *,
+    classifier: FastClassifier,
+    features: Features,
+    labels: tuple[Read, ...],
+    seed: int,
+) -> Material:
+    """What prompts and drafts show to the `features` of a fit; `labels` are the classifier's."""
     inputs = routers.Inputs(
-        vectors=features.vectors(recorded.prompts, read_as), labels=read_as, scores=recorded.scores
+        vectors=features.vectors(recorded.prompts, labels), labels=labels, scores=recorded.scores
     )
-    material = Material(
+    return Material(
         recorded=recorded,
         classifier=classifier,
         features=features,
@@ -172,7 +186,6 @@ def prepare(
         counted=spending.counted(recorded),
         seed=seed,
     )
-    return _labelled(material, labels)
 
 
 def _labelled(material: Material, labels: Labels) -> Material:
@@ -195,7 +208,7 @@ def _labelled(material: Material, labels: Labels) -> Material:
             raise
         return _scored(material)  # No votes to count: what nobody scored stays unscored.
     _, hunches = option_priors.fit(
-        seen.options, seen.chosen, scores=told.scores, fold=_fold(material)
+        seen.options, seen.chosen, scores=told.scores, fold=fold_of(material)
     )
     # What the options give away, votes do not tell: labels that knew votes alone would deny it.
     told = consensus(answers, asked=asked, scores=known, hunches=hunches[:, :, 0])
@@ -236,7 +249,7 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
     bills = spending.bills(recorded)
     arrays: dict[str, NDArray[np.generic]] = {f"predict/{name}": a for name, a in before.items()}
     arrays["plan/prices"] = bills.prices
-    fold = _fold(material)
+    fold = fold_of(material)
     tell("fitting the option prior")
     prior, hunches = option_priors.fit(
         material.drafted.options, material.drafted.chosen, scores=recorded.scores, fold=fold
@@ -264,7 +277,7 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
         decided = deciding.fit(evidence)
         arrays |= arrays_of(decided, recorded.models)
         figures |= metrics.walks(decided)
-        combining = _combining(material, decided, forecasts.union)
+        combining = _combining(material, decided, evidence, qualities=forecasts.union)
         arrays |= {f"plan/{name}": array for name, array in combining.arrays.items()}
         figures |= combining.figures
     understood = material.classifier.to_arrays()
@@ -333,8 +346,8 @@ def evidence_of(
     )
 
 
-def _fold(material: Material) -> NDArray[np.int64]:
-    """The fold of each row."""
+def fold_of(material: Material) -> NDArray[np.int64]:
+    """The fold that leaves each row out, shape (n,)."""
     import numpy as np
 
     count = len(material.recorded.queries)
@@ -365,11 +378,17 @@ def _plainly(
 
 
 def _combining(
-    material: Material, decided: deciding.Decided, qualities: Array
+    material: Material, decided: deciding.Decided, evidence: Evidence, *, qualities: Array
 ) -> second_tier.Fitted:
     """When another call is worth it after the drafts, by what such calls brought."""
+    import numpy as np
+
     seen = second_tier.Seen.of(
-        decided, material.recorded, labels=material.inputs.labels, qualities=qualities
+        decided,
+        material.recorded,
+        rows=np.flatnonzero(evidence.usable),
+        labels=material.inputs.labels,
+        qualities=qualities,
     )
     return second_tier.fit(material.combined, seen, material.recorded)
 
@@ -440,4 +459,16 @@ def _silent(_: str) -> None:
     pass
 
 
-__all__ = ["FEWEST", "Learnt", "Material", "fit", "label_names", "learn", "prepare"]
+__all__ = [
+    "FEWEST",
+    "Learnt",
+    "Material",
+    "arrays_of",
+    "evidence_of",
+    "fit",
+    "fold_of",
+    "label_names",
+    "learn",
+    "prepare",
+    "shown",
+]

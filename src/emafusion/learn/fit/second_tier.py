@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from emafusion.evaluate.recorded import Recorded
-from emafusion.execute.second_tier import gather, log_odds
+from emafusion.execute.second_tier import gather
 from emafusion.learn.combinings import Combined
 from emafusion.learn.fit import logistic
 from emafusion.learn.fit.deciding import Decided
 from emafusion.plan.combining import ACTIONS, CAUTION, Action, Gain, features, table_of
-from emafusion.types import Assessment, Labels, Verdict
+from emafusion.types import Assessment, Labels, Verdict, log_odds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,17 +90,20 @@ class Seen(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(
-        cls, decided: Decided, recorded: Recorded, *, labels: Sequence[Labels], qualities: Array
+        cls,
+        decided: Decided,
+        recorded: Recorded,
+        *,
+        rows: Integers,
+        labels: Sequence[Labels],
+        qualities: Array,
     ) -> Seen:
-        """What there is of the queries that every model has answered, the rows of `decided`."""
-        import numpy as np
-
-        full = np.flatnonzero(~np.isnan(recorded.scores + recorded.costs).any(axis=1)).tolist()
+        """What there is of the queries at the positions `rows`, those that `decided` holds."""
         return cls(
             decided=decided,
-            queries=tuple(recorded.queries[row] for row in full),
-            labels=[labels[row] for row in full],
-            qualities=qualities[full],
+            queries=tuple(recorded.queries[row] for row in rows.tolist()),
+            labels=[labels[row] for row in rows.tolist()],
+            qualities=qualities[rows],
         )
 
 

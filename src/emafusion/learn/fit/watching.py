@@ -25,9 +25,8 @@ FEWEST = 40
 def arrays(union: Array, recorded: Recorded, surplus: Array) -> dict[str, Array]:
     """The arrays of a watch, as an artefact names them.
 
-    ``calibration`` is intercept and slope of the true log-odds on the forecast's (Platt, 1999): a
-    forecast that is too low on easy queries would accuse the models that only they are sent to.
-    ``habits`` (101, m) are quantiles of each model's `surplus`, NaN for one with few answers.
+    ``calibration`` is what :func:`calibration` finds, ``habits`` (101, m) are quantiles of each
+    model's `surplus`, NaN for one with few answers.
 
     Parameters
     ----------
@@ -40,11 +39,26 @@ def arrays(union: Array, recorded: Recorded, surplus: Array) -> dict[str, Array]
     """
     import numpy as np
 
-    known = ~np.isnan(recorded.scores)
-    told = logistic.log_odds(union[known])[:, None]
     habits = np.full((LEVELS, surplus.shape[1]), np.nan)
     for model, counted in enumerate((~np.isnan(recorded.tokens)).T):
         if counted.sum() >= FEWEST:
             found = surplus[counted, model]
             habits[:, model] = Habits.fit(found[:, None], LEVELS).quantiles[:, 0]
-    return {"calibration": logistic.fit(told, recorded.scores[known], 1.0), "habits": habits}
+    return {"calibration": calibration(union, recorded.scores), "habits": habits}
+
+
+def calibration(forecast: Array, scores: Array) -> Array:
+    """Intercept and slope of the true log-odds on the forecast's (Platt, 1999), shape (2,).
+
+    A forecast shrunk towards the mean is too low on easy queries: left so, it would accuse the
+    models that only they are sent to.
+
+    Parameters
+    ----------
+    forecast, scores : ndarray, shape (n, m)
+        P(right), by fits that left each row out; NaN scores are skipped.
+    """
+    import numpy as np
+
+    known = ~np.isnan(scores)
+    return logistic.fit(logistic.log_odds(forecast[known])[:, None], scores[known], 1.0)

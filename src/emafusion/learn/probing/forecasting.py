@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from emafusion.learn.fit import logistic, routers, spending
-from emafusion.learn.probing.known import Answers, Known
+from emafusion.learn.probing.known import Answers, Known, penalty
 from emafusion.predict import Fitted
 
 if TYPE_CHECKING:
@@ -108,19 +108,18 @@ def _heads(known: Known, told: Told) -> tuple[Array, Array]:
     """
     import numpy as np
 
-    material, manifest = known.material, known.artefact.manifest
-    count = len(told.rates)
+    material, count = known.material, len(told.rates)
     inputs = replace(material.inputs, scores=told.rates[:, None])
-    penalty = manifest.settings["penalty"] * np.sqrt(count / max(manifest.queries, count))
-    whole = logistic.fit(inputs.vectors, told.rates, penalty)
+    ridged = penalty(known.artefact.manifest, count)
+    whole = logistic.fit(inputs.vectors, told.rates, ridged)
     table = np.column_stack([np.ones(count), inputs.vectors])
     rates = logistic.sigmoid(table @ whole)
-    ridge = np.full(table.shape[1], penalty)
+    ridge = np.full(table.shape[1], ridged)
     ridge[0] = 0.02
     hessian = (table * (rates * (1.0 - rates))[:, None]).T @ table + np.diag(ridge)
     steps = np.linalg.solve(hessian, table.T @ (told.drawn - told.rates).T).T
     heads = np.concatenate([whole[None], whole + steps])
-    return heads, routers.heads(inputs, routers.folds(count, material.seed), penalty)
+    return heads, routers.heads(inputs, routers.folds(count, material.seed), ridged)
 
 
 def _counts(known: Known, told: Told, *, probes: int) -> tuple[Array, Array]:

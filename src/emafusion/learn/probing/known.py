@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from emafusion.artefacts import Artefact
+from emafusion.artefacts import Artefact, Manifest
 from emafusion.evaluate.recorded import Recorded
 from emafusion.judge.option_prior import OptionPrior
 from emafusion.learn.fit import spending
@@ -47,6 +47,12 @@ class Known(Struct, frozen=True, kw_only=True):
         """What a newcomer's scores are regressed on, every row, and the prior of the weights."""
         table = likeness.columns(self.evidence.scores, self.evidence.priors)
         return table, likeness.pooled(self.evidence.scores, self.evidence.priors)
+
+
+def penalty(manifest: Manifest, count: int) -> float:
+    """The fit's penalty on the learned router's heads, for `count` of its rows."""
+    scale: float = (count / max(manifest.queries, count)) ** 0.5
+    return manifest.settings["penalty"] * scale
 
 
 class Answers(Struct, frozen=True, kw_only=True):

@@ -20,10 +20,10 @@ from emafusion.evaluate.threads import one_thread
 from emafusion.judge.option_prior import OptionPrior
 from emafusion.learn.fit import logistic, option_priors, routers, spending
 from emafusion.learn.fit.evidence import drafted
-from emafusion.learn.fit.policy import FEWEST, Material, evidence_of, label_names
+from emafusion.learn.fit.policy import FEWEST, Material, evidence_of, fold_of, label_names, shown
 from emafusion.learn.interchange import read_questions
 from emafusion.learn.probing import choosing
-from emafusion.learn.probing.known import Answers, Known
+from emafusion.learn.probing.known import Answers, Known, penalty
 from emafusion.predict import Features, Fitted
 from emafusion.protocols import Encoder
 from emafusion.understand import FastClassifier
@@ -120,17 +120,11 @@ def _material(folder: Path, artefact: Artefact, encoder: Encoder) -> Material:
     before = artefact.under("predict")
     mean, scale = (np.asarray(before[name], dtype=np.float64) for name in ("mean", "scale"))
     features = Features(encoder, label_names(classifier), mean=mean, scale=scale)
-    labels = classifier.read_all(recorded.prompts)
-    inputs = routers.Inputs(
-        vectors=features.vectors(recorded.prompts, labels), labels=labels, scores=recorded.scores
-    )
-    return Material(
-        recorded=recorded,
+    return shown(
+        recorded,
         classifier=classifier,
         features=features,
-        inputs=inputs,
-        drafted=drafted(recorded),
-        counted=spending.counted(recorded),
+        labels=classifier.read_all(recorded.prompts),
         seed=int(artefact.manifest.settings.get("seed", 0.0)),
     )
 
@@ -171,16 +165,15 @@ def _seen(artefact: Artefact, material: Material) -> Known:
     )
     count = len(inputs.labels)
     parts = routers.folds(count, material.seed)
-    penalty = manifest.settings["penalty"] * np.sqrt(count / max(manifest.queries, count))
     cells = routers.taxonomy(
         material.features, inputs, parts=parts, strength=manifest.settings["strength"]
     )
     union = routers.mix(
-        routers.heads(inputs, parts, float(penalty)), cells, fitted.shares(inputs.labels)
+        routers.heads(inputs, parts, penalty(manifest, count)),
+        cells,
+        fitted.shares(inputs.labels),
     )
-    fold = np.zeros(count, dtype=np.int64)
-    for number, part in enumerate(parts):
-        fold[part] = number
+    fold = fold_of(material)
     seen, scores = material.drafted, material.recorded.scores
     prior = OptionPrior.from_arrays(artefact.under("judge"))
     _, hunches = option_priors.fit(seen.options, seen.chosen, scores=scores, fold=fold)

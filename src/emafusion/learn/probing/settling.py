@@ -177,7 +177,8 @@ def _heads(
 
     judged = known.artefact.under("judge")
     weights = np.asarray(judged["head_weights"], dtype=np.float64).copy()
-    moved = context(evidence.priors).mean(axis=0) - context(known.evidence.priors).mean(axis=0)
+    before, after = known.evidence.priors, evidence.priors
+    moved = (answering.pool_context(after) - answering.pool_context(before)).mean(axis=0)
     weights[:, 0] -= weights[:, CONTEXT] @ moved
     found = {
         "mean": np.vstack([judged["head_mean"], typical.own[0]]),
@@ -191,13 +192,6 @@ def _heads(
     told = np.clip(read + shift, -answering.FAR, answering.FAR)
     arrays: Arrays = {f"judge/head_{name}": array for name, array in found.items()}
     return arrays, np.column_stack([trust, told])
-
-
-def context(priors: Array) -> Array:
-    """The mean and the best of the pool's log-odds, shape (n, 2), as heads read them."""
-    import numpy as np
-
-    return np.stack([priors.mean(axis=1), priors.max(axis=1)], axis=1)
 
 
 def _shift(odds: Array, scores: Array) -> float:
@@ -232,8 +226,7 @@ def _settled(evidence: Evidence, *, trust: Array, ranker: Ranker | None) -> Arra
     if len(evidence.pool) - 1 not in members:
         return None
     fitted, states = answering.fit_council(evidence, trust, members, expected=expected)
-    depth = deciding.MOST_OPEN if evidence.open_ended.mean() > 0.5 else None
-    rules = lattice.fit(evidence, states, members, depth=depth)
+    rules = lattice.fit(evidence, states, members, depth=deciding.deepest(evidence))
     found: Arrays = {f"judge/{n}": a for n, a in fitted.to_arrays(evidence.pool).items()}
     return found | {f"plan/{n}": a for n, a in rules.lookahead.to_arrays(evidence.pool).items()}
 

@@ -27,7 +27,6 @@ from emafusion.learn.seeds.difficulty import COMPLEXITY, grade
 from emafusion.learn.seeds.duplicates import Seen
 from emafusion.learn.seeds.filling import Filling, fillings
 from emafusion.learn.seeds.seed import FamilySeed, Seed, Wording
-from emafusion.learn.seeds.templates import fill
 from emafusion.types import Labels
 
 if TYPE_CHECKING:
@@ -320,16 +319,20 @@ def _guessed(sources: Sequence[Source], classifier: ReadAll | None) -> dict[str,
 
 
 def _plain_prompts(seed: Seed) -> list[str]:
-    """Some of the seed's prompts as it words them."""
+    """Some of the seed's prompts as it words them; a bare wording where nothing fills it."""
     rng = random.Random(f"labels/{seed.name}")
     plain = replace(seed, variations=frozenset())
     wording = seed.wordings[0]
     with _naming(seed):
-        prompts = [
-            frames.compose(plain, wording, filling.scope, split="train", rng=rng).prompt
-            for _, filling in zip(range(_READ), fillings(seed, "train", rng), strict=False)
-        ]
-    return prompts or [fill(wording.text, {}) if not seed.slots else wording.text]
+        # A seed of a few fillings may have none in train.
+        for split in reversed(_ORDER):
+            prompts = [
+                frames.compose(plain, wording, filling.scope, split=split, rng=rng).prompt
+                for _, filling in zip(range(_READ), fillings(seed, split, rng), strict=False)
+            ]
+            if prompts:
+                return prompts
+    return [wording.text]
 
 
 def _likeliest(read: Sequence[Labels], axis: str) -> str:

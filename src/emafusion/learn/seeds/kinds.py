@@ -67,7 +67,7 @@ def _values(given: _Given, _: Tables) -> Slot:
 def _range(text: str) -> Slot:
     days, numbers = _DAYS.fullmatch(text.strip()), _SPAN.fullmatch(text.strip())
     if days:
-        return _between(datetime.date.fromisoformat, *days.groups())
+        return _between(*days.groups())
     if numbers is None:
         raise DataError(
             f"{text!r} is no range; write '1..100', '0.50..20.00 step 0.25', "
@@ -90,9 +90,9 @@ def _range(text: str) -> Slot:
     return span
 
 
-def _between(read: Callable[[str], datetime.date], first: str, last: str) -> Slot:
+def _between(first: str, last: str) -> Slot:
     try:
-        begin, end = read(first), read(last)
+        begin, end = (datetime.date.fromisoformat(day) for day in (first, last))
     except ValueError as error:
         raise DataError(f"{first!r}..{last!r} are not days: {error}") from error
     if begin > end:

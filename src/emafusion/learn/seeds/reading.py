@@ -25,12 +25,12 @@ from emafusion.learn.seeds import kinds, templates
 from emafusion.learn.seeds.expressions import Expression, Row
 from emafusion.learn.seeds.filling import scope_of
 from emafusion.learn.seeds.frames import KINDS
+from emafusion.learn.seeds.kinds import Tables
 from emafusion.learn.seeds.seed import ALL, BOTH, FamilySeed, Seed, Wording
 from emafusion.learn.seeds.slots import Rows, Slot
 from emafusion.understand import Taxonomy
 
 Source: TypeAlias = Seed | FamilySeed
-Tables: TypeAlias = Mapping[str, tuple[Row, ...]]
 
 _NEED_NO_REFERENCE: Final = frozenset({"constraint", "code"})
 _WORDINGS_APART: Final = 3

@@ -147,7 +147,7 @@ def stands(text: str) -> bool:
     text = text.strip()
     if "\n" in text or len(text) > _LONGEST or text[-1:] in {":", ","} or re.search(r"[{}|]", text):
         return False
-    *told, asked = _SENTENCE.split(text) or [""]
+    *told, asked = _SENTENCE.split(text)
     if len(told) > 2 or any("?" in each or _asks(each) for each in told):
         return False
     if not _asks(asked, setting=" ".join(told)):

@@ -134,8 +134,7 @@ def sentences(text: str) -> list[str]:
 
 def has_options(text: str) -> bool:
     """Whether lines A, B, … stand at the end of `text`, as under a choice question."""
-    letters = "".join(_OPTION.findall(text[-6000:]))
-    return "AB" in letters or "ABC" in letters
+    return "AB" in "".join(_OPTION.findall(text[-6000:]))
 
 
 def is_ask(text: str) -> bool:
