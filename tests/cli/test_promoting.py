@@ -100,7 +100,7 @@ def test_compare_shows_both_and_the_verdict(folders: Path, capsys: Out, tmp_path
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["policy", "score", "US$", "per", "1000", "utility", "AIQ"]
     assert lines[1].startswith("default")
-    assert "held-out queries at prefer 0.5" in " ".join(lines[3:])
+    assert "held-out queries over the dial" in " ".join(lines[3:])
     assert max(map(len, lines[:3])) <= 80
     assert run([*asked, "--with", str(folders / "good"), "--json", "--prefer", "0.7"]) == 0
     found = json.loads(capsys.readouterr().out)

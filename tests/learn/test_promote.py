@@ -13,7 +13,8 @@ from emafusion.config.build import replaying
 from emafusion.errors import ArtefactError, ConfigError, DataError
 from emafusion.evaluate.recorded import Recorded, read
 from emafusion.learn.bootstrap import Estimate
-from emafusion.learn.compare import Comparison, Rule, Setup, compare
+from emafusion.learn.compare import DIAL, Comparison, HeldOut, Rule, Setup, compare
+from emafusion.learn.crossing import PARTS, stand_ins
 from emafusion.learn.fit import fit
 from emafusion.learn.promote import KEPT, consider, explained
 from emafusion.types import replace
@@ -229,6 +230,78 @@ def test_a_canary_of_no_sense_is_refused_before_anything_is_replayed(
         consider(versions, "x", held_out=held_out, default=default, setup=SETUP, canary=1.0)
     with pytest.raises(ArtefactError, match="no policy 'x'"):
         consider(versions, "x", held_out=held_out, default=default, setup=SETUP)
+
+
+def test_rows_of_the_fit_count_where_a_policy_without_them_stands_in(
+    default: Artefact, fitted: Artefact, held_out: Recorded
+) -> None:
+    mine, further = held_out.rows(range(60)), held_out.rows(range(40, 120))
+    setup = replace(SETUP, prefer=1.0)
+    alone = compare(default, fitted, recorded=mine, setup=setup)
+    whole = compare(default, fitted, recorded=held_out, setup=setup)
+    # Twenty of these rows were counted before: each counts once.
+    same = HeldOut(policy=fitted, recorded=further)
+    joined = compare(default, fitted, recorded=mine, setup=setup, stand_ins=[same])
+    assert (alone.queries, joined.queries) == (60, 120)
+    assert joined.gain.value == pytest.approx(whole.gain.value)
+    assert joined.gain.high - joined.gain.low < alone.gain.high - alone.gain.low
+    poor = HeldOut(policy=spoilt(fitted), recorded=further)
+    spoiled = compare(default, fitted, recorded=mine, setup=setup, stand_ins=[poor])
+    assert spoiled.gain.value < joined.gain.value
+
+
+def test_stand_ins_never_saw_the_rows_they_are_measured_on(held_out: Recorded) -> None:
+    prompts = ("the same",) * 3 + held_out.prompts[3:]
+    recorded = replace(held_out, prompts=prompts)
+    seen: list[Recorded] = []
+
+    def fit_on(rows: Recorded) -> Artefact:
+        seen.append(rows)
+        return artefacts.read(Path(config.__file__).parent / "policy")
+
+    found = stand_ins(recorded, fit_on, seed=3)
+    assert len(found) == PARTS
+    for rows, one in zip(seen, found, strict=True):
+        assert not set(rows.prompts) & set(one.recorded.prompts)
+        assert set(rows.queries) | set(one.recorded.queries) == set(recorded.queries)
+    asked = [query for one in found for query in one.recorded.queries]
+    assert sorted(asked) == sorted(recorded.queries)
+    assert max(len(one.recorded.queries) for one in found) <= 27
+    assert stand_ins(recorded.rows(range(45)), fit_on) == []
+
+
+def test_stand_ins_count_only_over_what_was_not_fitted_on_their_rows(
+    tmp_path: Path, default: Artefact, fitted: Artefact, held_out: Recorded
+) -> None:
+    versions = Versions(tmp_path / "policies")
+    mine, further = held_out.rows(range(60)), held_out.rows(range(60, 120))
+    setup = replace(
+        SETUP, stand_ins=lambda: [HeldOut(policy=spoilt(fitted), recorded=further)], prefer=1.0
+    )
+    done = consider(versions, versions.add(fitted), held_out=mine, default=default, setup=setup)
+    assert done.comparison is not None
+    assert done.comparison.queries == 120
+    versions.promote(versions.add(spoilt(fitted)), why="by hand")
+    done = consider(versions, versions.add(fitted), held_out=mine, default=default, setup=setup)
+    assert done.comparison is not None
+    assert done.comparison.queries == 60
+
+
+def test_where_no_setting_is_fixed_a_policy_is_worth_its_mean_over_the_dial(
+    default: Artefact, fitted: Artefact, held_out: Recorded
+) -> None:
+    found = compare(default, fitted, recorded=held_out, setup=replace(SETUP, prefer=None))
+    each = [
+        compare(default, fitted, recorded=held_out, setup=replace(SETUP, prefer=prefer))
+        for prefer in DIAL
+    ]
+    assert found.gain.value == pytest.approx(np.mean([one.gain.value for one in each]))
+    assert found.accuracy.value == pytest.approx(np.mean([one.accuracy.value for one in each]))
+    assert found.prefer is None
+    assert found.usd_per_quality is None
+    assert found.candidate.aiq is not None
+    assert "held-out queries over the dial" in explained(found)
+    assert "prefer" not in found.figures
 
 
 def test_an_undecided_comparison_says_how_many_queries_would_decide(better: Comparison) -> None:

@@ -45,7 +45,7 @@ class Learning:
             show_default=False,
         ),
     ] = None
-    count: Annotated[int, typer.Option(min=1, help="Questions, all splits together.")] = 150
+    count: Annotated[int, typer.Option(min=1, help="Questions, all splits together.")] = 200
     models: Models = None
     budget: Annotated[
         float | None,
@@ -137,12 +137,11 @@ def _parts(
 ) -> Parts:
     from emafusion.config.build import diary, replaying, shipped
     from emafusion.encoders import Remembered, default
-    from emafusion.learn.compare import PREFER, Setup
+    from emafusion.learn.compare import Setup
     from emafusion.learn.loop import Parts
     from emafusion.understand import FastClassifier
 
     policy = shipped()
-    prefer = settings.policy.prefer
     return Parts(
         models=models,
         providers=providers,
@@ -150,7 +149,7 @@ def _parts(
             policy.under("understand"), Remembered(default(), size=50_000)
         ),
         default=policy,
-        setup=Setup(build=replaying, prefer=PREFER if prefer is None else prefer),
+        setup=Setup(build=replaying, prefer=settings.policy.prefer),
         diary=diary(settings.record) if options.traffic else None,
     )
 

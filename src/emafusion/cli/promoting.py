@@ -100,7 +100,8 @@ class Comparing:
         str, typer.Option("--with", metavar="POLICY", help="What it is compared with; named alike.")
     ] = CURRENT
     prefer: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The dial; by default the settings'.")
+        float | None,
+        typer.Option(min=0, max=1, help="By default the settings', else the whole dial."),
     ] = None
     frontier: Annotated[
         bool, typer.Option("--frontier", help="Replay the whole dial too, for the policies' AIQ.")
@@ -249,13 +250,12 @@ def _setup(
     config: Path | None, margin: float, *, prefer: float | None = None, frontier: bool = False
 ) -> Setup:
     from emafusion.config.build import replaying
-    from emafusion.learn.compare import PREFER, Rule, Setup
+    from emafusion.learn.compare import Rule, Setup
 
     configured = open_settings(config).policy.prefer
-    told = configured if prefer is None else prefer
     return Setup(
         build=replaying,
-        prefer=PREFER if told is None else told,
+        prefer=configured if prefer is None else prefer,
         frontier=frontier,
         rule=Rule(margin=margin),
     )

@@ -2,12 +2,15 @@
 
 Both are served by the engine that serves, over what was recorded. It knows how replays become a
 difference with an interval, and which words that interval earns; who is promoted, others decide.
+
+Where few rows were held out, the rows of the fit may count too: on each part of them a policy that
+was fitted in the same way without it stands in for the candidate (cross-fitting).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
@@ -15,12 +18,14 @@ from msgspec import Struct
 from emafusion.artefacts import Artefact
 from emafusion.errors import DataError
 from emafusion.evaluate import metrics
-from emafusion.evaluate.recorded import Recorded
+from emafusion.evaluate.recorded import Recorded, joined
 from emafusion.evaluate.runs import Run
 from emafusion.learn import bootstrap
-from emafusion.learn.benchmark import live, rows
+from emafusion.learn.benchmark import live
+from emafusion.learn.benchmark.rows import complete
 from emafusion.learn.bootstrap import Estimate
 from emafusion.learn.fit import spending
+from emafusion.learn.fit.spending import Bills
 from emafusion.plan import Dial
 
 if TYPE_CHECKING:
@@ -33,10 +38,8 @@ FEWEST: Final = 50
 """Held-out queries below which no difference is called one."""
 _FAR: Final = 1e6
 """Times the queries at hand that nobody will ask."""
-PREFER: Final = 0.5
-"""The setting of the dial where the settings name none."""
 DIAL: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
-"""The settings that the frontiers are drawn through."""
+"""The settings that frontiers are drawn through, and that count where none is fixed."""
 
 Verdict = Literal["better", "no worse", "worse", "too little to tell"]
 
@@ -53,19 +56,34 @@ class Rule(Struct, frozen=True, kw_only=True):
     fewest: int = FEWEST
 
 
+class HeldOut(Struct, frozen=True, kw_only=True):
+    """A policy, and rows that it was not fitted on."""
+
+    policy: Artefact
+    recorded: Recorded
+
+
 class Setup(Struct, frozen=True, kw_only=True):
     """How policies are replayed: how an engine is built, at which setting, with what patience.
 
-    ``frontier`` replays the whole dial too, for the policies' AIQ; ``tick`` is told each replayed
-    query.
+    Where no ``prefer`` is fixed every request chooses its own: then what a policy is worth is its
+    mean over the dial. ``frontier`` replays the whole dial in any case, for the policies' AIQ.
+    ``stand_ins`` gives what else a candidate may be measured on, where that is fair
+    (:func:`~emafusion.learn.promote.consider`); ``tick`` is told each replayed query.
     """
 
     build: live.Build
-    prefer: float = PREFER
+    prefer: float | None = None
     frontier: bool = False
     rule: Rule = Rule()
     seed: int = 0
     tick: Callable[[], None] = lambda: None
+    stand_ins: Callable[[], Sequence[HeldOut]] = tuple
+
+    @property
+    def settings(self) -> tuple[float, ...]:
+        """The settings of the dial that count."""
+        return DIAL if self.prefer is None else (self.prefer,)
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -81,15 +99,16 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """A candidate beside the incumbent on `queries` held-out queries.
 
     Utility is score − cost ÷ `usd_per_quality`, the dial's price at `prefer`; ``None`` where
-    quality alone counts. ``gain``, ``accuracy`` and ``cost_usd`` are paired differences, the
-    candidate's less the incumbent's. ``needed`` is how many queries it takes, by what was seen, to
-    be sure of a difference of this size; ``None`` where it is sure, or there is none. The lower
-    ends of ``gain`` are wary (:func:`~emafusion.learn.bootstrap.wary`): they count one answer more
-    as lost than was.
+    quality alone counts. Where no `prefer` is fixed it is the mean over :data:`DIAL`, each setting
+    at its own price, and so are the figures. ``gain``, ``accuracy`` and ``cost_usd`` are paired
+    differences, the candidate's less the incumbent's. ``needed`` is how many queries it takes, by
+    what was seen, to be sure of a difference of this size; ``None`` where it is sure, or there is
+    none. The lower ends of ``gain`` are wary (:func:`~emafusion.learn.bootstrap.wary`): they count
+    one answer more as lost than was.
     """
 
     queries: int
-    prefer: float
+    prefer: float | None
     usd_per_quality: float | None
     incumbent: Figures
     candidate: Figures
@@ -104,7 +123,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
         """What a history keeps of it."""
         return {
             "queries": float(self.queries),
-            "prefer": self.prefer,
+            **({} if self.prefer is None else {"prefer": self.prefer}),
             "gain": self.gain.value,
             "gain_floor": self.gain.floor,
             "p_better": self.gain.above,
@@ -116,53 +135,59 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 def compare(
-    incumbent: Artefact, candidate: Artefact, *, recorded: Recorded, setup: Setup
+    incumbent: Artefact,
+    candidate: Artefact,
+    *,
+    recorded: Recorded,
+    setup: Setup,
+    stand_ins: Sequence[HeldOut] = (),
 ) -> Comparison:
     """Replay both policies on `recorded` and tell the difference.
 
     Parameters
     ----------
     incumbent, candidate : Artefact
-        Neither may have been fitted on `recorded`. One whose pool has none of the recorded models
-        is replayed as it would serve them: unfitted.
+        Not fitted on `recorded`. One whose pool has none of its models serves them unfitted.
     recorded : Recorded
         Held-out queries; those that not every model answered are left out, since a policy might
         ask the one that did not.
     setup : Setup
         The engine, the dial's setting and the rule.
+    stand_ins : sequence of HeldOut
+        Policies fitted as `candidate` was, each without its rows, which count as well. The
+        incumbent may not have been fitted on these rows either. What is measured of them is the
+        way of fitting, on somewhat fewer rows than the candidate had.
 
     Raises
     ------
     DataError
         No query was answered by every model.
     """
-    whole = rows.complete(recorded)
-    if not whole.queries:
-        raise DataError(
-            "no held-out query was answered by every model: collect more, or name a folder whose "
-            "queries all models answered"
-        )
-    before, after = (_replayed(one, whole, setup) for one in (incumbent, candidate))
-    price = _price((incumbent, candidate), whole, setup.prefer)
-    key = _knob(setup.prefer)
-    a, b = after[key], before[key]
+    parts = _parts(candidate, recorded, stand_ins)
+    whole = _rows(parts)
+    bills = spending.bills(whole)
+    before = _replayed([HeldOut(policy=incumbent, recorded=whole)], setup, bills)
+    after = _replayed(parts, setup, bills)
+    scale = _scale((incumbent, candidate), whole, setup)
+    now, then = (_worth(runs, scale) for runs in (after, before))
     accuracy, cost = (
         bootstrap.mean(values, clusters=whole.prompts, seed=setup.seed)
-        for values in (a.scores - b.scores, a.costs - b.costs)
+        for values in (now.scores - then.scores, now.costs - then.costs)
     )
     gain = bootstrap.wary(
-        _utility(a, price) - _utility(b, price),
+        now.utilities - then.utilities,
         clusters=whole.prompts,
-        worst=-float(max(a.costs.max(), b.costs.max())) if price == 0.0 else -1.0,
+        worst=-float(max(now.costs.max(), then.costs.max())) if scale == {0.0: 0.0} else -1.0,
         seed=setup.seed,
     )
     dearest = 2.0 * float(whole.costs[:, int(whole.scores.mean(axis=0).argmax())].mean())
+    price = None if setup.prefer is None else scale[setup.prefer]
     return Comparison(
         queries=len(whole.queries),
         prefer=setup.prefer,
-        usd_per_quality=None if math.isinf(price) else price,
-        incumbent=_figures(before, key, price=price, dearest=dearest),
-        candidate=_figures(after, key, price=price, dearest=dearest),
+        usd_per_quality=None if price is None or math.isinf(price) else price,
+        incumbent=_figures(before, then, dearest),
+        candidate=_figures(after, now, dearest),
         gain=gain,
         accuracy=accuracy,
         cost_usd=cost,
@@ -171,20 +196,91 @@ def compare(
     )
 
 
-def _knob(prefer: float) -> str:
-    return f"prefer={prefer:.3f}"
+def _parts(candidate: Artefact, recorded: Recorded, stand_ins: Sequence[HeldOut]) -> list[HeldOut]:
+    """Who is replayed on which rows: no query twice, none that a model has not answered."""
+    asked: set[str] = set()
+    named: set[str] = set()
+    parts = []
+    for one in (HeldOut(policy=candidate, recorded=recorded), *stand_ins):
+        rows = complete(one.recorded)
+        keep = [
+            place
+            for place, (query, prompt) in enumerate(zip(rows.queries, rows.prompts, strict=True))
+            if query not in named and prompt not in asked
+        ]
+        rows = rows if len(keep) == len(rows.queries) else rows.rows(keep)
+        named.update(rows.queries)
+        asked.update(rows.prompts)
+        parts.append(HeldOut(policy=one.policy, recorded=rows))
+    return parts
 
 
-def _replayed(policy: Artefact, recorded: Recorded, setup: Setup) -> dict[str, Run]:
-    stage = live.Stage(
-        build=setup.build, policy=policy, recorded=recorded, bills=spending.bills(recorded)
+def _rows(parts: Sequence[HeldOut]) -> Recorded:
+    """The rows of all `parts`; raises ``DataError`` where there are none."""
+    whole = parts[0].recorded
+    for part in parts[1:]:
+        whole = joined(whole, part.recorded)
+    if not whole.queries:
+        raise DataError(
+            "no held-out query was answered by every model: collect more, or name a folder whose "
+            "queries all models answered"
+        )
+    return whole
+
+
+def _replayed(parts: Sequence[HeldOut], setup: Setup, bills: Bills) -> dict[float, Run]:
+    """What the policies of `parts` did, each on its rows; one run for each setting."""
+    asked = dict.fromkeys((*setup.settings, *(DIAL if setup.frontier else ())))
+    settings = {f"prefer={one:.3f}": one for one in asked}
+    runs = [
+        live.replay(
+            live.Stage(build=setup.build, policy=part.policy, recorded=part.recorded, bills=bills),
+            settings,
+            setup.tick,
+        )
+        for part in parts
+        if part.recorded.queries
+    ]
+    return {one: _chained([run[name] for run in runs]) for name, one in settings.items()}
+
+
+def _chained(runs: Sequence[Run]) -> Run:
+    """One run over all their queries, in order."""
+    import numpy as np
+
+    return Run(
+        knob=runs[0].knob,
+        scores=np.concatenate([run.scores for run in runs]),
+        costs=np.concatenate([run.costs for run in runs]),
+        calls=tuple(calls for run in runs for calls in run.calls or ()),
+        sources=tuple(source for run in runs for source in run.sources or ()),
     )
-    settings = (setup.prefer, *(DIAL if setup.frontier else ()))
-    return live.replay(stage, {_knob(one): one for one in settings}, setup.tick)
 
 
-def _price(policies: tuple[Artefact, Artefact], recorded: Recorded, prefer: float) -> float:
-    """US dollars a quality point is worth: by the incumbent's dial, else the candidate's.
+class _Worth(Struct, frozen=True, kw_only=True):
+    """Scores, costs and utilities per query, each the mean over the settings that count."""
+
+    scores: Array
+    costs: Array
+    utilities: Array
+
+
+def _worth(runs: Mapping[float, Run], scale: Mapping[float, float]) -> _Worth:
+    """What `runs` are worth at the settings and prices of `scale`."""
+    import numpy as np
+
+    mine = [runs[prefer] for prefer in scale]
+    return _Worth(
+        scores=np.mean([run.scores for run in mine], axis=0),
+        costs=np.mean([run.costs for run in mine], axis=0),
+        utilities=np.mean([_utility(runs[one], price) for one, price in scale.items()], axis=0),
+    )
+
+
+def _scale(
+    policies: tuple[Artefact, Artefact], recorded: Recorded, setup: Setup
+) -> dict[float, float]:
+    """US dollars a quality point is worth at each setting: by the incumbent's dial, else the other.
 
     Of a policy whose pool is not the recorded one, the dial does not serve; where that is so of
     both, the unfitted dial's price.
@@ -194,7 +290,8 @@ def _price(policies: tuple[Artefact, Artefact], recorded: Recorded, prefer: floa
         for one in policies
         if "plan/lookahead_prices" in one.arrays and set(recorded.models) <= set(one.manifest.pool)
     ]
-    return (*dials, Dial())[0].usd_per_quality(prefer, float(recorded.costs.mean(axis=0).max()))
+    dial, dearest = (*dials, Dial())[0], float(recorded.costs.mean(axis=0).max())
+    return {prefer: dial.usd_per_quality(prefer, dearest) for prefer in setup.settings}
 
 
 def _utility(run: Run, price: float) -> Array:
@@ -205,13 +302,12 @@ def _utility(run: Run, price: float) -> Array:
     return found
 
 
-def _figures(runs: Mapping[str, Run], key: str, *, price: float, dearest: float) -> Figures:
-    run = runs[key]
+def _figures(runs: Mapping[float, Run], worth: _Worth, dearest: float) -> Figures:
     points = [(one.cost_usd, one.accuracy) for one in runs.values()]
     return Figures(
-        accuracy=run.accuracy,
-        cost_usd=run.cost_usd,
-        utility=float(_utility(run, price).mean()),
+        accuracy=float(worth.scores.mean()),
+        cost_usd=float(worth.costs.mean()),
+        utility=float(worth.utilities.mean()),
         aiq=metrics.aiq(points, dearest) if len(runs) > 1 and dearest > 0 else None,
     )
 

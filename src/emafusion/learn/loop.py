@@ -24,6 +24,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from emafusion.artefacts import Artefact, Versions
 from emafusion.artefacts.lock import held
@@ -35,7 +36,8 @@ from emafusion.evaluate.threads import one_thread
 from emafusion.learn import interchange, traffic
 from emafusion.learn.bounds import Bounds
 from emafusion.learn.collect import Progress, Report, collect
-from emafusion.learn.compare import Setup
+from emafusion.learn.compare import HeldOut, Setup
+from emafusion.learn.crossing import stand_ins
 from emafusion.learn.families import Split
 from emafusion.learn.fit.policy import learn, prepare
 from emafusion.learn.label import Labels
@@ -53,6 +55,8 @@ HELD_OUT = 60
 """Held-out questions to aim at: with fewer than fifty nothing is concluded."""
 MOST_HELD_OUT = 0.42
 """Their share at most: fifty of a hundred and twenty."""
+ENOUGH_HELD_OUT = 400
+"""With so many, a difference that matters shows on them alone."""
 LOCK = "lock"
 
 
@@ -64,7 +68,7 @@ class Course(Struct, frozen=True, kw_only=True):
     requests at first, or all of them.
     """
 
-    count: int = 150
+    count: int = 200
     seed: int = 1
     bounds: Bounds = Bounds()
     labels: Labels = "reference"
@@ -315,12 +319,20 @@ def _promoted(
     folder: Path, artefact: Artefact, recorded: Recorded, *, parts: Parts, course: Course
 ) -> Promotion:
     versions = Versions(folder / POLICIES)
+    held_out = recorded.where(("test",))
+
+    def others() -> Sequence[HeldOut]:
+        if len(held_out.queries) >= ENOUGH_HELD_OUT:
+            return ()
+        fitted = recorded.where(("train", "val"))
+        return stand_ins(fitted, lambda rows: _fitted(rows, parts, course), seed=course.seed)
+
     return consider(
         versions,
         versions.add(artefact),
-        held_out=recorded.where(("test",)),
+        held_out=held_out,
         default=parts.default,
-        setup=parts.setup,
+        setup=replace(parts.setup, stand_ins=others),
         canary=course.canary,
     )
 

@@ -14,7 +14,7 @@ from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.compare import Comparison, Setup, compare
 
 KEPT = 10
-"""Policies that stay in the folder, beside those that serve or may be gone back to."""
+"""Policies that stay in the folder beside those that serve or may be gone back to."""
 
 
 class Promotion(Struct, frozen=True, kw_only=True):
@@ -38,9 +38,6 @@ def consider(
 ) -> Promotion:
     """Let the policy `name` of `versions` serve, if it is better than the one that does.
 
-    Of the policies that neither serve nor may be gone back to, the last :data:`KEPT` stay in the
-    folder, whether `name` is let in or not.
-
     Parameters
     ----------
     versions : Versions
@@ -50,28 +47,36 @@ def consider(
     default : Artefact
         What serves where nothing was promoted yet.
     setup : Setup
-        How they are replayed, and the rule of what is better.
+        How they are replayed, and the rule of what is better. Its stand-ins count only where
+        nothing was promoted yet: an earlier policy of the folder was fitted on the same rows, and
+        would look better on them than it is.
     canary : float, optional
-        The share of requests, in (0, 1), that a better policy gets at first; by default all. Where
-        nothing was promoted yet there is nothing to try it beside, and it gets all.
+        The share of requests, in (0, 1), that a better policy gets at first; by default, and where
+        nothing was promoted yet to try it beside, all.
 
     Raises
     ------
     ArtefactError
         There is no such policy, or another process promoted one meanwhile.
     DataError
-        No held-out query was answered by every model.
+        As :func:`~emafusion.learn.compare.compare`.
     """
     if canary is not None and not 0.0 < canary < 1.0:
         raise ConfigError(f"a canary's share must lie between 0 and 1, not at {canary!r}")
-    # First: it mends a damaged folder too, and those that are never let in must not pile up.
+    # First: it mends a damaged folder too, and what is never let in must not pile up.
     versions.prune(KEPT, besides=name)
     serving = versions.current()
     if serving is not None and serving.id == name:
         left = 1.0 - serving.share
         return Promotion(id=name, promoted=True, why="it serves already", share=left)
     incumbent = default if serving is None else versions.read(serving.id)
-    found = compare(incumbent, versions.read(name), recorded=held_out, setup=setup)
+    found = compare(
+        incumbent,
+        versions.read(name),
+        recorded=held_out,
+        setup=setup,
+        stand_ins=setup.stand_ins() if serving is None else (),
+    )
     why = explained(found)
     if found.verdict not in ("better", "no worse"):
         return Promotion(id=name, promoted=False, why=why, comparison=found)
@@ -87,10 +92,12 @@ def consider(
 def explained(found: Comparison) -> str:
     """One sentence for the history: the verdict, the gain with its interval, and on how much."""
     gain = found.gain
-    what = "utility" if found.usd_per_quality is not None else "quality"
+    averaged = found.prefer is None
+    what = "utility" if averaged or found.usd_per_quality is not None else "quality"
+    where = "over the dial" if averaged else f"at prefer {found.prefer:g}"
     told = (
         f"{found.verdict}: {what} {gain.value:+.4f} (95 % {gain.low:+.4f} … {gain.high:+.4f}) "
-        f"on {found.queries} held-out queries at prefer {found.prefer:g}"
+        f"on {found.queries} held-out queries {where}"
     )
     if found.verdict != "too little to tell":
         return told
