@@ -33,9 +33,11 @@ from emafusion.execute import (
     speech,
     write,
 )
+from emafusion.execute.hedging import Hedging
 from emafusion.judge import ComparisonJudge, screened
 from emafusion.plan import composing
 from emafusion.protocols import (
+    Checker,
     Classifier,
     Clock,
     Combiner,
@@ -49,6 +51,7 @@ from emafusion.protocols import (
     Recorder,
     Rule,
     Splitter,
+    Watched,
 )
 from emafusion.types import (
     Answer,
@@ -73,7 +76,8 @@ class Stages(Struct, frozen=True, kw_only=True):
 
     ``rule`` carries adaptive plans on; ``splitter`` finds the parts of composite prompts, which are
     answered whole without one; ``combiner`` says where differing drafts are worth another call,
-    without one they are selected among. ``explorer`` departs from plans now and then, to learn.
+    without one they are selected among. ``explorer`` departs from plans now and then, to learn;
+    ``checker`` has answers judged anew now and then, after the reply.
     ``policy`` names the fitted policy that the stages come from, where there are several.
     """
 
@@ -87,11 +91,15 @@ class Stages(Struct, frozen=True, kw_only=True):
     splitter: Splitter | None = None
     combiner: Combiner | None = None
     explorer: Explorer | None = None
+    checker: Checker | None = None
     policy: str = ""
 
 
 Policies = Callable[[Request], Stages]
 """Which stages answer a request, where more than one policy serves or serves in turn."""
+
+Told = Callable[[Outcome], None]
+"""Hears what became of a request, before it is on record: failed ones too that cost something."""
 
 
 class Engine:
@@ -115,6 +123,8 @@ class Engine:
     policies : callable, optional
         The stages for each request, where they change while serving; a request keeps those that it
         began with. Unset, `stages` answer all.
+    hedging : Hedging, optional
+        Says when an answer is late, and is asked for once more. Unset, none is.
     """
 
     def __init__(
@@ -131,10 +141,12 @@ class Engine:
         self.models = Catalog(models)
         self.providers = providers
         self.knobs = knobs or Knobs()
+        self.hedging: Hedging | None = None
         self._clock = clock
+        self._watched = {name: one for name, one in providers.items() if isinstance(one, Watched)}
 
-    async def serve(self, request: Request) -> Answer:
-        """Answer `request` whole.
+    async def serve(self, request: Request, told: Told | None = None) -> Answer:
+        """Answer `request` whole; `told` hears its outcome, even if this raises.
 
         Raises
         ------
@@ -147,7 +159,7 @@ class Engine:
         StoreError
             The outcome could not be recorded; no answer is given that has no record.
         """
-        async with self._open(request) as case:
+        async with self._open(request, told) as case:
             cleared = await self._understand(case)
             trials = await self._divide(case, cleared)
             if trials:
@@ -155,7 +167,9 @@ class Engine:
             trial = self._plan(case, cleared)
             return await self._close(case, trial, await self._solve(trial))
 
-    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Answer]:
+    async def stream(
+        self, request: Request, told: Told | None = None
+    ) -> AsyncGenerator[Chunk | Answer]:
         """Answer `request` piece by piece: chunks, and last the whole :class:`Answer`.
 
         Drafts that must be judged are not streamed: they come as one chunk once accepted, and so
@@ -164,7 +178,7 @@ class Engine:
         plan's fallbacks are asked. The parts of a composite prompt come in its order, each as one
         chunk. Raises as :meth:`serve`.
         """
-        async with self._open(request) as case:
+        async with self._open(request, told) as case:
             cleared = await self._understand(case)
             trials = await self._divide(case, cleared)
             pieces = (
@@ -236,6 +250,8 @@ class Engine:
     async def aclose(self) -> None:
         """Finish what is pending and give everything back."""
         try:
+            if self.stages.checker is not None:
+                await self.stages.checker.aclose()
             for provider in self.providers.values():
                 await provider.aclose()
         finally:
@@ -253,6 +269,7 @@ class Engine:
                 "add one with visibility = 'private'"
             )
         case.ledger.restrict(clearance.models)
+        cleared = self._reachable(cleared)
         case.labels = await stages.classifier.understand(request, case.ledger)
         case.forecast = stages.predictor.predict(request, case.labels, cleared)
         return cleared
@@ -271,6 +288,7 @@ class Engine:
             plan=case.plan,
             labels=case.labels,
             models=tuple(cleared),
+            hedging=self.hedging,
         )
         return _trial(ask, case.ledger, stages)
 
@@ -292,7 +310,14 @@ class Engine:
                 return []  # its share buys no plan; asked whole, the limits may suffice
             models = tuple(cleared)
             asks.append(
-                Ask(request=part, forecast=forecast, plan=plan, labels=labels, models=models)
+                Ask(
+                    request=part,
+                    forecast=forecast,
+                    plan=plan,
+                    labels=labels,
+                    models=models,
+                    hedging=self.hedging,
+                )
             )
         case.plan = composing.composed(
             split,
@@ -360,10 +385,12 @@ class Engine:
             combining=trial.combining,
         )
         await self._record(case, outcome)
+        if case.stages.checker is not None:
+            case.stages.checker.consider(case.request, outcome, models=trial.ask.models)
         return _answer(outcome, draft.completion)
 
     @asynccontextmanager
-    async def _open(self, request: Request) -> AsyncIterator[Case]:
+    async def _open(self, request: Request, told: Told | None) -> AsyncIterator[Case]:
         """A case that is recorded however it ends, if anything was spent on it."""
         request = replace(request, knobs=request.knobs.over(self.knobs))
         limits = Limits(
@@ -373,6 +400,7 @@ class Engine:
         ledger = Ledger(self.models, self.providers, clock=self._clock, limits=limits)
         stages = self.policies(request) if self.policies is not None else self.stages
         case = Case(request, ledger, stages=stages, created=self._clock.now())
+        case.told = told
         try:
             yield case
         except BaseException as failure:
@@ -382,13 +410,26 @@ class Engine:
 
     async def _record(self, case: Case, outcome: Outcome) -> None:
         case.recorded = True
+        if case.told is not None:
+            case.told(outcome)
         await case.stages.recorder.record(outcome)
 
+    def _reachable(self, models: list[Model]) -> list[Model]:
+        """Those of `models` that are not known to be down; all of them where every one is."""
+        watched = self._watched
+        up = [
+            model
+            for model in models
+            if model.provider not in watched or watched[model.provider].reachable(model)
+        ]
+        return up or models
+
     def _named(self, request: Request) -> list[Model]:
-        """The models the caller named, or all."""
+        """The models the caller named, or all that talk."""
         names = request.knobs.models
         if names is None:
-            return list(self.models.values())
+            everyone = self.models.values()
+            return [model for model in everyone if "embeddings" not in model.capabilities]
         return [self.models[name] for name in dict.fromkeys(names)]
 
 
@@ -435,6 +476,7 @@ class Case:
         self.labels = Labels(axes={})
         self.forecast = Forecast(estimates=())
         self.plan: Plan | None = None
+        self.told: Told | None = None
         self.recorded = False
 
     def outcome(self, **found: object) -> Outcome:

@@ -13,7 +13,10 @@ What a user may see is the message alone: no error here carries a key, a prompt 
     │   ├── UnknownDecisionError  no decision of that identifier is on record (HTTP 404)
     │   ├── ContextTooLongError  the prompt fits no permitted model's context window
     │   └── NoModelError       the limits, capabilities and clearance leave no model
-    ├── BudgetError            the call would spend more than the request's limit (HTTP 402)
+    ├── ForbiddenError         the caller's key does not allow this (HTTP 403)
+    ├── LimitedError           the caller asks too often (HTTP 429); carries ``retry_after_s``
+    ├── OverloadedError        there is too much under way to begin this too (HTTP 503)
+    ├── BudgetError            the call would spend more than is allowed (HTTP 402)
     ├── ProviderError          a model could not answer (HTTP 502)
     │   ├── AuthenticationError   the upstream refused our key
     │   ├── RateLimitedError      the upstream asked us to slow down; carries ``retry_after_s``
@@ -88,8 +91,44 @@ class NoModelError(RequestError):
     """Limits, capabilities and clearance together leave no model to ask."""
 
 
+class ForbiddenError(EmafusionError):
+    """The caller's key does not allow what was asked."""
+
+
+class LimitedError(EmafusionError):
+    """The caller asks more often, or for more, than its rate allows.
+
+    Parameters
+    ----------
+    message : str
+        Which rate, and how large it is.
+    retry_after_s : float, optional
+        Seconds after which the same request would be let in.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class OverloadedError(EmafusionError):
+    """The server has as much under way as it can answer in time.
+
+    Parameters
+    ----------
+    message : str
+        What is full.
+    retry_after_s : float, optional
+        Seconds after which asking again is sensible.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class BudgetError(EmafusionError):
-    """A call was not made because it could exceed the request's spending limit."""
+    """A call was not made because it could exceed a spending limit: the request's, or a budget."""
 
 
 class ProviderError(EmafusionError):

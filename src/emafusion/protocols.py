@@ -56,6 +56,15 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """A provider that notices which of its models are down."""
+
+    def reachable(self, model: Model) -> bool:
+        """Whether a call to `model` would be let through now; asks nobody."""
+        ...
+
+
 class Encoder(Protocol):
     """Turns texts into vectors."""
 
@@ -187,6 +196,18 @@ class Explorer(Protocol):
         self, request: Request, forecast: Forecast, plan: Plan, *, models: Sequence[Model]
     ) -> Plan:
         """`plan`, or one that asks another of `models`, with the chance that it had."""
+        ...
+
+
+class Checker(Protocol):
+    """After stage 7: now and then another judgement of an answer, nobody waiting for it."""
+
+    def consider(self, request: Request, outcome: Outcome, *, models: Sequence[Model]) -> None:
+        """Begin a check of `outcome` by one of `models`, or do not; returns at once."""
+        ...
+
+    async def aclose(self) -> None:
+        """End what is under way."""
         ...
 
 

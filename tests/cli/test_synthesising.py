@@ -46,7 +46,8 @@ def test_a_generator_extends_the_seeds_within_its_budget(
     assert run([*command, "--budget", "0.5", "--json"]) == 0
     told = capsys.readouterr()
     supplied = json.loads(told.out)["generator"]
-    assert supplied["calls"] == 2
+    # Asked again for what is lacking, three times at most, for values and for wordings each.
+    assert 2 <= supplied["calls"] <= 6
     assert 0 < supplied["spent_usd"] <= 0.5
     assert "small gave" in told.err
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from emafusion import artefacts, encoders
 from emafusion.artefacts import Artefact
@@ -110,12 +111,21 @@ def school(
     content: bool = True,
     drift: bool = False,
     explorer: Explorer | None = None,
+    watch: Mapping[str, NDArray[np.generic]] | None = None,
 ) -> School:
     """One serving process that learns; it reads the record only where a test lets it."""
     clock = Clock()
     store = Store(path / "decisions.sqlite3", store_content=content, synchronous="normal")
     OPENED.append(store)
-    origin = Origin(name="", artefact=POLICY, since=since)
+    # Of what was fitted later than models' lengths, a school's policy knows what a test tells it.
+    known = {
+        name: array
+        for name, array in POLICY.arrays.items()
+        if not name.startswith(("watch/agreement", "watch/queries"))
+    }
+    more = {f"watch/{name}": array for name, array in (watch or {}).items()}
+    policy = replace(POLICY, arrays={**known, **more})
+    origin = Origin(name="", artefact=policy, since=since)
     learner = Learner(origin, FITTED, store, drift=drift, every_s=0.0)
     stages = Stages(
         protector=VisibilityProtector(),

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emafusion.client import request
 from emafusion.config.lookout import Lookout
-from emafusion.types import Call
+from emafusion.config.stale import Stale
+from emafusion.types import Call, Verdict, replace
 
-from .school import LARGE, QUESTION, SMALL, SPREAD, School, school
+from .school import FAST, FITTED, LARGE, QUESTION, SMALL, SPREAD, School, school
 
 
 def lengths(
@@ -127,3 +129,91 @@ async def test_a_policy_that_tells_no_habits_is_not_watched(tmp_path: Path) -> N
     await one.asked()
     one.learner.read_on()
     assert one.learner.status()["watching"] is False
+
+
+async def test_a_model_that_was_repaired_is_trusted_again(tmp_path: Path) -> None:
+    tokens = lengths(expected(tmp_path), lambda count: 2.5 if 100 < count <= 220 else 1.0)
+    one = school(tmp_path, tokens=tokens, drift=True)
+    before, stale = one.forecast(SMALL), Stale(one.store.path)
+    await answers(one, 220)
+    assert one.learner.changed == {SMALL}
+    assert one.forecast(SMALL).quality_std > before.quality_std
+    assert list(stale.read()) == [SMALL]
+    begun = stale.read()[SMALL] - 1e9
+    assert abs(begun - 100) < 60
+    await answers(one, 200)
+    assert one.learner.changed == frozenset()
+    assert one.forecast(SMALL).quality == pytest.approx(before.quality)
+    assert one.forecast(SMALL).quality_std == pytest.approx(before.quality_std)
+    assert stale.read() == {}
+    told = one.learner.status()["drift"]
+    assert isinstance(told, list)
+    assert [each["resolved"] for each in told] == [True]
+
+
+AGREEMENT = {"agreement": np.array([-0.4, 0.65, 0.4, 0.15])}
+"""About what recorded rows say: strong models say the same where both are likely to be right."""
+
+
+async def seconds(one: School, rate: float, count: int, seed: int = 0) -> None:
+    """Answers of one model that another was asked for too, and how often it said the same."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        one.clock.time += 1.0
+        answer = await one.asked()
+        same = float(rng.random() < rate)
+        check = replace(
+            answer.outcome,
+            decision_id=f"check:{answer.decision_id}",
+            created=one.clock.time + 0.5,
+            model=LARGE,
+            verdicts=(Verdict(judge="check", draft=0, score=same),),
+        )
+        await one.store.record(check)
+    while one.learner.status()["read"]["decisions"] < await written(one):  # type: ignore[index]
+        one.learner.read_on()
+
+
+def usual(one: School) -> float:
+    """How often the large model is expected to say what the small one said."""
+    lookout, pool = one.learner._lookout, one.learner._fitted.pool
+    assert lookout is not None
+    labels = FAST.labels(request(QUESTION))
+    vector = FITTED.features.vectors([QUESTION], [labels])
+    odds = lookout.calibrated(FITTED.log_odds(vector, [labels])[0])
+    found = lookout.agreeing(odds[pool.index(SMALL)], odds[pool.index(LARGE)])
+    assert found is not None
+    return found
+
+
+async def test_checks_that_agree_as_often_as_ever_change_nothing(tmp_path: Path) -> None:
+    tokens = lengths(expected(tmp_path), lambda _: 1.0)
+    one = school(tmp_path, tokens=tokens, drift=True, watch=AGREEMENT)
+    before = one.forecast(SMALL).quality
+    await seconds(one, usual(one), 150)
+    assert one.learner.alarms == ()
+    assert one.learner.checks == 150
+    assert one.forecast(SMALL).quality == pytest.approx(before, abs=0.12)
+
+
+async def test_a_model_whose_answers_no_second_one_shares_any_more_is_noticed(
+    tmp_path: Path,
+) -> None:
+    tokens = lengths(expected(tmp_path), lambda _: 1.0)
+    one = school(tmp_path, tokens=tokens, drift=True, watch=AGREEMENT)
+    before = one.forecast(SMALL).quality
+    await seconds(one, usual(one), 40)
+    await seconds(one, 0.02, 120, seed=1)
+    (alarm,) = one.learner.alarms
+    assert (alarm.model, alarm.signal, alarm.rose) == (SMALL, "check", False)
+    assert one.forecast(SMALL).quality < before
+    assert one.forecast(LARGE).quality == school(tmp_path).forecast(LARGE).quality
+
+
+async def test_a_fit_that_told_nothing_of_agreement_learns_nothing_of_checks(
+    tmp_path: Path,
+) -> None:
+    tokens = lengths(expected(tmp_path), lambda _: 1.0)
+    one = school(tmp_path, tokens=tokens, drift=True)
+    await seconds(one, 0.0, 60)
+    assert (one.learner.checks, one.learner.alarms) == (0, ())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -210,7 +212,7 @@ def test_a_reference_of_the_wrong_kind_is_an_error() -> None:
             mark(type, "1", reference)
 
 
-@given(st.text(max_size=120), st.sampled_from([t for t in types() if t != "code"]))
+@given(st.text(max_size=120), st.sampled_from([t for t in types() if t not in ("code", "judged")]))
 @settings(max_examples=300, deadline=None)
 def test_any_reply_earns_between_nothing_and_everything(text: str, type: str) -> None:
     references = {
@@ -218,3 +220,7 @@ def test_any_reply_earns_between_nothing_and_everything(text: str, type: str) ->
     }  # fmt: skip
     params: dict[str, Json] = {"max_words": 5} if type == "constraint" else {}
     assert 0.0 <= mark(type, text, references.get(type, "A"), **params) <= 1.0
+
+
+def test_what_judges_mark_has_no_mark_before_they_did() -> None:
+    assert math.isnan(mark("judged", "any reply", ""))

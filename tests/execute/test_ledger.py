@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from emafusion.catalog import tokens
 from emafusion.errors import BudgetError, DeadlineError, RejectedError, UnavailableError
 from emafusion.execute import Ledger, Limits
+from emafusion.providers.ending import BrokenOff
 from emafusion.testing import ScriptedProvider
 from emafusion.types import Call, Chunk, Completion, Draft, Model, Usage
 
@@ -282,3 +283,10 @@ async def test_a_slow_reader_does_not_use_up_the_models_time() -> None:
         await asyncio.sleep(0.04)
         pieces.append(piece)
     assert isinstance(pieces[-1], Draft)
+
+
+async def test_an_answer_that_broke_off_is_paid_at_least_its_prompt() -> None:
+    purse = ledger(ScriptedProvider(BrokenOff("gone", "a")))
+    with pytest.raises(UnavailableError):
+        await purse.complete("a", QUESTION)
+    assert purse.spent > 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emafusion.errors import DataError
-from emafusion.learn.label import consensus, steadied
+from emafusion.learn.label import comparable, consensus, steadied
 
 ABILITIES = (0.9, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.35)
 
@@ -166,3 +166,14 @@ def test_copies_of_one_model_have_one_vote_between_them() -> None:
     found = consensus(said, asked=_asked(said))
     assert found.reliability[3] < found.reliability[:3].min()
     assert np.abs(found.reliability[:4] - truth).max() < 0.2
+
+
+def test_the_kind_decides_whether_votes_count() -> None:
+    said = np.array([[0, 0, 1], [0, 1, 2], [0, 0, 0], [0, 0, 1], [-1, 0, -1], [-1, -1, -1]])
+    asked = _asked(said)
+    kinds = ["sum", "sum", "sum", "letter", "letter", "letter"]
+    assert comparable(said, asked=asked, kinds=kinds).tolist() == [True] * 3 + [False] * 3
+    assert comparable(said, asked=asked, kinds=["any"] * 6).tolist() == [True] * 4 + [False] * 2
+    lone = np.zeros_like(asked)
+    lone[:, 0] = True
+    assert not comparable(said, asked=lone, kinds=kinds).any()

@@ -95,6 +95,7 @@ class _Case:
         seeds: bool = True,
         diary: Memory | None = None,
         step: Callable[[str], None] | None = None,
+        judges: Sequence[Model] = (),
     ) -> Learned:
         parts = Parts(
             models=MODELS,
@@ -103,6 +104,7 @@ class _Case:
             default=self.shipped,
             setup=Setup(build=replaying, prefer=0.8),
             diary=diary,
+            judges=judges,
         )
         return await run(
             self.folder,
@@ -286,3 +288,64 @@ def test_a_canary_that_makes_no_sense_is_refused_before_anything_is_done(share: 
 async def test_no_seeds_and_no_questions_is_an_error_that_says_so(case: _Case) -> None:
     with pytest.raises(DataError, match="name the seed files"):
         await case.run(seeds=False)
+
+
+LETTERS = """
+[[seed]]
+name = "thanks"
+wordings = ["Thank {name} in {town} for the {gift}.", "Write a note: {name} of {town} sent a {gift}."]
+held_out = ["{name} ({town}) sent us a {gift}. Thank them."]
+grader = { type = "judged", rubric = "Warm." }
+variations = false
+
+[seed.slots]
+name = ["Mara", "Jon", "Ito", "Lea", "Sam", "Uma", "Ben", "Ada", "Kim", "Leo"]
+town = ["Porto", "Graz", "Turin", "Bergen", "Ghent", "Lyon", "Cork", "Brno"]
+gift = ["lamp", "chair", "book", "plant", "vase", "clock"]
+"""
+WARMTH = {"small": 4, "middle": 14, "large": 9}
+"""Words of a note: the middle model says most of what there is to say."""
+JUDGE = Model(name="judge", provider="p", upstream="judge", usd_per_mtok_in=2, usd_per_mtok_out=2)
+KIND = "thank you so very much for the lovely present it looks wonderful here with us".split()
+
+
+def _note(call: Call) -> str:
+    prompt = str(call.messages[-1]["content"])
+    if call.model.name == "judge":
+        _, first, second = (part.partition("\n<<")[0] for part in re.split(r"ANSWER \d\n", prompt))
+        return "1" if len(first) > len(second) else "2"
+    luck = hashlib.sha256(f"{call.model.name}{prompt}".encode()).digest()[0] % 3
+    return " ".join(KIND[: WARMTH[call.model.name] - luck]) + "."
+
+
+async def test_seeds_without_a_grader_are_judged_and_learnt_from(case: _Case) -> None:
+    case.provider.answer = _note
+    case.seeds.write_text(LETTERS)
+    case.sources = read([case.seeds])
+    found = await case.run(course=Course(count=160), judges=(JUDGE,))
+    assert found.judged is not None
+    assert found.judged.asked > 100
+    assert found.fitted_on > 60
+    assert 0.0 < found.label_noise < 0.4
+    assert found.promotion.comparison is not None
+    assert found.promotion.comparison.queries >= 50
+    asked = len(case.provider.asked)
+    again = await case.run(course=Course(count=160), seeds=False, judges=(JUDGE,))
+    assert again.judged is not None
+    assert again.judged.asked == 0
+    assert len(case.provider.asked) == asked
+
+
+async def test_judges_are_paid_within_the_budget_of_the_whole(case: _Case) -> None:
+    case.provider.answer = _note
+    case.seeds.write_text(LETTERS)
+    case.sources = read([case.seeds])
+    budget = 0.16
+    course = Course(count=160, bounds=Bounds(budget_usd=budget, max_tokens=20))
+    found = await case.run(course=course, judges=(JUDGE,))
+    assert found.judged is not None
+    assert found.judged.spent_usd > 0.0
+    assert found.collected.spent_usd + found.judged.spent_usd <= budget
+    again = await case.run(course=course, seeds=False, judges=(JUDGE,))
+    assert again.judged is not None
+    assert again.collected.spent_usd + again.judged.spent_usd <= budget

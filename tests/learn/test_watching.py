@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emafusion import encoders
 from emafusion.evaluate.recorded import read
+from emafusion.learn import traffic
 from emafusion.learn.fit import logistic, watching
+from emafusion.learn.online import Reference
 from emafusion.types import replace
 
 from .test_fit import world
@@ -43,3 +46,31 @@ def test_of_a_model_with_few_answers_nothing_is_told(tmp_path: Path) -> None:
     )
     assert not np.isnan(found["habits"][:, 0]).any()
     assert np.isnan(found["habits"][:, 1]).all()
+
+
+def test_good_models_agree_more_often(tmp_path: Path) -> None:
+    world(tmp_path)
+    recorded = read(tmp_path)
+    rng = np.random.default_rng(1)
+    rates = np.full(recorded.scores.shape, 0.9)
+    rates[:, 0] = rng.uniform(0.1, 0.9, len(rates))
+    right = rng.random(rates.shape) < rates
+    answers = np.where(right, 0, 1 + rng.integers(3, size=rates.shape))
+    found = watching.agreement(rates, right.astype(float), answers)["agreement"]
+    assert found.shape == (4,)
+    sure, unsure = (found @ [1.0, odds, 2.0, 2.0 * odds] for odds in (2.0, -2.0))
+    assert sure > unsure
+    assert watching.agreement(rates, right.astype(float), np.full(rates.shape, -1)) == {}
+
+
+def test_callers_own_queries_are_the_reference_where_they_are_enough(tmp_path: Path) -> None:
+    world(tmp_path)
+    recorded = read(tmp_path)
+    prompts = recorded.prompts
+    count = len(prompts) - 1
+    asked = replace(recorded, queries=(*(traffic.identifier(one) for one in prompts[:count]), "q"))
+    encoder = encoders.default()
+    told = watching.queries(asked, encoder)
+    assert int(told["queries_count"][0]) == (count if count >= watching.ENOUGH_ASKED else count + 1)
+    assert int(watching.queries(recorded, encoder)["queries_count"][0]) == count + 1
+    Reference.from_arrays({n.removeprefix("queries_"): a for n, a in told.items()})

@@ -172,3 +172,10 @@ def test_where_the_safe_member_may_not_be_asked_the_rule_decides() -> None:
     assert np.array_equal(
         kept.decide(0, 1, where, allowed=allowed), free.decide(0, 1, where, allowed=allowed)
     )
+
+
+@given(SEEDS)
+def test_one_query_has_the_columns_it_has_among_many(seed: int) -> None:
+    many = standing(seed)
+    alone = np.concatenate([columns(one(many, query)) for query in range(len(many.best))])
+    np.testing.assert_allclose(alone, columns(many), rtol=1e-12, atol=1e-12)

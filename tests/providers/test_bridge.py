@@ -155,3 +155,15 @@ def test_an_unknown_vendor_is_answered_with_the_nearest() -> None:
 
 def test_the_key_is_not_shown() -> None:
     assert "secret" not in repr(BridgeProvider("anthropic", api_key="secret"))
+
+
+async def test_a_prompts_cache_is_counted(bridge: BridgeProvider) -> None:
+    """The vendor counts it beside the input; here it is a part of the prompt."""
+    whole = (await bridge.complete(call("caching"))).usage
+    chunks = [chunk async for chunk in bridge.stream(call("caching"))]
+    streamed = chunks[-1].usage
+    assert streamed is not None
+    for usage in (whole, streamed):
+        assert usage.prompt_tokens == 1003
+        assert usage.cached_tokens == 700
+        assert (usage.cache_write_tokens, usage.cache_write_1h_tokens) == (100, 200)

@@ -77,3 +77,12 @@ def test_retry_after() -> None:
         30, abs=2
     )
     assert retry_after_s({"Retry-After": "Wed, 21 Oct 2015 07:28:00"}) == 0
+
+
+def test_a_date_is_counted_from_the_answers_own() -> None:
+    """Our wall clock may be years off: the wait is not."""
+    headers = {
+        "Date": "Wed, 21 Oct 2015 07:28:00 GMT",
+        "Retry-After": "Wed, 21 Oct 2015 07:28:20 GMT",
+    }
+    assert retry_after_s(headers) == 20

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from emafusion.errors import ProviderError, RateLimitedError, RejectedError, UnavailableError
-from emafusion.providers.retry import retried
+from emafusion.providers.ending import BrokenOff
+from emafusion.providers.retry import Allowance, retried
 
 AT_ONCE = """
 import asyncio, sys
@@ -90,6 +91,40 @@ async def test_a_wait_beyond_the_time_left_is_not_begun() -> None:
     with pytest.raises(RateLimitedError):
         await retried(slow, attempts=3, within_s=0.3)
     assert len(made) == 1
+
+
+async def test_an_answer_that_broke_off_is_not_asked_for_again() -> None:
+    attempt, made = failing(BrokenOff("gone", "m"))
+    with pytest.raises(BrokenOff):
+        await retried(attempt, attempts=3, within_s=5)
+    assert len(made) == 1
+    attempt, made = failing(BrokenOff("gone", "m", begun=False))
+    assert await retried(attempt, attempts=3, within_s=5) == "answer"
+
+
+async def test_retries_do_not_storm() -> None:
+    """Of 200 calls to what is down, a tenth are made again, and the few there were in reserve."""
+    now = [0.0]
+    allowance = Allowance(share=0.1, reserve=10.0, per_s=0.0, now=lambda: now[0])
+    attempts = 0
+
+    async def attempt() -> str:
+        nonlocal attempts
+        attempts += 1
+        raise limited(0.0)
+
+    for _ in range(200):
+        with pytest.raises(RateLimitedError):
+            await retried(attempt, attempts=3, within_s=5, allowance=allowance)
+    assert 200 + 20 <= attempts <= 200 + 10 + 20
+
+
+def test_who_calls_seldom_may_retry() -> None:
+    now = [0.0]
+    allowance = Allowance(share=0.0, reserve=2.0, per_s=0.5, now=lambda: now[0])
+    assert [allowance.spend() for _ in range(3)] == [True, True, False]
+    now[0] = 2.0
+    assert [allowance.spend() for _ in range(2)] == [True, False]
 
 
 def limited(after_s: float) -> RateLimitedError:

@@ -104,6 +104,54 @@ def test_content_may_be_parts() -> None:
             },
             Usage(prompt_tokens=3, completion_tokens=2, cached_tokens=3, reasoning_tokens=1),
         ),
+        # More than any answer can have: a slip that must not empty a budget.
+        ({"prompt_tokens": 3, "completion_tokens": 10**12}, None),
+        # The total tells of reasoning that the answer's count leaves out.
+        (
+            {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 105},
+            Usage(prompt_tokens=3, completion_tokens=102),
+        ),
+        (
+            {
+                "prompt_tokens": 90,
+                "completion_tokens": 20,
+                "total_tokens": 110,
+                "prompt_tokens_details": {
+                    "cached_tokens": 10,
+                    "cache_write_tokens": 30,
+                    "cache_creation_token_details": {
+                        "ephemeral_5m_input_tokens": 10,
+                        "ephemeral_1h_input_tokens": 20,
+                    },
+                    "audio_tokens": 5,
+                    "image_tokens": None,
+                },
+                "completion_tokens_details": {"audio_tokens": 7, "reasoning_tokens": 0},
+            },
+            Usage(
+                prompt_tokens=90,
+                completion_tokens=20,
+                cached_tokens=10,
+                cache_write_tokens=10,
+                cache_write_1h_tokens=20,
+                audio_tokens=5,
+                audio_out_tokens=7,
+            ),
+        ),
+        # Spellings of upstreams that have no details.
+        (
+            {
+                "prompt_tokens": 90,
+                "completion_tokens": 1,
+                "cache_read_input_tokens": 10,
+                "cache_creation_input_tokens": 20,
+            },
+            Usage(prompt_tokens=90, completion_tokens=1, cached_tokens=10, cache_write_tokens=20),
+        ),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 1, "prompt_cache_hit_tokens": 4},
+            Usage(prompt_tokens=9, completion_tokens=1, cached_tokens=4),
+        ),
     ],
 )
 def test_usage(usage: object, read: Usage | None) -> None:

@@ -64,15 +64,15 @@ def _public(
 ) -> dict[str, object]:
     """What public price lists say of `upstream`.
 
-    A cached token's listed price belongs to the listed prompt price: where the user wrote another,
-    it is left out.
+    The other listed prices belong to those of the prompt and the answer: where the user wrote
+    either, they are left out.
     """
     listing = listed(upstream, base_url=base_url)
     if listing is None:
         return {}
     fields = {k: v for k, v in msgspec.structs.asdict(listing).items() if v is not None}
-    if "usd_per_mtok_in" in written:
-        fields.pop("usd_per_mtok_cached", None)
+    if "usd_per_mtok_in" in written or "usd_per_mtok_out" in written:
+        return {name: fields[name] for name in LISTED if name in fields}
     return fields
 
 
@@ -103,7 +103,9 @@ def _converted(name: str, fields: Mapping[str, object]) -> Model:
         model = msgspec.convert(fields, Model)
     except msgspec.ValidationError as error:
         raise ConfigError(f"the model {name!r} has a setting of the wrong type: {error}") from None
-    prices = (model.usd_per_mtok_in, model.usd_per_mtok_out, model.usd_per_mtok_cached or 0.0)
+    prices = [
+        getattr(model, name) or 0.0 for name in Model.__struct_fields__ if name.startswith("usd_")
+    ]
     if min(prices) < 0 or model.context_window <= 0 or model.max_output <= 0:
         raise ConfigError(
             f"the model {name!r} has a price below 0, or a context_window or max_output below 1"

@@ -230,7 +230,7 @@ def _show(report: Report, folder: Path) -> None:
         table.add_row(
             tally.model,
             str(tally.answered),
-            f"{tally.accuracy:.1%}",
+            "–" if tally.accuracy is None else f"{tally.accuracy:.1%}",
             f"{1000 * tally.cost_usd:.5f}",
             f"{tally.latency_s:.2f}",
         )

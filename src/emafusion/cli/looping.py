@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from emafusion.cli.console import columns, console, note, print_json, say
@@ -55,6 +56,14 @@ class Learning:
         str,
         typer.Option(help="Who says what is right: 'reference' (and graders), or 'consensus'."),
     ] = "reference"
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            "--judge",
+            metavar="A,B",
+            help="Configured models that compare answers which have no grader; never their own.",
+        ),
+    ] = None
     traffic: Annotated[
         bool, typer.Option("--traffic", help="Learn from the decisions on record too.")
     ] = False
@@ -99,12 +108,21 @@ async def _learnt(options: Learning, settings: Settings, sources: Sequence[Sourc
 
     course = _course(options)
     chosen = names(options.models, settings.models) or tuple(settings.models)
-    async with opened(settings, chosen) as (models, providers):
+    judges = names(options.judge, settings.models) or ()
+    async with opened(settings, {*chosen, *judges}) as (models, providers):
         problems = await pull_missing(models, providers)
         for name, problem in problems.items():
             note(f"going on without {name}: {problem}")
         here = [one for one in models if one.name not in problems]
-        parts = _parts(options, settings, models=here, providers=providers)
+        parts = msgspec.structs.replace(
+            _parts(
+                options,
+                settings,
+                models=[one for one in here if one.name in chosen],
+                providers=providers,
+            ),
+            judges=[one for one in here if one.name in judges],
+        )
         with Bar("asking") as bar:
             watcher = Watcher(step=note, cell=bar.show, note=note)
             return await run(options.out, sources, parts=parts, course=course, watcher=watcher)
@@ -136,12 +154,14 @@ def _parts(
     providers: Mapping[str, Provider],
 ) -> Parts:
     from emafusion.config.build import diary, replaying, shipped
+    from emafusion.config.stale import Stale
     from emafusion.encoders import Remembered, default
     from emafusion.learn.compare import Setup
     from emafusion.learn.loop import Parts
     from emafusion.understand import FastClassifier
 
     policy = shipped()
+    kept = diary(settings.record) if options.traffic else None
     return Parts(
         models=models,
         providers=providers,
@@ -150,7 +170,8 @@ def _parts(
         ),
         default=policy,
         setup=Setup(build=replaying, prefer=settings.policy.prefer),
-        diary=diary(settings.record) if options.traffic else None,
+        diary=kept,
+        stale={} if kept is None else Stale(kept.path).read(),
     )
 
 
@@ -165,6 +186,10 @@ def _show(found: Learned, folder: Path) -> None:
             table.add_row(name, f"{one.accuracy:.1%}", f"{1000 * one.cost_usd:.5f}")
         console().print(table)
     say(f"{found.collected.answered} answers for ${found.collected.spent_usd:.6f} in all")
+    if found.judged is not None:
+        say(f"judges were paid ${found.judged.spent_usd:.6f} in all")
+        for name, reason in found.judged.stopped.items():
+            note(f"{name} was stopped as a judge: {reason}")
     word = "serves" if found.promotion.promoted else "is not promoted"
     say(f"policy {found.promotion.id} {word}: {found.promotion.why}")
     place = folder / "policies"

@@ -18,6 +18,8 @@ from emafusion.artefacts.versions import is_one
 from emafusion.client import Client
 from emafusion.config.arrivals import Arrivals, ReadyFirst
 from emafusion.config.beat import Beat
+from emafusion.config.checks import SampledChecks
+from emafusion.config.checks import Terms as CheckTerms
 from emafusion.config.clock import SystemClock
 from emafusion.config.explorer import BoundedExplorer
 from emafusion.config.learner import Learner, Origin, fitted_on
@@ -40,6 +42,7 @@ from emafusion.config.settings import (
 from emafusion.config.study import Study
 from emafusion.engine import Engine, Stages
 from emafusion.errors import ArtefactError, ConfigError
+from emafusion.execute.hedging import Hedging
 from emafusion.judge import Bench, CalibratedPanel
 from emafusion.learn.online import Terms
 from emafusion.plan import Dial, FittedRule, Lookahead, Signals, UtilityPlanner
@@ -82,22 +85,24 @@ def build(
     ArtefactError
         The fitted policy cannot be read.
     """
-    made = {**providers(settings, without=tuple(parts or ())), **(parts or {})}
+    made = {**_resilient(settings, without=tuple(parts or ())), **(parts or {})}
     models = [model(name, one, made) for name, one in settings.models.items()]
     _check_named(settings, models)
     explorer = _explorer(settings)
-    make = _maker(settings, models, arrivals=arrivals, explorer=explorer)
+    kept = recorder(settings.record)
+    checks = _checks(settings.learn, models, made=made, kept=kept)
+    make = _maker(settings, models, kept=kept, arrivals=arrivals, beside=(explorer, checks))
     place = settings.artefact.path
     folder = None if place is None else Path(place).expanduser()
     if folder is None or not is_one(folder):
         stages = make(_alone(folder))
-        study = Study(lambda: (stages,), explorer)
+        study = Study(lambda: (stages,), explorer, checks=checks)
         beat = Beat([study.read_on], told=study.status)
         return Client(_engine(settings, stages, models=models, made=made), beside=beat)
     policies = Policies(artefacts.Versions(folder), make, default=shipped())
     engine = _engine(settings, policies.stages, models=models, made=made)
     engine.policies = policies
-    study = Study(lambda: policies.every, explorer)
+    study = Study(lambda: policies.every, explorer, checks=checks)
     beat = Beat([policies.refresh, study.read_on], told=study.status)
     return Client(engine, beside=beat)
 
@@ -114,11 +119,12 @@ def _maker(
     settings: Settings,
     models: Sequence[Model],
     *,
+    kept: Recorder,
     arrivals: Arrivals | None,
-    explorer: BoundedExplorer | None,
+    beside: tuple[BoundedExplorer | None, SampledChecks | None],
 ) -> Make:
     """What turns a fitted policy into stages; all of them keep one record and one encoder."""
-    kept = recorder(settings.record)
+    explorer, checks = beside
     proved = _prover(settings.judge)
     shared = encoders.Remembered(encoders.default())
 
@@ -129,7 +135,13 @@ def _maker(
         stages = _stages(
             settings, policy, encoder=encoder, models=models, recorder=kept, predicting=learning
         )
-        stages = replace(stages, panel=proved(stages.panel), explorer=explorer, policy=origin.name)
+        stages = replace(
+            stages,
+            panel=proved(stages.panel),
+            explorer=explorer,
+            checker=checks,
+            policy=origin.name,
+        )
         if arrivals is not None:
             stages = replace(stages, protector=ReadyFirst(stages.protector, arrivals))
         return stages
@@ -159,10 +171,33 @@ def _explorer(settings: Settings) -> BoundedExplorer | None:
     return BoundedExplorer(terms, usual=_knobs(settings))
 
 
+def _checks(
+    one: LearnSettings,
+    models: Sequence[Model],
+    *,
+    made: Mapping[str, Provider],
+    kept: Recorder,
+) -> SampledChecks | None:
+    """What has answers judged anew now and then, where a share of them was given for it."""
+    if not one.check:
+        return None
+    return SampledChecks(
+        CheckTerms(share=one.check, budget=one.check_budget, max_usd=one.check_usd),
+        models=catalog.Catalog(models),
+        providers=made,
+        clock=SystemClock(),
+        recorder=kept,
+    )
+
+
 def _engine(
     settings: Settings, stages: Stages, *, models: Sequence[Model], made: Mapping[str, Provider]
 ) -> Engine:
-    return Engine(stages, models, providers=made, clock=SystemClock(), knobs=_knobs(settings))
+    engine = Engine(stages, models, providers=made, clock=SystemClock(), knobs=_knobs(settings))
+    one = settings.policy
+    if one.hedge:
+        engine.hedging = Hedging(after_s=one.hedge_after_s)
+    return engine
 
 
 def replaying(
@@ -205,6 +240,19 @@ def providers(settings: Settings, *, without: Sequence[str] = ()) -> dict[str, P
     }
 
 
+def _resilient(settings: Settings, *, without: Sequence[str] = ()) -> dict[str, Provider]:
+    """The configured providers, those of vendors with breakers and a bulkhead around them."""
+    from emafusion.providers.resilience import Terms, resilient
+
+    made = providers(settings, without=without)
+    for name in made:
+        one = settings.providers[name]
+        if isinstance(one, (OpenAIProviderSettings, BridgeProviderSettings)):
+            terms = Terms(concurrent=one.concurrent, queue=one.queue, queue_s=one.queue_s)
+            made[name] = resilient(made[name], terms)
+    return made
+
+
 def model(name: str, one: ModelSettings, made: Mapping[str, Provider]) -> Model:
     """The model `name` as its settings and the catalog's data describe it."""
     if one.provider not in made:
@@ -225,7 +273,9 @@ def _provider(one: ProviderSettings, name: str) -> Provider:
         case OpenAIProviderSettings():
             from emafusion.providers.openai import OpenAIProvider
 
-            return OpenAIProvider(one.base_url, api_key=secret(one.api_key, key))
+            return OpenAIProvider(
+                one.base_url, api_key=secret(one.api_key, key), stall_s=one.stall_s
+            )
         case BridgeProviderSettings():
             from emafusion.providers.bridge import BridgeProvider
 

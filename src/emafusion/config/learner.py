@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from emafusion.artefacts import Artefact
-from emafusion.config.lessons import Lesson, author, evidence, shifted, surprising
-from emafusion.config.lookout import Lookout
+from emafusion.config.checks import checked
+from emafusion.config.lessons import Lesson, author, evidence, seconded, shifted, surprising
+from emafusion.config.lookout import Lookout, Recovered
+from emafusion.config.stale import Stale
+from emafusion.config.territory import Territory, leant
 from emafusion.learn.online import Alarm, Ballot, Ballots, Estimates
 from emafusion.learn.traffic import DAY_S
 from emafusion.predict import Fitted, LearnedRouter, Union
@@ -87,19 +90,22 @@ class Learner:
     ) -> None:
         self.name, self._since = origin.name, origin.since
         self.alarms: tuple[Alarm, ...] = ()
-        self.counted, self.weight = 0, 0.0
+        self.counted, self.weight, self.checks = 0, 0.0, 0
         self._fitted, self._diary, self._feedback = fitted, diary, feedback
         self._served = Union(fitted)
-        self._beliefs = Estimates.fitted(
-            origin.artefact.under("predict"),
-            fitted.pool,
-            labels=fitted.features.labels,
-            penalty=origin.artefact.manifest.settings["penalty"],
-        )
+        self._origin = origin
+        self._beliefs = self._believed_first()
         self._begun = _shape(self._beliefs)
+        self._usual = _usual(self._beliefs)
         self._ballots, self._day = Ballots(), 0
         watch = origin.artefact.under("watch")
         self._lookout = Lookout.from_arrays(watch, fitted.pool) if drift else None
+        encoder = fitted.features.encoder
+        self._territory = Territory.from_arrays(watch, encoder) if drift else None
+        self._reads = self._lookout is not None or self._territory is not None
+        self._asked: list[Outcome] = []
+        self._old = Stale(diary.path)
+        self._turns: dict[str, float | None] = {}
         self._lessons: dict[str, deque[tuple[int, Lesson]]] = {
             name: deque(maxlen=REMEMBERED) for name in fitted.pool
         }
@@ -107,8 +113,22 @@ class Learner:
         self._every_s, self._drawn, self._stale = every_s, -float("inf"), False
 
     def predict(self, request: Request, labels: Labels, models: Sequence[Model]) -> Forecast:
-        """One estimate for each of `models`, by what was learnt up to the last redrawing."""
-        return self._served.predict(request, labels, models)
+        """One estimate for each of `models`, by what was learnt up to the last redrawing.
+
+        While queries stray, they lean to how good each model is on the whole.
+        """
+        forecast = self._served.predict(request, labels, models)
+        return leant(forecast, self._usual) if self.strayed else forecast
+
+    @property
+    def strayed(self) -> bool:
+        """Whether the queries of late are unlike those that the policy was fitted on."""
+        return self._territory is not None and self._territory.strayed
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The models that are not what they were."""
+        return frozenset() if self._lookout is None else frozenset(self._lookout.changed)
 
     def read_on(self) -> None:
         """Learn from what came since, and renew the forecasts where it is time.
@@ -125,6 +145,10 @@ class Learner:
             pass
         if self._stale and time.monotonic() >= self._drawn + self._every_s:
             self._redraw()
+        while self._turns:
+            model, since = next(iter(self._turns.items()))
+            self._old.note(model, since)
+            del self._turns[model]
 
     def status(self) -> dict[str, object]:
         """How much was learnt, and which models have changed."""
@@ -133,7 +157,9 @@ class Learner:
             "feedback": self.counted,
             "weight": round(self.weight, 3),
             "read": {"feedback": self._noted, "decisions": max(self._recorded, 0)},
+            "checks": self.checks,
             "watching": self._lookout is not None,
+            "queries": None if self._territory is None else self._territory.status(),
             "drift": [
                 {
                     "model": one.model,
@@ -142,6 +168,7 @@ class Learner:
                     "after": one.after,
                     "since": one.since,
                     "evidence": one.evidence,
+                    "resolved": one.model not in self.changed,
                 }
                 for one in self.alarms
             ],
@@ -154,10 +181,11 @@ class Learner:
         comes after the end of a full page, the other table's rows are not known yet.
         """
         heard = self._diary.noted_sync(self._noted, PAGE)
-        seen = () if self._lookout is None else self._decisions()
+        seen = self._decisions() if self._reads else ()
         last = [page[-1][1] for page in (heard, seen) if len(page) == PAGE]
         rows: Iterator[tuple[int, Feedback | Outcome]]
         rows = heapq.merge(heard, seen, key=lambda row: row[1].created)
+        more = False
         for number, one in rows:
             if isinstance(one, Outcome):
                 self._see(one)
@@ -166,8 +194,10 @@ class Learner:
                 self._hear(one)
                 self._noted = number
             if any(one is end for end in last):
-                return True
-        return False
+                more = True
+                break
+        self._survey()
+        return more
 
     def _decisions(self) -> Sequence[tuple[int, Outcome]]:
         """The next decisions; the first time, those since the policy serves."""
@@ -177,26 +207,81 @@ class Learner:
 
     def _see(self, outcome: Outcome) -> None:
         """Look out for answers that are not as they were, where this policy expected them."""
-        if self._lookout is None or outcome.policy != self.name or outcome.created < self._since:
+        if outcome.policy != self.name or outcome.created < self._since:
             return
-        for alarm in self._lookout.answered(outcome):
-            self._doubt(alarm)
+        decision = checked(outcome.decision_id)
+        if decision is not None:
+            self._hear_check(outcome, decision)
+            return
+        self._asked.append(outcome)
+        if self._lookout is None or self.strayed:
+            return
+        for found in self._lookout.answered(outcome):
+            self._turned(found)
+
+    def _survey(self) -> None:
+        """Look at where the page's queries lie.
+
+        What models are held against was learnt of other queries once they stray: nobody is accused
+        until they are back, and what was held against anyone on the way is dropped.
+        """
+        asked, self._asked = self._asked, []
+        if self._territory is None or not self._territory.take(asked):
+            return
+        if self._lookout is not None:
+            self._lookout.afresh()
 
     def _hear(self, said: Feedback) -> None:
         """Learn from one opinion, as far as it counts."""
         lesson = self._lesson(said) if said.created >= self._since else None
         if lesson is None:
             return
-        residual = self._residual(lesson)
+        off = self._off(lesson)
         if self._feedback:
             self._learn(lesson)
             self.counted, self.weight = self.counted + 1, self.weight + lesson.weight
-        if self._lookout is None or residual is None:
+        self._hold(lesson, "reward", off, at=said.created)
+
+    def _hear_check(self, outcome: Outcome, decision: str) -> None:
+        """Learn from whether a second model said the same as the answer of `decision`."""
+        first = self._diary.find_sync(decision)
+        told = [one.score for one in outcome.verdicts if one.score is not None]
+        model = None if first is None else author(first, self._fitted.pool)
+        if first is None or model is None or not told or not first.prompt:
             return
-        alarm = self._lookout.scored(lesson.model, residual)
+        if self._lookout is None or outcome.model not in self._fitted.pool:
+            return
+        fitted, labels = self._fitted, first.labels
+        vector = fitted.features.vectors([first.prompt], [labels])[0]
+        odds = self._lookout.calibrated(fitted.log_odds(vector[None, :], [labels])[0])
+        trust = evidence(first, model) or 0.0
+        plain = Lesson(
+            model=model, labels=labels, score=0.0, weight=1.0, vector=vector, evidence=None
+        )
+        second = odds[fitted.pool.index(outcome.model)]
+        believed = self._believed(plain)
+        fit = self._lookout.agreeing(odds[fitted.pool.index(model)] + trust, second)
+        now = self._lookout.agreeing(log_odds(believed) + trust, second)
+        if fit is None or now is None:
+            return
+        self.checks += 1
+        score = seconded(told[0], believed, expected=now, second=shifted(0.5, second))
+        lesson = replace(plain, score=score)
+        if self._feedback:
+            self._learn(lesson)
+        held = now if model in self._lookout.changed else fit
+        self._hold(lesson, "check", (told[0] - fit, told[0] - held), at=outcome.created)
+
+    def _hold(
+        self, lesson: Lesson, signal: str, off: tuple[float, float] | None, *, at: float
+    ) -> None:
+        """Hold against a model how far its answer lay off what the fit, and we now, expected."""
+        if self._lookout is None or off is None or self.strayed:
+            return
+        found = self._lookout.judged(lesson.model, signal, fit=off[0], now=off[1], at=at)
         self._lessons[lesson.model].append((self._lookout.seen[lesson.model], lesson))
-        if alarm is not None:
-            self._doubt(alarm)
+        if found is not None:
+            self._turned(found)
 
     def _lesson(self, said: Feedback) -> Lesson | None:
         """What `said` teaches; ``None`` where that is nothing, or does not count."""
@@ -231,23 +316,23 @@ class Learner:
             evidence=evidence(outcome, model),
         )
 
-    def _residual(self, lesson: Lesson) -> float | None:
-        """By how much the score lay above what was expected; ``None`` where nothing exact was.
+    def _off(self, lesson: Lesson) -> tuple[float, float] | None:
+        """By how much the score lay above what the fit expected, and what is expected by now.
 
-        A model that has changed is held against what has been learnt of it since, any other against
-        the fit: a forecast that learns along would hide a change.
+        ``None`` where nothing exact was. A model that has changed is held against what has been
+        learnt of it since, any other against the fit: a forecast that learns along would hide a
+        change.
         """
         if self._lookout is None or lesson.vector is None:
             return None
+        at = self._fitted.pool.index(lesson.model)
+        odds = self._fitted.log_odds(lesson.vector[None, :], [lesson.labels])[0]
+        fit = now = shifted(0.5, self._lookout.calibrated(odds)[at])
         if lesson.model in self._lookout.changed:
-            expected = self._believed(lesson)
-        else:
-            at = self._fitted.pool.index(lesson.model)
-            odds = self._fitted.log_odds(lesson.vector[None, :], [lesson.labels])[0, at]
-            expected = shifted(0.5, self._lookout.calibrated(float(odds)))
+            now = self._believed(lesson)
         if lesson.evidence is not None:
-            expected = shifted(expected, lesson.evidence)
-        return lesson.weight * (lesson.score - expected)
+            fit, now = shifted(fit, lesson.evidence), shifted(now, lesson.evidence)
+        return lesson.weight * (lesson.score - fit), lesson.weight * (lesson.score - now)
 
     def _learn(self, lesson: Lesson) -> None:
         beliefs = self._beliefs
@@ -280,6 +365,13 @@ class Learner:
         gate = float(fitted.shares([lesson.labels])[0])
         return shifted(0.5, gate * odds + (1.0 - gate) * log_odds(rate))
 
+    def _turned(self, found: Alarm | Recovered) -> None:
+        """Take note that a model has changed, or is again what it was."""
+        if isinstance(found, Alarm):
+            self._doubt(found)
+        else:
+            self._trust(found.model)
+
     def _doubt(self, alarm: Alarm) -> None:
         """Trust a model less that has changed, and learn again what it did since."""
         self.alarms = (*self.alarms, alarm)
@@ -291,7 +383,10 @@ class Learner:
             alarm.signal,
             "more" if alarm.rose else "less",
         )
-        if not self._feedback or self._lookout is None:
+        if self._lookout is None:
+            return
+        self._turns[alarm.model] = self._lookout.begun(alarm)
+        if not self._feedback:
             return
         self._beliefs.forget(alarm.model)
         self._stale = True
@@ -299,6 +394,24 @@ class Learner:
         for number, lesson in self._lessons[alarm.model]:
             if number > begun:
                 self._learn(lesson)
+
+    def _trust(self, model: str) -> None:
+        """Believe again what the fit knew of a model that is what it was then."""
+        log.warning("%s is again what it was when the policy was fitted", model)
+        self._turns[model] = None
+        self._lessons[model].clear()
+        self._beliefs.restore(model, self._believed_first())
+        self._stale = True
+
+    def _believed_first(self) -> Estimates:
+        """What the fit knew."""
+        artefact = self._origin.artefact
+        return Estimates.fitted(
+            artefact.under("predict"),
+            self._fitted.pool,
+            labels=self._fitted.features.labels,
+            penalty=artefact.manifest.settings["penalty"],
+        )
 
     def _redraw(self) -> None:
         """Serve what is believed by now.
@@ -321,7 +434,7 @@ class Learner:
             suitability=self._beliefs.suitability(strength),
             learned=LearnedRouter(weights, biases),
         )
-        self._served = Union(told)
+        self._served, self._usual = Union(told), _usual(self._beliefs)
 
 
 def _shape(beliefs: Estimates) -> tuple[Array, Array]:
@@ -331,6 +444,13 @@ def _shape(beliefs: Estimates) -> tuple[Array, Array]:
     heads = beliefs.heads
     spreads = np.trace(heads.covariances, axis1=1, axis2=2)
     return heads.means[1:] + heads.means[:1], spreads[1:] + spreads[:1]
+
+
+def _usual(beliefs: Estimates) -> dict[str, float]:
+    """Each model's log-odds of a good answer on the whole; without those nobody has asked."""
+    trials, successes = beliefs.trials.sum(axis=0), beliefs.successes.sum(axis=0)
+    sums = zip(beliefs.pool, trials.tolist(), successes.tolist(), strict=True)
+    return {name: log_odds(good / asked) for name, asked, good in sums if asked > 0.0}
 
 
 def fitted_on(artefact: Artefact) -> float:

@@ -1,18 +1,21 @@
 """Whether the models that serve still answer as they did when the policy was fitted.
 
 Knows what a fit left behind to compare with, and what of a recorded decision can be compared. What
-follows from an alarm is not its business.
+follows from an alarm, or from its end, is not its business.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from emafusion.learn.online import Alarm, Habits, Watch
-from emafusion.types import Outcome, Step
+from msgspec import Struct
+
+from emafusion.learn.online import Alarm, Habits, Recovery, Signal, Watch
+from emafusion.learn.online.drift import SIGNALS
+from emafusion.types import Outcome, Step, log_odds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,28 +23,58 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+CHECK: Final = Signal(name="check", slack=0.05)
+"""Whether a second model gave the same answer, less how often it does."""
+LEAST_GAP: Final = 0.1
+"""A change is taken to be at least so large: of a smaller one no end could be told."""
+KEPT: Final = 500
+"""Residuals of each model and signal that are kept, to tell how large a change was."""
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What a fit wrote to compare with.
+
+    ``calibration`` holds intercept and slope of the true log-odds on the forecast's; ``habits``
+    (101, m) quantiles of ln found over expected tokens, NaN where too little is known.
+    ``agreement`` (4,) says how often two models give the same answer, by their log-odds: intercept,
+    the checked one's, the checking one's, their product; ``None`` where it was not fitted.
+    """
+
+    calibration: tuple[float, float]
+    habits: Array
+    agreement: tuple[float, ...] | None = None
+
+
+class Recovered(Struct, frozen=True, kw_only=True):
+    """``model`` is again what it was before ``alarm``."""
+
+    model: str
+    alarm: Alarm
+
 
 class Lookout:
     """Bets, model by model, on answers that are longer, shorter, better or worse than they were.
 
+    A model that was found changed is watched for the end of its change too.
+
     Parameters
     ----------
-    calibration : tuple of float
-        Intercept and slope of the true log-odds on the forecast's.
-    habits : ndarray, shape (101, m)
-        Quantiles of ln found over expected tokens; NaN where too little is known.
+    known : Known
+        What there is to compare with.
     pool : sequence of m str
     """
 
-    def __init__(
-        self, calibration: tuple[float, float], habits: Array, *, pool: Sequence[str]
-    ) -> None:
+    def __init__(self, known: Known, *, pool: Sequence[str]) -> None:
         self.pool = tuple(pool)
-        self.changed: set[str] = set()
+        self.changed: dict[str, Alarm] = {}
         self.seen: Counter[str] = Counter()
-        self._level, self._slope = calibration
-        self._habits = Habits(habits)
-        self._watch = Watch(self.pool)
+        self._times: dict[str, deque[float]] = {name: deque(maxlen=KEPT) for name in self.pool}
+        self._known = known
+        self._habits = Habits(known.habits)
+        checked = known.agreement is not None
+        self._watch = Watch(self.pool, (*SIGNALS, CHECK) if checked else SIGNALS)
+        self._last: dict[tuple[str, str], deque[float]] = {}
+        self._recovery: dict[str, Recovery] = {}
 
     @classmethod
     def from_arrays(
@@ -53,43 +86,95 @@ class Lookout:
         if "habits" not in arrays:
             return None
         level, slope = np.asarray(arrays["calibration"], dtype=np.float64).tolist()
-        return cls((level, slope), np.asarray(arrays["habits"], dtype=np.float64), pool=pool)
+        told = arrays.get("agreement")
+        agreement = None if told is None else np.asarray(told, dtype=np.float64).tolist()
+        known = Known(
+            calibration=(level, slope),
+            habits=np.asarray(arrays["habits"], dtype=np.float64),
+            agreement=None if agreement is None else tuple(agreement),
+        )
+        return cls(known, pool=pool)
 
-    def calibrated(self, log_odds: float) -> float:
-        """Log-odds of a good answer, by those that the fitted routers give."""
-        return self._level + self._slope * log_odds
+    def calibrated(self, odds: Array) -> list[float]:
+        """Log-odds of a good answer, by those that the fitted routers give, (m,)."""
+        level, slope = self._known.calibration
+        found: list[float] = (level + slope * odds).tolist()
+        return found
 
-    def answered(self, outcome: Outcome) -> Iterator[Alarm]:
-        """The alarms that the lengths of the answers in `outcome` give."""
+    def agreeing(self, checked: float, checking: float) -> float | None:
+        """The chance of the same answer, by both models' calibrated log-odds of a good one."""
+        if self._known.agreement is None:
+            return None
+        # Bounded as in the fit, where the chances were.
+        one, two = (log_odds(1.0 / (1.0 + math.exp(-odds))) for odds in (checked, checking))
+        terms = (1.0, one, two, one * two)
+        found = sum(w * term for w, term in zip(self._known.agreement, terms, strict=True))
+        return 1.0 / (1.0 + math.exp(-found))
+
+    def answered(self, outcome: Outcome) -> Iterator[Alarm | Recovered]:
+        """What the lengths of the answers in `outcome` tell."""
         for step in outcome.steps:
             surplus = self._surplus(outcome, step)
             if surplus is None:
                 continue
             residual = self._habits.residual(self.pool.index(step.model), surplus)
-            alarm = self._observe(step.model, length=residual)
-            if alarm is not None:
-                yield alarm
+            # A model that has changed has no habits that are known.
+            now = None if step.model in self.changed else residual
+            at = outcome.created
+            found = self.judged(step.model, "length", fit=residual, now=now, at=at)
+            if found is not None:
+                yield found
 
-    def scored(self, model: str, residual: float) -> Alarm | None:
-        """The alarm, if any, after a score that lay `residual` above what was expected."""
-        return self._observe(model, reward=residual)
+    def judged(
+        self, model: str, signal: str, *, fit: float | None, now: float | None, at: float
+    ) -> Alarm | Recovered | None:
+        """What an answer, judged `at` this time, tells: that its model changed or is what it was.
 
-    def _observe(self, model: str, **residuals: float) -> Alarm | None:
+        By `fit` it lay off what the fit expected, by `now` off what is expected by now, which is
+        another thing once the model has changed; ``None`` where nothing exact was expected.
+        """
+        if fit is not None:
+            self._last.setdefault((model, signal), deque(maxlen=KEPT)).append(fit)
+            begun = self.changed.get(model)
+            if begun is not None and begun.signal == signal and self._recovery[model].observe(fit):
+                del self.changed[model], self._recovery[model]
+                self._watch.reset(model)
+                return Recovered(model=model, alarm=begun)
+        if now is None:
+            return None
         self.seen[model] += 1
-        alarm = self._watch.observe(model, residuals)
+        self._times[model].append(at)
+        alarm = self._watch.observe(model, {signal: now})
         if alarm is not None:
-            self.changed.add(model)
+            self._changed(alarm)
         return alarm
 
-    def _surplus(self, outcome: Outcome, step: Step) -> float | None:
-        """ln of found over expected tokens; ``None`` where one of them is not to be had.
+    def begun(self, alarm: Alarm) -> float:
+        """When the change of `alarm`, the last one of its model, began; seconds since 1970."""
+        times = self._times[alarm.model]
+        return times[-min(alarm.since, len(times))]
 
-        A model that has changed has no habits that are known.
-        """
+    def afresh(self) -> None:
+        """Give up what was won so far: it was won on queries that nothing is known of."""
+        for model in self.pool:
+            self._watch.reset(model)
+
+    def _changed(self, alarm: Alarm) -> None:
+        """Remember `alarm`, and look out for its end; a change of a change has the first's end."""
+        if alarm.model in self.changed:
+            return
+        self.changed[alarm.model] = alarm
+        last = list(self._last.get((alarm.model, alarm.signal), ()))[-alarm.since :]
+        sign = 1.0 if alarm.rose else -1.0
+        gap = sign * sum(last) / len(last) if last else 0.0
+        self._recovery[alarm.model] = Recovery(rose=alarm.rose, gap=max(gap, LEAST_GAP))
+
+    def _surplus(self, outcome: Outcome, step: Step) -> float | None:
+        """ln of found over expected tokens; ``None`` where one of them is not to be had."""
         import numpy as np
 
         told = outcome.forecast.get(step.model)
-        if told is None or step.model not in self.pool or step.model in self.changed:
+        if told is None or step.model not in self.pool:
             return None
         whole = step.purpose == "draft" and step.error is None and step.part is None
         counted = step.usage.counted and step.usage.completion_tokens > 0

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from emafusion.errors import ConfigError
 from emafusion.types import Arrangement, Probability, Visibility
+from emafusion.types.models import PriceTier
 
 Positive = Annotated[float, Meta(gt=0.0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -33,6 +34,8 @@ class PolicySettings(Table, frozen=True, kw_only=True):
     arrangement: Arrangement = "auto"
     private: bool = False
     usd_per_second: NotNegative = 0.0
+    hedge: bool = False
+    hedge_after_s: Positive | None = None
 
     def __post_init__(self) -> None:
         if self.models is not None and not self.models:
@@ -42,14 +45,30 @@ class PolicySettings(Table, frozen=True, kw_only=True):
             )
 
 
-class OpenAIProviderSettings(Table, frozen=True, kw_only=True, tag="openai", tag_field="type"):
-    """``[providers.NAME]`` with ``type = "openai"``: any OpenAI-compatible endpoint."""
+class VendorSettings(Table, frozen=True, kw_only=True):
+    """How much of the process one vendor may take: calls at once, calls waiting, seconds."""
+
+    concurrent: Count = 512
+    queue: Annotated[int, Meta(ge=0)] = 4096
+    queue_s: Positive = 10.0
+
+
+class OpenAIProviderSettings(
+    VendorSettings, frozen=True, kw_only=True, tag="openai", tag_field="type"
+):
+    """``[providers.NAME]`` with ``type = "openai"``: any OpenAI-compatible endpoint.
+
+    ``stall_s`` is how long a stream may pause amid its answer.
+    """
 
     base_url: str
     api_key: str | None = None
+    stall_s: Positive = 60.0
 
 
-class BridgeProviderSettings(Table, frozen=True, kw_only=True, tag="bridge", tag_field="type"):
+class BridgeProviderSettings(
+    VendorSettings, frozen=True, kw_only=True, tag="bridge", tag_field="type"
+):
     """``[providers.NAME]`` with ``type = "bridge"``: a vendor with a wire format of its own."""
 
     vendor: str
@@ -84,6 +103,13 @@ class ModelSettings(Table, frozen=True, kw_only=True):
     usd_per_mtok_in: NotNegative | None = None
     usd_per_mtok_out: NotNegative | None = None
     usd_per_mtok_cached: NotNegative | None = None
+    usd_per_mtok_cache_write: NotNegative | None = None
+    usd_per_mtok_cache_write_1h: NotNegative | None = None
+    usd_per_mtok_audio_in: NotNegative | None = None
+    usd_per_mtok_audio_out: NotNegative | None = None
+    usd_per_mtok_image_in: NotNegative | None = None
+    usd_per_mtok_image_out: NotNegative | None = None
+    tiers: tuple[PriceTier, ...] | None = None
     context_window: Count | None = None
     max_output: Count | None = None
     capabilities: tuple[str, ...] | None = None
@@ -144,13 +170,18 @@ class LearnSettings(Table, frozen=True, kw_only=True):
     """``[learn]``: what is learnt while serving, and how often other models are tried to learn it.
 
     ``explore`` is a share of requests, ``explore_budget`` one of what is spent; ``explore_usd`` is
-    the most that exploring may cost a process in all.
+    the most that exploring may cost a process in all. ``check`` is the share of answers that a
+    second model is asked for too, after the reply, ``check_budget`` and ``check_usd`` what that may
+    cost: a share of what answers cost, and dollars in all.
     """
 
     feedback: bool = True
     explore: Probability = 0.0
     explore_budget: NotNegative = 0.02
     explore_usd: NotNegative | None = None
+    check: Probability = 0.0
+    check_budget: NotNegative = 0.02
+    check_usd: NotNegative | None = None
     drift: bool = True
 
 

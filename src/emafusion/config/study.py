@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from emafusion.config.checks import SampledChecks
 from emafusion.config.explorer import BoundedExplorer
 from emafusion.config.learner import Learner
 from emafusion.engine import Stages
@@ -21,13 +22,22 @@ class Study:
         The stages of every policy that serves now.
     explorer : BoundedExplorer, optional
         Whose account is told.
+    checks : SampledChecks, optional
+        Told which models have changed; its account is told.
     """
 
     def __init__(
-        self, serving: Callable[[], Iterable[Stages]], explorer: BoundedExplorer | None = None
+        self,
+        serving: Callable[[], Iterable[Stages]],
+        explorer: BoundedExplorer | None = None,
+        *,
+        checks: SampledChecks | None = None,
     ) -> None:
         self._serving = serving
         self._explorer = explorer
+        self._checks = checks
+        if checks is not None:
+            checks.doubted = self.changed
 
     def read_on(self) -> None:
         """Let each learner read on in the record; raises ``StoreError``."""
@@ -45,7 +55,19 @@ class Study:
                 "usual_usd": spent.greedy_usd,
                 "extra_usd": spent.extra_usd,
             }
+        if self._checks is not None:
+            account = self._checks.account
+            found["checking"] = {
+                "answers": account.seen,
+                "checked": account.checked,
+                "answers_usd": account.answers_usd,
+                "checks_usd": account.checks_usd,
+            }
         return found
+
+    def changed(self) -> frozenset[str]:
+        """The models that any policy that serves has found changed."""
+        return frozenset().union(*(one.changed for one in self._learners()))
 
     def _learners(self) -> list[Learner]:
         stages = self._serving()

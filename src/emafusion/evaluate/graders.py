@@ -37,6 +37,7 @@ _PARAMS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         ),
         "code": frozenset({"entry", "cases", "timeout_s", "partial"}),
         "sql": frozenset({"setup", "ordered"}),
+        "judged": frozenset({"rubric"}),
     }
 )  # fmt: skip
 _WORDS_IN_SENTENCE: Final = 40
@@ -81,14 +82,15 @@ class Grader:
             )
 
     def grade(self, text: str, reference: str) -> float:
-        """The mark of a reply, 0 to 1.
+        """The mark of a reply, 0 to 1; NaN of type ``judged``, whose replies others tell apart.
 
         Parameters
         ----------
         text
             The model's whole reply.
         reference
-            The right answer; unused by ``constraint`` and ``code``, whose parameters say it all.
+            The right answer; unused by ``constraint`` and ``code``, whose parameters say it all,
+            and by ``judged``.
 
         Raises
         ------
@@ -306,6 +308,10 @@ def _sql(text: str, reference: str, params: Mapping[str, Json]) -> float:
     return float(sql.agrees(text, reference, setup=setup, ordered=bool(params.get("ordered"))))
 
 
+def _judged(_: str, __: str, ___: Mapping[str, Json]) -> float:
+    return math.nan
+
+
 def _slack(params: Mapping[str, Json], name: str, usual: float) -> Fraction:
     value = params.get(name, usual)
     try:
@@ -349,5 +355,6 @@ _MARKS: Final[Mapping[str, Callable[[str, str, Mapping[str, Json]], float]]] = M
         "constraint": _constraint,
         "code": _code,
         "sql": _sql,
+        "judged": _judged,
     }
 )

@@ -60,7 +60,7 @@ class Question:
         return hashlib.sha256(self.prompt.encode()).hexdigest()[:16]
 
     def grade(self, text: str) -> float:
-        """The mark of a reply, 0 to 1; see :meth:`Grader.grade`."""
+        """The mark of a reply, 0 to 1, or NaN; see :meth:`Grader.grade`."""
         return self.grader.grade(text, self.reference)
 
     def to_json(self) -> str:

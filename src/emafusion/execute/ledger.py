@@ -24,6 +24,7 @@ from emafusion.errors import (
 )
 from emafusion.protocols import Clock, Provider
 from emafusion.providers import wire
+from emafusion.providers.ending import BrokenOff
 from emafusion.types import (
     Call,
     Chunk,
@@ -275,7 +276,7 @@ class Ledger:
             raise DeadlineError(error, call.model.name) from late
         except ProviderError as failure:
             error = f"{type(failure).__name__}: {failure}"
-            entry.unknown = isinstance(failure, (DeadlineError, BadResponseError))
+            entry.unknown = isinstance(failure, (DeadlineError, BadResponseError, BrokenOff))
             raise
         except (asyncio.CancelledError, GeneratorExit):
             error = "cancelled"

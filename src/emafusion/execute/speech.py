@@ -5,7 +5,7 @@ Knows who speaks when the first one fails; judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from emafusion.errors import EmafusionError
@@ -66,19 +66,37 @@ async def _attempt(model: str, trial: Trial, ledger: Ledger) -> AsyncGenerator[C
 async def _heard(stream: AsyncGenerator[Chunk | Draft], trial: Trial) -> AsyncGenerator[Chunk]:
     """The chunks of `stream`; the draft that ends it joins the trial's.
 
-    A writer's are held back until one has a text: one that writes nothing has failed.
+    They are held back until one says something, so that until then another model may speak in its
+    place; a writer's until one has a text: one that writes nothing has failed.
     """
     held: list[Chunk] = []
-    silent = trial.closing is not None
+    silent = True
     async with aclosing(stream):
         async for piece in stream:
             if isinstance(piece, Draft):
                 _keep(piece, trial)
                 continue
+            if not silent:
+                yield piece
+                continue
             held.append(piece)
-            silent = silent and not piece.text.strip()
+            silent = not (piece.text.strip() if trial.closing is not None else _says(piece))
             while held and not silent:
                 yield held.pop(0)
+
+
+def _says(chunk: Chunk) -> bool:
+    """Whether `chunk` holds any of an answer, or its end: more than the role that opens it."""
+    if chunk.text or chunk.finish_reason is not None:
+        return True
+    choices = (chunk.raw or {}).get("choices")
+    if not isinstance(choices, list):
+        return False
+    deltas = (choice.get("delta") for choice in choices if isinstance(choice, Mapping))
+    return any(
+        isinstance(delta, Mapping) and any(v for name, v in delta.items() if name != "role")
+        for delta in deltas
+    )
 
 
 def _keep(draft: Draft, trial: Trial) -> None:

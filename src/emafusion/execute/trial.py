@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from emafusion import answers
 from emafusion.errors import BadResponseError, BudgetError, EmafusionError, ProviderError
+from emafusion.execute.hedging import Hedging
 from emafusion.protocols import Combiner, Panel, Port, Rule, Timed
 from emafusion.types import (
     Adaptive,
@@ -39,7 +40,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     """What is asked, what was expected of each model, and the plan made of it.
 
     ``models`` are those that may be asked, for what they hold; where they are not named, every
-    prompt is taken to fit.
+    prompt is taken to fit. ``hedging`` has a model that is asked alone asked twice when it is late.
     """
 
     request: Request
@@ -47,6 +48,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     plan: Plan
     labels: Labels = Labels(axes={})
     models: tuple[Model, ...] = ()
+    hedging: Hedging | None = None
 
     def model(self, name: str) -> Model | None:
         """The model `name`, if it is among those that may be asked."""
@@ -199,14 +201,28 @@ class Trial:
         shape = self.params.get("response_format")
         return isinstance(shape, Mapping) and shape.get("type") in ("json_object", "json_schema")
 
-    async def question(self, models: Sequence[str]) -> None:
-        """Ask `models` together and keep every draft that comes; failures are kept aside."""
+    async def question(self, models: Sequence[str], *, instead: str | None = None) -> None:
+        """Ask `models` together and keep every draft that comes; failures are kept aside.
+
+        Of one model that is late, and where requests are hedged, `instead` is asked too, or the
+        same model once more: the first of the two drafts is kept.
+        """
         asked: dict[str, int] = {}
         calls = []
-        for model in models:
-            calls.append(self._sample(model, asked.get(model, 0)))
-            asked[model] = asked.get(model, 0) + 1
-        for result in await asyncio.gather(*calls):
+        hedging = self.ask.hedging
+        if hedging is not None and len(models) == 1:
+            (model,) = models
+            results: Sequence[Draft | EmafusionError] = await hedging.first(
+                self.ask.forecast.get(model),
+                lambda: self._sample(model, 0),
+                lambda: self._sample(instead or model, 0),
+            )
+        else:
+            for model in models:
+                calls.append(self._sample(model, asked.get(model, 0)))
+                asked[model] = asked.get(model, 0) + 1
+            results = await asyncio.gather(*calls)
+        for result in results:
             if isinstance(result, Draft):
                 self.drafts.append(result)
             else:
@@ -215,9 +231,10 @@ class Trial:
     async def question_until_answered(self, models: Sequence[str]) -> bool:
         """Ask `models` one after another until one answers; whether one did."""
         heard = {draft.model for draft in self.drafts}
-        for model in (name for name in models if name not in heard):
+        waiting = [name for name in models if name not in heard]
+        for model, following in zip(waiting, [*waiting[1:], None], strict=False):
             before = len(self.drafts)
-            await self.question([model])
+            await self.question([model], instead=following)
             if len(self.drafts) > before:
                 return True
         return False

@@ -6,6 +6,7 @@ It knows which cells are open, what was spent and what each ending counts for; i
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class Collection:
         self.bounds = bounds
         self.recorded = Recorded(rows)
         self.failures = _failures(rows)
-        self.purse = Purse(bounds.budget_usd, spent=_spent(rows))
+        self.purse = Purse(bounds.budget_usd, spent=spent_of(rows))
         self.stopped: dict[str, str] = {}
         self.spent_up = False
         self._progress = progress
@@ -117,7 +118,7 @@ class Collection:
         )
 
     def _mark(self, cell: Cell) -> float:
-        """The mark of a cell's reply, given once: a grader may run a program."""
+        """The mark of a cell's reply, NaN where none can be given; a grader may run a program."""
         if cell not in self._marks:
             self._marks[cell] = self.recorded.mark(self.recorded.replies[cell])
         return self._marks[cell]
@@ -139,7 +140,8 @@ class Collection:
             self.failures.pop(row.cell, None)
             self._in_a_row[row.model] = 0
             # A grader may run a program for seconds.
-            score = self._marks[row.cell] = await asyncio.to_thread(self.recorded.mark, row)
+            mark = self._marks[row.cell] = await asyncio.to_thread(self.recorded.mark, row)
+            score = None if math.isnan(mark) else mark
         else:
             self.failures[row.cell] = row
             self._count_failure(row)
@@ -201,7 +203,7 @@ def _failures(rows: Iterable[Row]) -> dict[Cell, Failed]:
     return found
 
 
-def _spent(rows: Iterable[Row]) -> float:
+def spent_of(rows: Iterable[Row]) -> float:
     """US dollars: what calls cost, and the highest price of those whose ending is not known."""
     spent = 0.0
     under_way: dict[Cell, float] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -45,7 +46,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 
 
 class Marked(Struct, frozen=True, kw_only=True):
-    """A reply and its mark in [0, 1]."""
+    """A reply and its mark in [0, 1]; NaN where only judges can tell."""
 
     reply: Answered
     score: float
@@ -79,7 +80,7 @@ class Recorded:
         return [Marked(reply=row, score=self.mark(row)) for row in ordered]
 
     def mark(self, reply: Answered) -> float:
-        """The mark of `reply`; a reply of white space alone earns none."""
+        """The mark of `reply`, NaN where only judges can tell; white space alone earns none."""
         return self.questions[reply.query_id].grade(reply.text) if reply.text.strip() else 0.0
 
 
@@ -234,7 +235,9 @@ def _outcomes(marked: Sequence[Marked], questions: Mapping[str, Question]) -> pa
             "query_id": pa.array([r.query_id for r in replies], pa.string()),
             "model": pa.array([r.model for r in replies], pa.string()),
             "sample": pa.array([r.sample for r in replies], pa.int64()),
-            "score": pa.array([row.score for row in marked], pa.float64()),
+            "score": pa.array(
+                [None if math.isnan(row.score) else row.score for row in marked], pa.float64()
+            ),
             "answer": pa.array(answers, pa.string()),
             "cost_usd": pa.array([r.cost_usd for r in replies], pa.float64()),
             "prompt_tokens": pa.array([r.prompt_tokens for r in replies], pa.int64()),

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
@@ -142,6 +143,40 @@ def consensus(
         noise=float(np.minimum(guessed, 1.0 - guessed).mean()) if len(guessed) else 0.0,
         labelled=int((~np.isnan(labels)).any(axis=1).sum()),
     )
+
+
+def comparable(
+    answers: Integers, *, asked: NDArray[np.bool_], kinds: Sequence[str]
+) -> NDArray[np.bool_]:
+    """The queries on which votes can be counted: of a kind whose answers mostly agree somewhere.
+
+    What can be read of letters and essays agrees now and then too, and means nothing: of 575
+    open-ended queries 80 looked comparable, and votes on them told worse than chance. So the kind
+    decides: most of its queries must have mostly readable answers, two of them equal.
+
+    Parameters
+    ----------
+    answers, asked : ndarray, shape (n, m)
+        As for :func:`consensus`.
+    kinds : sequence of n str
+        Queries of one kind ask for the same sort of answer: their task.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    import numpy as np
+
+    said = np.sort(np.where(asked, answers, -1), axis=1)
+    equal = ((said[:, 1:] == said[:, :-1]) & (said[:, 1:] >= 0)).any(axis=1)
+    seem = equal & (2 * (said >= 0).sum(axis=1) >= asked.sum(axis=1))
+    several = asked.sum(axis=1) > 1
+    found = np.zeros(len(said), dtype=np.bool_)
+    for kind in set(kinds):
+        mine = np.array([one == kind for one in kinds], dtype=np.bool_)
+        found |= mine & bool(2 * (seem & mine).sum() >= (several & mine).sum())
+    countable: NDArray[np.bool_] = found & ((said >= 0).sum(axis=1) > 1)
+    return countable
 
 
 def steadied(answers: Integers, scores: Array, *, hunches: Array) -> Array:

@@ -8,6 +8,7 @@ again: no answer is paid for twice, and what serves stays whole.
 
     questions/    queries.parquet            what was drawn from the seeds
     outcomes/     journal.jsonl, tables      what the models answered, and the marks
+                  judges/journal.jsonl       what judges said of answers that have no mark
     traffic/      tables                     decisions on record, where they are learnt from too
     policies/     versions, current          what was fitted, and which of it serves
     report.json                              what the last run did
@@ -36,11 +37,16 @@ from emafusion.evaluate.threads import one_thread
 from emafusion.learn import interchange, traffic
 from emafusion.learn.bounds import Bounds
 from emafusion.learn.collect import Progress, Report, collect
+from emafusion.learn.collection import spent_of
 from emafusion.learn.compare import HeldOut, Setup
 from emafusion.learn.crossing import stand_ins
 from emafusion.learn.families import Split
 from emafusion.learn.fit.policy import learn, prepare
+from emafusion.learn.journal import Journal
 from emafusion.learn.label import Labels
+from emafusion.learn.labelling import Opinions, opinions_in
+from emafusion.learn.labelling.tournament import Told, ask, spent
+from emafusion.learn.labelling.unmarked import labelled, posed
 from emafusion.learn.promote import Promotion, consider
 from emafusion.learn.seeds import Source
 from emafusion.learn.synthesise import Synthesis, from_seeds
@@ -55,6 +61,8 @@ HELD_OUT = 60
 """Held-out questions to aim at: with fewer than fifty nothing is concluded."""
 MOST_HELD_OUT = 0.42
 """Their share at most: fifty of a hundred and twenty."""
+JUDGES_SHARE = 0.2
+"""Of the budget, what is kept for judges where questions have no grader."""
 ENOUGH_HELD_OUT = 400
 """With so many, a difference that matters shows on them alone."""
 LOCK = "lock"
@@ -83,7 +91,9 @@ class Parts(Struct, frozen=True, kw_only=True):
     """What the loop works with.
 
     ``classifier`` reads prompts as it will serve; ``default`` is the policy that serves where none
-    was promoted, ``setup`` how policies are compared, ``diary`` a record to learn from too.
+    was promoted, ``setup`` how policies are compared, ``diary`` a record to learn from too;
+    ``stale`` says of models that have changed since when their answers there are their own.
+    ``judges`` are models that compare answers which nothing else can mark.
     """
 
     models: Sequence[Model]
@@ -92,6 +102,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     default: Artefact
     setup: Setup
     diary: Diary | None = None
+    stale: Mapping[str, float] = {}
+    judges: Sequence[Model] = ()
 
 
 class Watcher(Struct, frozen=True, kw_only=True):
@@ -109,11 +121,13 @@ class Watcher(Struct, frozen=True, kw_only=True):
 class Learned(Struct, frozen=True, kw_only=True):
     """What a run of the loop did; ``seconds`` by step.
 
-    ``label_noise`` is the expected share of wrong labels among those that consensus gave.
+    ``label_noise`` is the expected share of wrong labels among those that consensus and judges
+    gave; ``judged`` is what asking judges came to, where any were.
     """
 
     questions: Mapping[str, int]
     collected: Report
+    judged: Told | None
     traffic: Exported | None
     fitted_on: int
     label_noise: float
@@ -162,17 +176,25 @@ async def run(
         exported = None
         if parts.diary is not None:
             steps.begin("reading the record")
-            exported = await traffic.export(parts.diary, folder / TRAFFIC, parts.models)
-        steps.begin("fitting")
+            exported = await traffic.export(
+                parts.diary, folder / TRAFFIC, parts.models, stale=parts.stale
+            )
         recorded = await asyncio.to_thread(_recorded, folder, exported)
-        artefact = await asyncio.to_thread(_fitted, recorded, parts, course)
+        judged = None
+        if parts.judges:
+            steps.begin("asking judges")
+            judged = await _judged(folder, recorded, parts=parts, course=course, watcher=watcher)
+        steps.begin("fitting")
+        opinions = await asyncio.to_thread(opinions_in, folder / OUTCOMES, recorded)
+        artefact = await asyncio.to_thread(_fitted, recorded, opinions, parts, course=course)
         steps.begin("comparing with what serves")
         promotion = await asyncio.to_thread(
-            _promoted, folder, artefact, recorded, parts=parts, course=course
+            _promoted, folder, artefact, recorded, opinions=opinions, parts=parts, course=course
         )
         found = Learned(
             questions=counts,
             collected=collected,
+            judged=judged,
             traffic=exported,
             fitted_on=artefact.manifest.queries,
             label_noise=float(artefact.manifest.metrics.get("label_noise", 0.0)),
@@ -284,14 +306,48 @@ def _shares(count: int) -> Mapping[Split, float]:
 
 
 async def _collected(folder: Path, *, parts: Parts, course: Course, watcher: Watcher) -> Report:
+    questions = interchange.read_questions(folder / QUESTIONS)
+    bounds = course.bounds
+    if parts.judges and bounds.budget_usd is not None:
+        unmarked = any(q.grader.type == "judged" for part in questions.values() for q in part)
+        kept = bounds.budget_usd * JUDGES_SHARE * (unmarked or course.labels == "consensus")
+        left = bounds.budget_usd - max(kept, spent(folder / OUTCOMES))
+        bounds = replace(bounds, budget_usd=max(left, 0.0))
     return await collect(
-        interchange.read_questions(folder / QUESTIONS),
+        questions,
         parts.models,
         providers=parts.providers,
         folder=folder / OUTCOMES,
-        bounds=course.bounds,
+        bounds=bounds,
         progress=watcher.cell,
     )
+
+
+async def _judged(
+    folder: Path, recorded: Recorded, *, parts: Parts, course: Course, watcher: Watcher
+) -> Told:
+    """Have judges compare the answers that nothing marks, with the money that is left."""
+    parted = interchange.read_questions(folder / QUESTIONS).values()
+    questions = [question for part in parted for question in part]
+    due = await asyncio.to_thread(posed, recorded, questions, labels=course.labels)
+    bounds = course.bounds
+    if bounds.budget_usd is not None:
+        left = bounds.budget_usd - await asyncio.to_thread(_paid, folder / OUTCOMES)
+        bounds = replace(bounds, budget_usd=max(left, 0.0))
+    return await ask(
+        folder / OUTCOMES,
+        due,
+        judges=parts.judges,
+        providers=parts.providers,
+        bounds=bounds,
+        progress=watcher.cell,
+    )
+
+
+def _paid(folder: Path) -> float:
+    """What the answers in `folder` have cost, calls of unknown ending included, US dollars."""
+    with Journal(folder) as journal:
+        return spent_of(journal.rows())
 
 
 def _recorded(folder: Path, exported: Exported | None) -> Recorded:
@@ -302,7 +358,7 @@ def _recorded(folder: Path, exported: Exported | None) -> Recorded:
     return joined(recorded, read(folder / TRAFFIC))
 
 
-def _fitted(recorded: Recorded, parts: Parts, course: Course) -> Artefact:
+def _fitted(recorded: Recorded, opinions: Opinions, parts: Parts, *, course: Course) -> Artefact:
     classifier = parts.classifier
     with one_thread():
         material = prepare(
@@ -311,21 +367,37 @@ def _fitted(recorded: Recorded, parts: Parts, course: Course) -> Artefact:
             encoder=classifier.encoder,
             seed=course.seed,
             labels=course.labels,
+            opinions=opinions,
         )
         return learn(material).artefact
 
 
 def _promoted(
-    folder: Path, artefact: Artefact, recorded: Recorded, *, parts: Parts, course: Course
+    folder: Path,
+    artefact: Artefact,
+    recorded: Recorded,
+    *,
+    opinions: Opinions,
+    parts: Parts,
+    course: Course,
 ) -> Promotion:
     versions = Versions(folder / POLICIES)
-    held_out = recorded.where(("test",))
+    # What nothing marks is compared by its labels; a fit labels what it is fitted on by itself.
+    full = labelled(recorded, opinions)
+    held_out = full.where(("test",))
 
     def others() -> Sequence[HeldOut]:
         if len(held_out.queries) >= ENOUGH_HELD_OUT:
             return ()
         fitted = recorded.where(("train", "val"))
-        return stand_ins(fitted, lambda rows: _fitted(rows, parts, course), seed=course.seed)
+        found = stand_ins(
+            fitted, lambda rows: _fitted(rows, opinions, parts, course=course), seed=course.seed
+        )
+        places = {query: place for place, query in enumerate(full.queries)}
+        return [
+            replace(one, recorded=full.rows([places[query] for query in one.recorded.queries]))
+            for one in found
+        ]
 
     return consider(
         versions,

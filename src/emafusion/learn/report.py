@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -26,11 +27,14 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class Tally(Struct, frozen=True, kw_only=True):
-    """One model's figures over all that is recorded: means per answer, US dollars and seconds."""
+    """One model's figures over all that is recorded: means per answer, US dollars and seconds.
+
+    ``accuracy`` is the mean of the marks, ``None`` where no answer has one.
+    """
 
     model: str
     answered: int
-    accuracy: float
+    accuracy: float | None
     cost_usd: float
     latency_s: float
 
@@ -62,9 +66,13 @@ def tallies(marked: Sequence[Marked]) -> tuple[Tally, ...]:
         Tally(
             model=name,
             answered=len(rows),
-            accuracy=sum(row.score for row in rows) / len(rows),
+            accuracy=_mean([row.score for row in rows if not math.isnan(row.score)]),
             cost_usd=sum(row.reply.cost_usd for row in rows) / len(rows),
             latency_s=sum(row.reply.latency_s for row in rows) / len(rows),
         )
         for name, rows in by_model.items()
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

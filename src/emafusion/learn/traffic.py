@@ -84,13 +84,20 @@ class _Table(Struct, frozen=True, kw_only=True):
         ]
 
 
-async def export(diary: Diary, folder: Path, models: Sequence[Model]) -> Exported:
+async def export(
+    diary: Diary,
+    folder: Path,
+    models: Sequence[Model],
+    *,
+    stale: Mapping[str, float] | None = None,
+) -> Exported:
     """Write the decisions of `diary` to `folder` in the interchange format (DESIGN §5).
 
     Equal prompts are one query; of a model's drafts of it the last one counts, with the mean of
     all opinions on that very text. Opinions are weighed as :class:`Ballots` does while serving:
     those of who asked, a caller's next ones ever less, afresh each day. Where they weigh less than
-    :data:`LIGHTEST` together the draft stays unscored. `models` give the prices.
+    :data:`LIGHTEST` together the draft stays unscored. `models` give the prices. What a model of
+    `stale` answered before that time (seconds since 1970) is left out: it has changed since.
 
     Raises
     ------
@@ -99,7 +106,7 @@ async def export(diary: Diary, folder: Path, models: Sequence[Model]) -> Exporte
     MissingExtraError
         pyarrow is not installed.
     """
-    table = await _read(diary)
+    table = await _read(diary, stale or {})
     scores = table.scores(await _opinions(diary, table.answers))
     _write(folder, table, scores=scores, models=models)
     return Exported(
@@ -110,7 +117,7 @@ async def export(diary: Diary, folder: Path, models: Sequence[Model]) -> Exporte
     )
 
 
-async def _read(diary: Diary) -> _Table:
+async def _read(diary: Diary, stale: Mapping[str, float]) -> _Table:
     """What teaches of all decisions; of the rest nothing is kept, for records are long."""
     prompts: dict[str, tuple[str, str]] = {}
     drafts: dict[tuple[str, str], Step] = {}
@@ -123,7 +130,7 @@ async def _read(diary: Diary) -> _Table:
         query = _digest(outcome.prompt)
         answers[outcome.decision_id] = _answer(outcome, query)
         for step in outcome.steps:
-            if step.purpose == "draft" and step.error is None and step.part is None:
+            if _tells(step) and outcome.created >= stale.get(step.model, 0.0):
                 task = outcome.labels.top("task") if "task" in outcome.labels.axes else ""
                 prompts[query] = (outcome.prompt, task)
                 drafts[query, step.model] = step
@@ -142,6 +149,16 @@ def _answer(outcome: Outcome, query: str) -> _Answer:
 
 def _teaches(outcome: Outcome) -> bool:
     return bool(outcome.prompt) and outcome.error is None and not outcome.parts
+
+
+def _tells(step: Step) -> bool:
+    """Whether `step` is an answer to the whole prompt; one asked for a check is as good as any."""
+    return step.purpose in ("draft", "check") and step.error is None and step.part is None
+
+
+def identifier(prompt: str) -> str:
+    """What a caller's `prompt` is called among the queries of a fit."""
+    return _digest(prompt)
 
 
 def _digest(text: str) -> str:

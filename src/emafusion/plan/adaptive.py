@@ -114,7 +114,8 @@ def standing(members: Sequence[str], forecast: Forecast, *, best: float, second:
     """Where one request stands; a member without an estimate counts as the pool's average."""
     import numpy as np
 
-    found = [forecast.get(name) for name in members]
+    named = {estimate.model: estimate for estimate in forecast.estimates}
+    found = [named.get(name) for name in members]
     priors: list[float | None] = [None if e is None else e.log_odds for e in found]
     known = [prior for prior in priors if prior is not None]
     typical = math.fsum(known) / len(known) if known else 0.0

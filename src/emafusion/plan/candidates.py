@@ -59,6 +59,8 @@ def candidates(
     """
     if arrangement in ("auto", "single"):
         yield from map(alone, estimates)
+    if arrangement == "single":
+        return
     pool = shortlist(estimates)
     if arrangement in ("auto", "cascade"):
         chains = (c for depth in DEPTHS for c in itertools.permutations(pool, depth))

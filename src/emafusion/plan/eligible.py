@@ -33,7 +33,8 @@ def eligible(request: Request, models: Sequence[Model]) -> list[Model]:
             f"no permitted model offers {needs}; add one that does, or widen `models`", "models"
         )
     prompt = tokens.count_messages(request.messages)
-    fitting = [model for model in capable if _fits(prompt, request, model)]
+    wished = request.max_tokens or ROOM
+    fitting = [model for model in capable if _fits(prompt, wished, model)]
     if not fitting:
         widest = max(capable, key=lambda model: model.context_window)
         raise ContextTooLongError(
@@ -75,6 +76,6 @@ def one_voice(request: Request) -> bool:
     )
 
 
-def _fits(prompt: int, request: Request, model: Model) -> bool:
-    room = min(request.max_tokens or ROOM, model.max_output)
+def _fits(prompt: int, wished: int, model: Model) -> bool:
+    room = min(wished, model.max_output)
     return prompt + tokens.count(model.system or "") + room <= model.context_window

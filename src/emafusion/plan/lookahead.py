@@ -8,6 +8,7 @@ runs the rule that serves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING
@@ -208,6 +209,8 @@ def columns(standing: Standing) -> Array:
     """What the estimates are linear in, shape (n, d)."""
     import numpy as np
 
+    if len(standing.best) == 1:
+        return np.array([_column(standing)])
     best, second, priors = standing.best, standing.second, standing.priors
     bounded = np.clip(best, 0.005, 0.995)
     odds = np.log(bounded / (1.0 - bounded))
@@ -218,3 +221,17 @@ def columns(standing: Standing) -> Array:
         best * ease, odds * ease, ease, ease**2,
     ]  # fmt: skip
     return np.column_stack([*shape, priors, priors**2])
+
+
+def _column(standing: Standing) -> list[float]:
+    """The columns of one query: arrays of one number each would cost ten times as much."""
+    best, second = float(standing.best[0]), float(standing.second[0])
+    priors = standing.priors[0].tolist()
+    bounded = min(max(best, 0.005), 0.995)
+    odds = math.log(bounded / (1.0 - bounded))
+    ease = sum(priors) / len(priors)
+    return [
+        best, odds, best**2, best**3, second, best * second,
+        max(best - 0.5, 0.0), max(best - 0.8, 0.0), best * ease, odds * ease, ease, ease**2,
+        *priors, *(prior**2 for prior in priors),
+    ]  # fmt: skip

@@ -61,7 +61,8 @@ class UtilityPlanner:
             Every single model is expected to cost more than the limit.
         """
         served = eligible(request, models)
-        estimates = [forecast[model.name] for model in served]
+        named = {estimate.model: estimate for estimate in forecast.estimates}
+        estimates = [named[model.name] for model in served]
         dearest = max(estimate.cost_usd for estimate in estimates)
         prefer = DEFAULT_PREFER if request.knobs.prefer is None else request.knobs.prefer
         price = self._dial.usd_per_quality(prefer, dearest)

@@ -31,7 +31,7 @@ from emafusion.providers.deadline import deadline_errors
 from emafusion.providers.ending import ended
 from emafusion.providers.redact import redacted
 from emafusion.providers.refusals import retry_after_s
-from emafusion.providers.retry import retried
+from emafusion.providers.retry import Allowance, retried
 from emafusion.types import Call, Chunk, Completion, Model
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class BridgeProvider:
             raise ConfigError(f"no vendor is named {vendor!r}; there are {', '.join(close)}")
         self.vendor = vendor
         self.attempts = attempts
+        self._allowance = Allowance()
         self._api_key = api_key
         self._base_url = base_url
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AnyLLM] = WeakKeyDictionary()
@@ -180,7 +181,12 @@ class BridgeProvider:
             with self._errors(call):
                 return await ask()
 
-        return await retried(attempt, attempts=self.attempts, within_s=call.timeout_s)
+        return await retried(
+            attempt,
+            attempts=self.attempts,
+            within_s=call.timeout_s,
+            allowance=self._allowance,
+        )
 
     async def _chunks(self, pieces: Pieces, call: Call, deadline: float) -> AsyncGenerator[Chunk]:
         piece, rest = pieces

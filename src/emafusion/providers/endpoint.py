@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from emafusion.errors import BadResponseError, ConfigError, UnavailableError
+from emafusion.providers.ending import BrokenOff
 from emafusion.providers.redact import redacted
 from emafusion.providers.refusals import refusal
 from emafusion.types import Call
@@ -51,7 +52,13 @@ class Endpoint:
     ) -> None:
         self.base_url = _checked_url(base_url)
         self.connect_timeout_s = connect_timeout_s
-        self._headers = {"User-Agent": "emafusion", "Content-Type": "application/json"}
+        # Nothing compressed is asked for: what one message unpacks to would have no bound.
+        self._headers = {
+            "User-Agent": "emafusion",
+            "Content-Type": "application/json",
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+        }
         self._headers |= headers or {}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
@@ -72,16 +79,28 @@ class Endpoint:
 
     async def post(self, path: str, data: bytes, call: Call) -> ClientResponse:
         """The response to `data`, its status 200 and its body unread; any other status raises."""
+        turned: list[bool] = []
+        asyncio.get_running_loop().call_soon(turned.append, True)
         with connection_errors(call):
             response = await self._session().post(
                 f"{self.base_url}/{path}", data=data, allow_redirects=False
             )
-        if response.status == 200:
-            return response
         try:
+            if not turned:
+                # The loop has not turned since, so it was there before the question was sent.
+                raise BrokenOff(
+                    f"the upstream of {call.model.name!r} had answered before it was asked",
+                    call.model.name,
+                    begun=False,
+                )
+            _check_plain(response, call)
+            if response.status == 200:
+                return response
             body = await self._complaint(response, call)
-        finally:
-            response.release()
+        except BaseException:
+            response.close()
+            raise
+        response.release()
         raise refusal(
             response.status,
             body,
@@ -125,13 +144,16 @@ class Endpoint:
         return session
 
     def _opened(self) -> ClientSession:
-        from aiohttp import ClientSession, ClientTimeout, TCPConnector
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
         return ClientSession(
             connector=TCPConnector(limit=CONNECTIONS),
             timeout=ClientTimeout(total=None, sock_connect=self.connect_timeout_s),
             headers=self._headers,
             proxy=_proxy(self.base_url),
+            auto_decompress=False,
+            # What one caller's answer sets must not be sent with another's question.
+            cookie_jar=DummyCookieJar(),
         )
 
     async def _complaint(self, response: ClientResponse, call: Call) -> bytes:
@@ -144,19 +166,41 @@ class Endpoint:
         return body[:LARGEST_ERROR]
 
 
+class Patience:
+    """Until when an upstream's next word is waited for, in the loop's time.
+
+    Until the `deadline`; once the answer has begun, never longer than `stall_s` seconds since it
+    last went on. A sign of life that is no part of the answer does not count.
+    """
+
+    def __init__(self, deadline: float, stall_s: float) -> None:
+        self.until = deadline
+        self._deadline = deadline
+        self._stall_s = stall_s
+        self._now = asyncio.get_running_loop().time
+
+    def heard(self) -> None:
+        """The answer went on."""
+        self.until = min(self._deadline, self._now() + self._stall_s)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it is the answer that stopped, with time left."""
+        return self.until < self._deadline
+
+
 async def blocks(
-    response: ClientResponse, call: Call, *, deadline: float | None = None
+    response: ClientResponse, call: Call, *, patience: Patience | None = None
 ) -> AsyncGenerator[bytes]:
     """The bytes of `response` as they come, 32 MiB at most.
 
-    `deadline`, in the loop's time, bounds the waits for the upstream (``TimeoutError``): never the
-    time that the consumer takes, which is not the upstream's fault.
+    `patience` bounds the waits for the upstream (``TimeoutError`` at the deadline, a
+    :class:`~emafusion.providers.ending.BrokenOff` when it stalls): never the time that the consumer
+    takes, which is not the upstream's fault.
     """
     size = 0
     while True:
-        async with asyncio.timeout_at(deadline):
-            with connection_errors(call):
-                block = await response.content.readany()
+        block = await _block(response, call, patience)
         if not block:
             return
         size += len(block)
@@ -169,9 +213,22 @@ async def blocks(
         yield block
 
 
+async def _block(response: ClientResponse, call: Call, patience: Patience | None) -> bytes:
+    with connection_errors(call, begun=True):
+        if patience is None:
+            return await response.content.readany()
+        try:
+            async with asyncio.timeout_at(patience.until):
+                return await response.content.readany()
+        except TimeoutError:
+            if not patience.stalled:
+                raise
+    raise BrokenOff(f"{call.model.name!r} stopped in the middle of its answer", call.model.name)
+
+
 @contextmanager
-def connection_errors(call: Call) -> Iterator[None]:
-    """What may happen to a connection, as our errors."""
+def connection_errors(call: Call, *, begun: bool = False) -> Iterator[None]:
+    """What may happen to a connection, as our errors; `begun` once the upstream answers on it."""
     import aiohttp
 
     name = call.model.name
@@ -182,11 +239,30 @@ def connection_errors(call: Call) -> Iterator[None]:
             f"the upstream of {name!r} does not speak HTTP as it should ({error.message[:80]!r})",
             name,
         ) from None
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise UnavailableError(_lost(name, error), name) from None
+    except aiohttp.ClientPayloadError as error:
+        raise BrokenOff(_lost(name, error), name) from None
+    except TimeoutError:
+        raise
     except (aiohttp.ClientError, OSError) as error:
-        reason = redacted(str(error)) or type(error).__name__
-        raise UnavailableError(
-            f"no connection to the upstream of {name!r}: {reason}", name
-        ) from None
+        raise BrokenOff(_lost(name, error), name, begun=begun) from None
+
+
+def _lost(name: str, error: Exception) -> str:
+    reason = redacted(str(error)) or type(error).__name__
+    return f"no connection to the upstream of {name!r}: {reason}"
+
+
+def _check_plain(response: ClientResponse, call: Call) -> None:
+    """Refuse a compressed body, which was not asked for."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        raise BadResponseError(
+            f"the upstream of {call.model.name!r} sent a body in the encoding {coding[:40]!r}, "
+            f"although it was asked for none",
+            call.model.name,
+        )
 
 
 def _proxy(url: str) -> str | None:

@@ -17,10 +17,11 @@ import msgspec
 from emafusion.errors import BadResponseError, UnavailableError
 from emafusion.providers import wire
 from emafusion.providers.deadline import deadline_errors
+from emafusion.providers.embedding import Embedding, embedded
 from emafusion.providers.ending import ended
-from emafusion.providers.endpoint import Endpoint, blocks
+from emafusion.providers.endpoint import Endpoint, Patience, blocks
 from emafusion.providers.refusals import refusal_in
-from emafusion.providers.retry import retried
+from emafusion.providers.retry import Allowance, retried
 from emafusion.providers.sse import Events, EventTooLarge
 from emafusion.types import Call, Chunk, Completion, Model
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 HEALTH_TIMEOUT_S = 3.0
 DRAIN_S = 0.05
+STALL_S = 60.0
+_JSON = msgspec.json.Decoder(dict[str, object])
+_WHOLE = frozenset({"application/json", "text/html"})
+"""What is read whole although a stream was asked for: an answer, or a page that is none."""
 
 
 class OpenAIProvider:
@@ -46,6 +51,8 @@ class OpenAIProvider:
         Seconds to wait for a connection.
     attempts : int, default 3
         How often a call is tried in all where the failure may pass.
+    stall_s : float, default 60
+        Seconds that a stream may pause amid its answer.
     """
 
     def __init__(
@@ -56,14 +63,22 @@ class OpenAIProvider:
         headers: Mapping[str, str] | None = None,
         connect_timeout_s: float = 5.0,
         attempts: int = 3,
+        stall_s: float = STALL_S,
     ) -> None:
         self._endpoint = Endpoint(
             base_url, api_key=api_key, headers=headers, connect_timeout_s=connect_timeout_s
         )
         self.attempts = attempts
+        self.stall_s = stall_s
+        self._allowance = Allowance()
 
     def __repr__(self) -> str:
         return f"OpenAIProvider({self._endpoint!r})"
+
+    @property
+    def base_url(self) -> str:
+        """The address that is asked: it says whose price list applies."""
+        return self._endpoint.base_url
 
     async def warm(self) -> None:
         """Do now what the first call would wait for; nothing is connected yet."""
@@ -78,6 +93,7 @@ class OpenAIProvider:
                     partial(self._completion, call, data),
                     attempts=self.attempts,
                     within_s=call.timeout_s,
+                    allowance=self._allowance,
                 )
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
@@ -91,6 +107,10 @@ class OpenAIProvider:
             async with aclosing(ended(self._asked(call, deadline), call)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+
+    async def embed(self, call: Call) -> Embedding:
+        """The vectors for the ``input`` in `call`'s parameters; raises as :meth:`complete`."""
+        return await embedded(self._endpoint, call, attempts=self.attempts)
 
     async def healthy(self, model: Model) -> bool:
         """Whether the address answers and takes our key: one ``GET /models``, 3 s at most."""
@@ -108,9 +128,13 @@ class OpenAIProvider:
         response = await self._endpoint.post("chat/completions", data, call)
         try:
             body = b"".join([block async for block in blocks(response, call)])
-        finally:
-            response.release()
-        return self._read_completion(body, call)
+            completion = self._read_completion(body, call)
+        except BaseException:
+            # What answers amiss once is not asked again over the same connection.
+            response.close()
+            raise
+        response.release()
+        return completion
 
     async def _asked(self, call: Call, deadline: float) -> AsyncGenerator[Chunk]:
         """Ask, again if need be, and read what comes; the connection is given back at the end."""
@@ -120,34 +144,42 @@ class OpenAIProvider:
                 partial(self._endpoint.post, "chat/completions", data, call),
                 attempts=self.attempts,
                 within_s=call.timeout_s,
+                allowance=self._allowance,
             )
+        patience = Patience(deadline, self.stall_s)
         try:
-            async with aclosing(self._chunks(response, call, deadline)) as chunks:
+            async with aclosing(self._chunks(response, call, patience)) as chunks:
                 async for chunk in chunks:
+                    patience.heard()
                     yield chunk
             await _drain(response)
-        finally:
-            response.release()
+        except BaseException:
+            response.close()
+            raise
+        response.release()
 
     async def _chunks(
-        self, response: ClientResponse, call: Call, deadline: float
+        self, response: ClientResponse, call: Call, patience: Patience
     ) -> AsyncGenerator[Chunk]:
         """The pieces in `response`; a whole answer, for upstreams that do not stream, is one."""
-        if response.content_type == "application/json":
-            body = b"".join([block async for block in blocks(response, call, deadline=deadline)])
+        if response.content_type in _WHOLE:
+            body = b"".join([block async for block in blocks(response, call, patience=patience)])
             whole = self._read_completion(body, call)
             yield Chunk(text=whole.text, finish_reason=whole.finish_reason, usage=whole.usage)
             return
-        finished = False
-        async with aclosing(_events(response, call, deadline)) as events:
+        begun = finished = False
+        async with aclosing(_events(response, call, patience)) as events:
             async for data in events:
                 if data == b"[DONE]":
                     break
                 chunk = self._read_chunk(data, call)
+                begun = True
                 finished = finished or chunk.finish_reason is not None
                 yield chunk
             else:
                 return
+        if not begun:
+            raise _bad(call, "the stream has an end and nothing before it")
         if not finished:
             yield Chunk(finish_reason="stop")
 
@@ -168,18 +200,20 @@ class OpenAIProvider:
     def _read(self, body: bytes, call: Call) -> dict[str, object]:
         """The JSON object in `body`; raises where it is none, or where it is an error."""
         try:
-            content = msgspec.json.decode(body, type=dict[str, object])
-        except ValueError as error:
+            content = _JSON.decode(body)
+        except (ValueError, RecursionError) as error:
             raise _bad(call, f"no JSON object: {error}") from None
         if content.get("error") is not None and not content.get("choices"):
             raise refusal_in(content, call.model, secrets=self._endpoint.secrets)
         return content
 
 
-async def _events(response: ClientResponse, call: Call, deadline: float) -> AsyncGenerator[bytes]:
+async def _events(
+    response: ClientResponse, call: Call, patience: Patience
+) -> AsyncGenerator[bytes]:
     """The data of the events in `response`."""
     events = Events()
-    async with aclosing(blocks(response, call, deadline=deadline)) as pieces:
+    async with aclosing(blocks(response, call, patience=patience)) as pieces:
         async for block in pieces:
             for data in _fed(events, block, call):
                 yield data

@@ -67,7 +67,10 @@ def refusal_in(
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait that `headers` ask for: as a number, or until a date."""
+    """Seconds to wait that `headers` ask for: as a number, or until a date.
+
+    A date is counted from the response's own where it has one: our wall clock may be wrong.
+    """
     value = headers.get("Retry-After")
     if value is None:
         return None
@@ -77,13 +80,20 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         pass
     else:
         return max(0.0, seconds) if math.isfinite(seconds) else None
+    until = _date(value)
+    if until is None:
+        return None
+    now = _date(headers.get("Date", "")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _date(text: str) -> datetime | None:
+    """The moment that an HTTP date names; ``None`` where it is none."""
     try:
-        date = parsedate_to_datetime(value)
+        date = parsedate_to_datetime(text)
     except ValueError:
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 
 
 def _message(body: bytes) -> str:

@@ -12,10 +12,31 @@ from typing import TypeGuard
 import msgspec
 
 from emafusion.errors import RejectedError
-from emafusion.types import Call, Chunk, Completion, Message, Usage, content_text
+from emafusion.types import Call, Chunk, Completion, Message, Usage, content_text, replace
 
 OURS = frozenset({"model", "messages", "stream", "stream_options"})
 """The request's fields that a provider sets itself; ``params`` never override them."""
+
+
+MOST_TOKENS = 1 << 24
+"""A count beyond this is no count: an upstream's slip must not empty a budget."""
+
+_ASKED = {
+    "cached_tokens": "cached_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "audio_tokens": "audio_tokens",
+    "image_tokens": "image_tokens",
+}
+_ANSWERED = {
+    "reasoning_tokens": "reasoning_tokens",
+    "audio_out_tokens": "audio_tokens",
+    "image_out_tokens": "image_tokens",
+}
+_BESIDE = (
+    ("cached_tokens", "cache_read_input_tokens"),
+    ("cached_tokens", "prompt_cache_hit_tokens"),
+    ("cache_write_tokens", "cache_creation_input_tokens"),
+)
 
 
 class Malformed(ValueError):  # noqa: N818 - it names the body, and never leaves this package
@@ -91,20 +112,51 @@ def chunk_of(body: object) -> Chunk:
 
 
 def usage_of(body: Mapping[str, object]) -> Usage | None:
-    """The tokens `body` reports, ``None`` where it reports none."""
+    """The tokens `body` reports, ``None`` where it reports none that can be believed.
+
+    A part is at most the whole, for upstreams that report it beside it. Where the total exceeds
+    prompt and answer, the rest is reasoning that the answer's count leaves out.
+    """
     usage = body.get("usage")
     if not is_table(usage):
         return None
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if not (_is_count(prompt) and _is_count(completion)):
         return None
-    return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        # At most the whole, for upstreams that report the part beside it.
-        cached_tokens=min(_detail(usage, "prompt", "cached_tokens"), prompt),
-        reasoning_tokens=min(_detail(usage, "completion", "reasoning_tokens"), completion),
-    )
+    total = usage.get("total_tokens")
+    if _is_count(total) and total > prompt + completion:
+        completion = total - prompt
+    asked, answered = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    parts = _parts(asked, _ASKED, prompt) if is_table(asked) else {}
+    if is_table(answered):
+        parts |= _parts(answered, _ANSWERED, completion)
+    # Spellings beside the details, of upstreams that have none.
+    for field, name in _BESIDE:
+        if name in usage and field not in parts:
+            parts |= _parts(usage, {field: name}, prompt)
+    if is_table(asked) and is_table(asked.get("cache_creation_token_details")):
+        _split_writes(parts, asked["cache_creation_token_details"])
+    counted = Usage(prompt_tokens=prompt, completion_tokens=completion)
+    return replace(counted, **parts) if parts else counted
+
+
+def _parts(details: Mapping[str, object], names: Mapping[str, str], whole: int) -> dict[str, int]:
+    """Those of the token counts in `details` that are more than 0."""
+    found = {}
+    for field, name in names.items():
+        value = details.get(name)
+        if value and _is_count(value):
+            found[field] = min(value, whole)
+    return found
+
+
+def _split_writes(parts: dict[str, int], kept: object) -> None:
+    """Tell what a cache keeps for an hour from what it keeps for minutes."""
+    long = kept.get("ephemeral_1h_input_tokens") if is_table(kept) else None
+    written = parts.get("cache_write_tokens", 0)
+    if written and _is_count(long):
+        parts["cache_write_1h_tokens"] = min(long, written)
+        parts["cache_write_tokens"] = written - min(long, written)
 
 
 def estimated_usage(call: Call, text: str) -> Usage:
@@ -276,11 +328,4 @@ def _string(value: object, default: str) -> str:
 
 
 def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-
-
-def _detail(usage: Mapping[str, object], group: str, name: str) -> int:
-    """A part of a token count, 0 where it is not reported."""
-    details = usage.get(f"{group}_tokens_details")
-    value = details.get(name) if is_table(details) else None
-    return value if _is_count(value) else 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS

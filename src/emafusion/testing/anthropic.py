@@ -13,6 +13,9 @@ from emafusion.testing.chat import Body, Reply
 OVERLOADED = "overloaded"
 """The model that is refused in Anthropic's own error shape: at once, or amid a stream."""
 
+CACHING = "caching"
+"""The model whose prompts are read from a cache and written to it; counted beside the input."""
+
 
 async def answer(request: web.Request, body: Body, reply: Reply) -> web.StreamResponse:
     """The response to `body`, streamed where it asks for that."""
@@ -72,4 +75,14 @@ async def _streamed(request: web.Request, body: Body, text: str) -> web.StreamRe
 
 def _usage(body: Body, text: str) -> dict[str, object]:
     counted = chat.usage(body, text)
-    return {"input_tokens": counted["prompt_tokens"], "output_tokens": counted["completion_tokens"]}
+    used: dict[str, object] = {
+        "input_tokens": counted["prompt_tokens"],
+        "output_tokens": counted["completion_tokens"],
+    }
+    if body.get("model") == CACHING:
+        used |= {"cache_read_input_tokens": 700, "cache_creation_input_tokens": 300}
+        used["cache_creation"] = {
+            "ephemeral_5m_input_tokens": 100,
+            "ephemeral_1h_input_tokens": 200,
+        }
+    return used

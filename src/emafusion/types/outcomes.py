@@ -177,7 +177,8 @@ class Outcome(Value, frozen=True, kw_only=True):
 
     ``combining`` says what the second tier's policy made of differing drafts; empty where it was
     not asked. ``policy`` names the fitted policy that decided, where there are several, and
-    ``caller`` who asked, where callers are told apart.
+    ``caller`` who asked, where callers are told apart. ``cached`` names the decision whose answer
+    was given again, where no model was asked.
     """
 
     decision_id: str
@@ -201,6 +202,7 @@ class Outcome(Value, frozen=True, kw_only=True):
     combining: str = ""
     policy: str = ""
     caller: str = ""
+    cached: str = ""
 
     def explain(self) -> str:
         """Why this was answered so: a few plain lines."""
@@ -226,6 +228,8 @@ class Outcome(Value, frozen=True, kw_only=True):
                 f"{step.latency_s:.2f} s, {ending}"
             )
         lines.extend(_told(verdict) for verdict in self.verdicts)
+        if self.cached:
+            lines.append(f"cached      the answer of {self.cached}, given again")
         if self.combining:
             lines.append(f"combining   {self.combining}")
         if self.origins:

@@ -16,7 +16,9 @@ class Knobs(Value, frozen=True, kw_only=True):
     ``prefer`` runs from 0 (cost) to 1 (quality); ``max_cost_usd`` bounds everything the request
     spends; ``max_latency_s`` is its deadline in seconds; ``models`` narrows the pool;
     ``arrangement`` narrows the plans; ``private`` permits private models only; ``explore`` set to
-    false forbids trying another model than the best-looking one, to learn.
+    false forbids trying another model than the best-looking one, to learn. ``min_quality`` is the
+    least expected P(good answer): where ``prefer`` promises less, as much more is spent as it
+    takes.
     """
 
     prefer: Probability | None = None
@@ -26,6 +28,7 @@ class Knobs(Value, frozen=True, kw_only=True):
     arrangement: Arrangement = "auto"
     private: bool = False
     explore: bool | None = None
+    min_quality: Probability | None = None
 
     def over(self, base: Knobs) -> Knobs:
         """These knobs where they are set, `base`'s where they are not."""
@@ -37,6 +40,7 @@ class Knobs(Value, frozen=True, kw_only=True):
             arrangement=base.arrangement if self.arrangement == "auto" else self.arrangement,
             private=self.private or base.private,
             explore=base.explore if self.explore is None else self.explore,
+            min_quality=base.min_quality if self.min_quality is None else self.min_quality,
         )
 
 
@@ -45,7 +49,8 @@ class Request(Value, frozen=True, kw_only=True):
 
     ``params`` are the body's further fields (``temperature``, ``max_tokens``, ``tools``,
     ``response_format`` …), handed on untouched. ``id`` is the decision's identifier; ``caller``
-    tells callers apart, and is empty where there is but one.
+    tells callers apart, and is empty where there is but one; ``session`` tells conversations
+    apart, and is empty where the request belongs to none.
     """
 
     id: str
@@ -53,6 +58,7 @@ class Request(Value, frozen=True, kw_only=True):
     params: Mapping[str, object] = field(default_factory=dict)
     knobs: Knobs = field(default_factory=Knobs)
     caller: str = ""
+    session: str = ""
 
     @property
     def text(self) -> str:

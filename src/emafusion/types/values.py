@@ -15,7 +15,7 @@ Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Axis = Literal["task", "complexity", "domain", "format"]
 AXES: tuple[Axis, ...] = ("task", "complexity", "domain", "format")
 Arrangement = Literal["auto", "single", "cascade", "fusion", "synthesis"]
-Purpose = Literal["draft", "judge", "label", "write"]
+Purpose = Literal["draft", "judge", "label", "write", "check", "embed"]
 Visibility = Literal["public", "private"]
 
 

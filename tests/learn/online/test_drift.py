@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emafusion.errors import ConfigError
-from emafusion.learn.online import Habits, Signal, Watch
+from emafusion.learn.online import Habits, Recovery, Signal, Watch
 
 
 def answers(rate: float, expected: float, count: int, seed: int = 0) -> list[dict[str, float]]:
@@ -100,3 +100,18 @@ def test_a_signal_of_ones_own_is_watched() -> None:
 def test_patience_is_more_than_an_answer() -> None:
     with pytest.raises(ConfigError, match="patience"):
         Watch(["m"], patience=1.0)
+
+
+def test_a_change_that_lasts_has_no_end() -> None:
+    recovery = Recovery(rose=False, gap=0.3)
+    assert not any(recovery.observe(one["reward"]) for one in answers(0.3, 0.6, 1500))
+
+
+@pytest.mark.parametrize("rose", [True, False])
+def test_the_end_of_a_change_is_told(rose: bool) -> None:
+    recovery = Recovery(rose=rose, gap=0.4)
+    rng = np.random.default_rng(3)
+    off = (0.4 if rose else -0.4) + rng.uniform(-0.5, 0.5, 100)
+    assert not any(recovery.observe(one) for one in off.tolist())
+    seen = [recovery.observe(one) for one in rng.uniform(-0.5, 0.5, 300).tolist()]
+    assert seen.index(True) < 150

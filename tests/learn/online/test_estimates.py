@@ -119,3 +119,16 @@ def test_the_shipped_policy_serves_what_was_learnt_since() -> None:
 def test_estimates_of_another_pool_are_refused() -> None:
     with pytest.raises(ArtefactError, match="do not fit"):
         Estimates.from_arrays(cold().to_arrays(), ("one",), labels=LABELS)
+
+
+def test_a_model_is_believed_again_as_it_was_and_no_other_is_touched() -> None:
+    estimates, before = cold(), cold()
+    for name in ("cheap", "dear"):
+        for _ in range(5):
+            estimates.update(np.ones(WIDTH), CODE, model=name, reward=1.0)
+    other = estimates.heads.means[2].copy()
+    estimates.restore("cheap", before)
+    assert (estimates.heads.means[1] == before.heads.means[1]).all()
+    assert (estimates.trials[:, 0] == 0.0).all()
+    assert (estimates.heads.means[2] == other).all()
+    assert estimates.trials[:, 1].sum() == pytest.approx(5.0)

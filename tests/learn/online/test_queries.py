@@ -74,3 +74,59 @@ def test_it_goes_into_an_artefact_and_comes_back(reference: Reference) -> None:
 def test_one_query_is_no_reference() -> None:
     with pytest.raises(DataError, match="at least two"):
         Reference.fit(unit(HERE, 1, 0))
+
+
+def test_who_asks_alone_is_the_traffic_and_drifts_with_it(reference: Reference) -> None:
+    stray = Stray(reference)
+    stray.take(unit(HERE, 300, 8), ["ann"] * 300)
+    stray.take(unit(THERE, 200, 9), ["ann"] * 200)
+    assert stray.strayed
+
+
+@pytest.mark.parametrize("sybils", [1, 400])
+def test_one_caller_who_floods_odd_queries_makes_no_drift(
+    reference: Reference, sybils: int
+) -> None:
+    """Neither under one name nor, behind one key, under many."""
+    stray = Stray(reference)
+    eve = [f"evil/{n % sybils}" for n in range(4000)]
+    for number, one in enumerate(unit(HERE, 80, 10)):
+        flood = slice(50 * number, 50 * number + 50)
+        stray.take(unit(THERE, 50, 1000 + number), eve[flood])
+        stray.take(one[None, :], [f"ours/{number % 4}"])
+        # Until the others have said enough, he is all there is.
+        assert number < 50 or not stray.strayed
+    assert stray.full
+    assert stray.distance > stray.threshold
+
+
+def test_a_drift_of_all_callers_is_one_though_each_asks_little(reference: Reference) -> None:
+    stray = Stray(reference)
+    stray.take(unit(THERE, 200, 11), [f"caller {n % 40}" for n in range(200)])
+    assert stray.strayed
+
+
+def test_a_query_asked_again_and_again_counts_once(reference: Reference) -> None:
+    stray = Stray(reference)
+    stray.take(unit(HERE, 150, 12), [""] * 150)
+    ping = unit(THERE, 1, 13).repeat(500, axis=0)
+    stray.take(ping, ["probe"] * 500, texts=["ping"] * 500)
+    assert (stray.seen, stray.full, stray.strayed) == (151, False, False)
+
+
+def test_a_law_along_few_axes_has_its_own_threshold() -> None:
+    """Three kinds of query alone: what a normal law's tail says is too little."""
+    kinds = np.eye(DIM)[:3] * 30.0
+    rng = np.random.default_rng(14)
+
+    def drawn(count: int) -> np.ndarray:
+        raw = kinds[rng.integers(3, size=count)] + rng.standard_normal((count, DIM))
+        found: np.ndarray = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+        return found
+
+    far = 0
+    for seed in range(15):
+        found = Reference.fit(drawn(600), seed=seed)
+        stray = Stray(found, patience=100.0)
+        far += sum(stray.observe(one) for one in drawn(600))
+    assert far <= 15 * 400 / 100

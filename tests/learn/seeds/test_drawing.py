@@ -118,7 +118,7 @@ def test_provenance_tells_where_a_question_is_from_and_survives_the_file(
 def test_turns_keep_the_shares_of_the_seeds_in_any_prefix(made: Synthesis) -> None:
     first = Counter(question.family for question in made.questions["train"][:120])
     assert max(first.values()) <= 20
-    assert len(first) == 16
+    assert len(first) == len({q.family for q in made.questions["train"]})
 
 
 def test_seeds_of_one_task_do_not_crowd_out_the_others() -> None:

@@ -64,7 +64,12 @@ async def test_values_and_wordings_are_checked_and_join_the_seed(tmp_path: Path)
     assert set(written) == {"gw0", "gh0"}
     assert written["gh0"].splits == {"test"}
     assert "test" not in written["gw0"].splits
-    assert (told.values, told.wordings, told.dropped, told.stopped) == (3, 2, 1, None)
+    assert (told.values, told.wordings, told.dropped, told.stopped) == (
+        3,
+        2,
+        3,
+        None,
+    )  # the failed wording is asked for three times
     assert told.spent_usd > 0
     made = from_seeds([seed], 40, seed=1)
     models = {
@@ -80,7 +85,7 @@ async def test_nothing_is_paid_twice_and_the_result_is_the_same(tmp_path: Path) 
     provider = ScriptedProvider(scripted)
     first, told = await supplied(tmp_path, provider)
     calls = len(provider.calls)
-    assert told.calls == calls == 4
+    assert told.calls == calls == 7
     second, again = await supplied(tmp_path, provider)
     assert len(provider.calls) == calls
     assert (again.calls, again.spent_usd) == (0, told.spent_usd)
@@ -102,6 +107,25 @@ async def test_the_budget_is_never_exceeded(tmp_path: Path) -> None:
 def test_values_are_short_lines() -> None:
     assert values("1) Ash\n2) Oak.\nash\n\n<b>x</b>\n```\n\x07bell") == ["Ash", "Oak"]
     assert values("") == []
+    assert values("Ash, Oak and birch, ash, Elm.") == ["Ash", "Oak and birch", "Elm"]
+    assert values("Ash, Oak") == ["Ash, Oak"]
+
+
+async def test_what_is_lacking_is_asked_for_again_and_told_what_is_there(tmp_path: Path) -> None:
+    names = iter(("Ash\nOak", "Elm\nFir", "Yew\nBox"))
+
+    def growing(call: Call) -> str:
+        asked = content_text(call.messages[-1])
+        return next(names) if "Write a list" in asked else "no"
+
+    provider = ScriptedProvider(growing)
+    seed, told = await supplied(tmp_path, provider)
+    slot = seed.slots["product"]
+    assert [slot.at(n) for n in range(slot.size)] == ["Kite", "Ash", "Oak", "Elm", "Fir", "Yew"]
+    lists = [text for call in provider.calls if "list" in (text := content_text(call.messages[-1]))]
+    assert len(lists) == 3
+    assert "Kite, Ash, Oak" in lists[1]
+    assert (told.values, told.wordings) == (5, 0)
 
 
 @pytest.mark.parametrize(
@@ -129,4 +153,6 @@ def test_a_wording_keeps_numbers_quotes_and_capitals() -> None:
     assert reworded('JSON please: {x}, key "sum", 2 decimals.', original)
     assert reworded('JSON please: {x}, key "sum", two decimals.', original) is None
     assert reworded("JSON please: {x}, key sum, 2 decimals.", original) is None
+    assert reworded("Write one sentence about {x}.", "Write something about {x}.")
+    assert reworded("Write something about {x}.", "Write one sentence about {x}.") is None
     assert reworded('An object please: {x}, key "sum", 2 decimals.', original) is None

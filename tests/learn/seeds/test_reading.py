@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -97,7 +98,8 @@ def test_a_family_is_named(tmp_path: Path) -> None:
         ('"number"', '"numbr"', "unknown grader type 'numbr'"),
         ('"number"', '{ type = "number", slack = 1 }', "no parameter 'slack'"),
         ('compute = "a + b"\n', "", "needs a reference"),
-        ('compute = "a + b"\ngrader = "number"\n', "", "nothing could mark a reply"),
+        ('"number"', '"judged"', "which judges do not read"),
+        ('"number"', '{ type = "judged", rubrik = "x" }', "no parameter 'rubrik'"),
         ('grader = "number"', 'reference = "{a}"', "keep one"),
         ('grader = "number"', 'labels = { task = "sums" }', "there is no task 'sums'"),
         ('grader = "number"', 'labels = { kind = "x" }', "there is no axis 'kind'"),
@@ -183,3 +185,16 @@ def test_the_seed_that_the_documentation_shows_can_be_drawn_from(tmp_path: Path)
     fields = set(re.findall(r"^\| `([a-z_]+)`(?:, `([a-z_]+)`)? \|", page, flags=re.M))
     told = {name for pair in fields for name in pair if name}
     assert told | {"name"} == set(_Fields.__struct_fields__)
+
+
+@pytest.mark.parametrize("given", ["", 'grader = { type = "judged", rubric = "Kind to {a}." }\n'])
+def test_a_seed_may_leave_its_replies_to_judges(given: str, tmp_path: Path) -> None:
+    text = SOUND.replace('compute = "a + b"\ngrader = "number"\n', given)
+    assert text != SOUND
+    (seed,) = read([written(tmp_path, text)])
+    assert isinstance(seed, Seed)
+    scope = {name: slot.at(0) for name, slot in seed.slots.items()}
+    reference, grader = seed.answered(scope)
+    assert (reference, grader.type) == ("", "judged")
+    assert math.isnan(grader.grade("Dear Ms Ito, thank you.", reference))
+    assert str(grader.params.get("rubric", "")) == ("Kind to 1." if given else "")

@@ -9,14 +9,12 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from emafusion.answers.structured import Json
 from emafusion.errors import DataError
 from emafusion.evaluate.graders import Grader
 from emafusion.evaluate.questions import Difficulty, Question
-
-Split = Literal["train", "val", "test"]
+from emafusion.learn.families.splits import Split, split_of
 
 _COMPLEXITY: Mapping[int, str] = {1: "recall", 2: "single_step", 3: "multi_step"}
 
@@ -125,10 +123,7 @@ def exact(*, aliases: Sequence[str] = (), others: Sequence[str] = ()) -> Grader:
     return Grader(type="exact", params=params)
 
 
-def split_of(family: str, item: Item) -> Split:
-    """The one split an item belongs to: 60 % train, 15 % val, 25 % test, by its content."""
+def split_of_item(family: str, item: Item) -> Split:
+    """The one split an item belongs to, by its content."""
     content = item.identity or f"{family}/{item.digest}"
-    share = int(hashlib.sha256(content.encode()).hexdigest()[:8], 16) % 100
-    if share < 60:
-        return "train"
-    return "val" if share < 75 else "test"
+    return split_of(hashlib.sha256(content.encode()).hexdigest())

@@ -28,7 +28,8 @@ from emafusion.learn.families import (
     words,
     writing,
 )
-from emafusion.learn.families.family import Family, Split, split_of
+from emafusion.learn.families.family import Family, split_of_item
+from emafusion.learn.families.splits import Split
 
 FAMILIES: Final[tuple[Family, ...]] = (
     *extraction.FAMILIES,
@@ -112,7 +113,7 @@ def _fresh(
         # A difficulty that has run out passes its turn to the next one.
         level = level if attempt < _DRAWS_TRIED // 2 else rng.choice(family.levels)
         item = family.draw(rng, level)
-        if split_of(family.name, item) != split or item.digest in seen:
+        if split_of_item(family.name, item) != split or item.digest in seen:
             continue
         seen.add(item.digest)
         return family.question(item, level, _phrasing(family, rng, split))

@@ -31,7 +31,8 @@ from emafusion.learn.fit import (
 )
 from emafusion.learn.fit.evidence import Drafted, Evidence, drafted, surplus
 from emafusion.learn.fit_understand import fit_familiarity
-from emafusion.learn.label import Labels, consensus
+from emafusion.learn.label import Consensus, Labels, comparable, consensus
+from emafusion.learn.labelling import NOTHING, Opinions, judged, opinions_in
 from emafusion.predict import Features, Fitted
 from emafusion.protocols import Encoder
 from emafusion.types import Labels as Read
@@ -88,7 +89,10 @@ def fit(
     recorded = read(folder).where(("train", "val"))
     tell("reading prompts and drafts")
     with one_thread():
-        material = prepare(recorded, classifier=classifier, encoder=encoder, seed=seed)
+        told = opinions_in(folder, recorded)
+        material = prepare(
+            recorded, classifier=classifier, encoder=encoder, seed=seed, opinions=told
+        )
         material = replace(material, combined=tuple(combinings.read(folder)))
         learnt = learn(material, tell)
     return write(out, learnt.artefact)
@@ -150,8 +154,12 @@ def prepare(
     encoder: Encoder,
     seed: int = 0,
     labels: Labels = "reference",
+    opinions: Opinions = NOTHING,
 ) -> Material:
-    """What prompts and drafts show; raises ``DataError`` where there is too little to fit on."""
+    """What prompts and drafts show; raises ``DataError`` where there is too little to fit on.
+
+    `opinions` are what models that judge said of drafts that nothing else could mark.
+    """
     if len(recorded.queries) < FEWEST:
         raise DataError(
             f"the outcomes hold {len(recorded.queries)} train and val queries; "
@@ -162,7 +170,7 @@ def prepare(
     plain = Features(encoder, label_names(classifier))
     features = routers.standardised(plain, plain.vectors(recorded.prompts, read_as))
     material = shown(recorded, classifier=classifier, features=features, labels=read_as, seed=seed)
-    return _labelled(material, labels)
+    return _labelled(material, labels, opinions)
 
 
 def shown(
@@ -188,10 +196,11 @@ def shown(
     )
 
 
-def _labelled(material: Material, labels: Labels) -> Material:
+def _labelled(material: Material, labels: Labels, opinions: Opinions) -> Material:
     """`material` with a label for every answer that has none, and for all if `labels` says so.
 
-    Queries that have none even so are left out: nothing can be learnt of them.
+    Votes tell where answers can be compared, judges of drafts elsewhere. Queries that have no label
+    even so are left out: nothing can be learnt of them.
     """
     import numpy as np
 
@@ -199,27 +208,49 @@ def _labelled(material: Material, labels: Labels) -> Material:
     asked = np.array([[draft is not None for draft in row] for row in recorded.drafts])
     if labels == "reference" and not (asked & np.isnan(recorded.scores)).any():
         return material
-    known = recorded.scores if labels == "reference" else None
-    answers, seen = material.drafted.answers, material.drafted
+    known = recorded.scores if labels == "reference" else np.full_like(recorded.scores, np.nan)
+    votes = comparable(material.drafted.answers, asked=asked, kinds=recorded.tasks)
+    told = _voted(material, known, asked, votes=votes)
+    scores = known if told is None else told.scores
+    found = judged(
+        recorded,
+        scores,
+        flagged=material.drafted.flagged,
+        countable=votes,
+        opinions=opinions,
+    )
+    parts = [(found.labelled, found.noise)]
+    if told is not None:
+        fresh = np.isnan(known).any(axis=1) & ~np.isnan(told.scores).all(axis=1)
+        parts.append((int(fresh.sum()), told.noise))
+    count = sum(part for part, _ in parts)
+    return _scored(
+        replace(
+            material,
+            recorded=replace(recorded, scores=found.scores),
+            inputs=replace(material.inputs, scores=found.scores),
+            noise=sum(part * noise for part, noise in parts) / max(count, 1),
+        )
+    )
+
+
+def _voted(
+    material: Material, known: Array, asked: NDArray[np.bool_], *, votes: NDArray[np.bool_]
+) -> Consensus | None:
+    """Labels by consensus; ``None`` where there are no votes to count."""
+    import numpy as np
+
+    seen = material.drafted
+    answers = np.where(votes[:, None], seen.answers, -1)
     try:
         told = consensus(answers, asked=asked, scores=known)
     except DataError:
-        if labels == "consensus":
-            raise
-        return _scored(material)  # No votes to count: what nobody scored stays unscored.
+        return None
     _, hunches = option_priors.fit(
         seen.options, seen.chosen, scores=told.scores, fold=fold_of(material)
     )
     # What the options give away, votes do not tell: labels that knew votes alone would deny it.
-    told = consensus(answers, asked=asked, scores=known, hunches=hunches[:, :, 0])
-    return _scored(
-        replace(
-            material,
-            recorded=replace(recorded, scores=told.scores),
-            inputs=replace(material.inputs, scores=told.scores),
-            noise=told.noise,
-        )
-    )
+    return consensus(answers, asked=asked, scores=known, hunches=hunches[:, :, 0])
 
 
 def _scored(material: Material) -> Material:
@@ -264,10 +295,13 @@ def learn(material: Material, tell: Progress | None = None) -> Learnt:
         hunches=hunches,
         fold=fold,
     )
-    arrays |= {
-        f"watch/{name}": array
-        for name, array in watching.arrays(forecasts.union, recorded, evidence.surplus).items()
-    }
+    watch = watching.arrays(forecasts.union, recorded, evidence.surplus)
+    arrays |= {f"watch/{name}": array for name, array in watch.items()}
+    level, slope = watch["calibration"].tolist()
+    sure = logistic.sigmoid(level + slope * logistic.log_odds(forecasts.union))
+    compared = watching.agreement(sure, recorded.scores, evidence.answers)
+    asked = watching.queries(recorded, features.encoder)
+    arrays |= {f"watch/{name}": array for name, array in (compared | asked).items()}
     tell("fitting the panel of last resort")
     found, figures = _plainly(recorded, forecasts.union, seed)
     arrays |= found

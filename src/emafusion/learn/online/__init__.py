@@ -6,7 +6,7 @@ State that a serving process keeps and a store may keep for it; none of it knows
 from __future__ import annotations
 
 from emafusion.learn.online.ballots import Ballot, Ballots, Bounds
-from emafusion.learn.online.drift import Alarm, Habits, Signal, Watch
+from emafusion.learn.online.drift import Alarm, Habits, Recovery, Signal, Watch
 from emafusion.learn.online.estimates import Estimates
 from emafusion.learn.online.exploration import Choice, Exploration, Spent, Terms
 from emafusion.learn.online.heads import Doubt, Heads
@@ -23,6 +23,7 @@ __all__ = [
     "Exploration",
     "Habits",
     "Heads",
+    "Recovery",
     "Reference",
     "Signal",
     "Spent",

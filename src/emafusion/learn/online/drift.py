@@ -162,6 +162,39 @@ class Watch:
         return found
 
 
+class Recovery:
+    """Whether a model that has changed is again what it was: bets against "it still is not".
+
+    That its residuals, of the forecast from before the change, still lie at least half as far off
+    as they did is what CUSUMs of bets speak against, as in :class:`Watch`: while it is true, a
+    recovery is announced once in ``patience`` answers on average, at most.
+
+    Parameters
+    ----------
+    rose : bool
+        Whether the residuals rose with the change.
+    gap : float
+        By how much.
+    patience : float
+    """
+
+    def __init__(self, *, rose: bool, gap: float, patience: float = 1000.0) -> None:
+        import numpy as np
+
+        self._sign, self._half = (1.0 if rose else -1.0), gap / 2.0
+        self._patience = patience
+        self._stakes = np.array(STAKES) / (1.0 + self._half)
+        self._capital = np.ones(len(STAKES))
+
+    def observe(self, residual: float) -> bool:
+        """Count one answer; whether the model is what it was."""
+        import numpy as np
+
+        back = self._half - self._sign * min(max(residual, -1.0), 1.0)
+        self._capital = np.maximum(self._capital, 1.0) * (1.0 + self._stakes * back)
+        return float(self._capital.mean()) >= self._patience
+
+
 class Habits:
     """How long each model's answers are, against what is expected of them.
 

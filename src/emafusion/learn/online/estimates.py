@@ -132,6 +132,14 @@ class Estimates:
         self.successes[:, at] *= keep
         self.heads.doubt(at, self._doubt)
 
+    def restore(self, model: str, before: Estimates) -> None:
+        """Believe of `model` what `before` does: it is again what it was then."""
+        at = self.pool.index(model)
+        self.trials[:, at] = before.trials[:, at]
+        self.successes[:, at] = before.successes[:, at]
+        self.heads.means[at + 1] = before.heads.means[at + 1]
+        self.heads.covariances[at + 1] = before.heads.covariances[at + 1]
+
     def suitability(self, strength: float) -> Suitability:
         """The taxonomy router by these counts."""
         return Suitability(self._labels, self.trials, self.successes, strength=strength)

@@ -20,7 +20,7 @@ from msgspec import Struct
 from emafusion.answers.structured import Json
 from emafusion.errors import DataError
 from emafusion.evaluate.questions import AXES, Question
-from emafusion.learn.families import Split, split_of
+from emafusion.learn.families import Split, split_of_item
 from emafusion.learn.seeds import coverage, frames
 from emafusion.learn.seeds.coverage import Leaks
 from emafusion.learn.seeds.difficulty import COMPLEXITY, grade
@@ -267,7 +267,7 @@ def _of_family(source: FamilySeed, split: Split, rng: random.Random) -> Iterator
         level = family.levels[turn % len(family.levels)]
         turn += 1
         item = family.draw(rng, level)
-        if split_of(family.name, item) != split or item.digest in seen:
+        if split_of_item(family.name, item) != split or item.digest in seen:
             missed += 1
             continue
         seen.add(item.digest)

@@ -15,16 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from emafusion.answers.structured import Json
-from emafusion.learn.families import Split
+from emafusion.learn.families import SHARES, Split, split_of
 from emafusion.learn.seeds.expressions import Scope, Value
 from emafusion.learn.seeds.seed import Seed
 from emafusion.learn.seeds.slots import FEWEST_SPLIT, Rows, Slot
 from emafusion.learn.seeds.templates import fill_known, plain
 
-SHARES: Final[Mapping[Split, tuple[int, int]]] = {
-    "train": (0, 60), "val": (60, 75), "test": (75, 100),
-}  # fmt: skip
-"""Which hundredths of all fillings, or of a table's rows, belong to each split."""
 _LISTED: Final = 50_000
 """Cross products up to this size are shuffled whole; larger ones are drawn from."""
 _TRIED: Final = 400
@@ -90,12 +86,6 @@ def scope_of(seed: Seed, drawn: Scope) -> Scope:
     for name, expression in seed.computed.items():
         scope[name] = expression(scope)
     return scope
-
-
-def split_of(digest: str) -> Split:
-    """The split that hexadecimal digits fall into."""
-    share = int(digest[:8], 16) % 100
-    return next(split for split, (low, high) in SHARES.items() if low <= share < high)
 
 
 def _filling(seed: Seed, drawn: Mapping[str, Value], tied: Sequence[str]) -> Filling:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from msgspec import Struct
 
 from emafusion.answers import phrase
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 FOLDER: Final = "generator"
 """Below the questions' folder: what the model was asked and said, so that nothing is paid twice."""
 STYLES: Final = ("in other words", "more formally", "more briefly", "as a polite question")
+TURNS: Final = 3
+"""How often a slot that still lacks values, or a wording that failed a check, is asked for."""
 
 _MOST_TOKENS: Final = 400
 _MOST_AT_ONCE: Final = 40
@@ -48,6 +51,11 @@ _OPTIONS: Final = re.compile(
     r"\w+(?:\s*[,/]\s*\w+)+,?\s+(?:or|and)\s+\w+|\w+(?:\s*[,/]\s*\w+){2,}|\w+\s*/\s*\w+|yes or no"
 )
 _JOINED: Final = re.compile(r"\W+|\b(?:or|and)\b")
+_FORM: Final = re.compile(
+    r"\b(sentence|word|bullet|paragraph|line|list|table|json|capital|two|three|four|five|six|seven|"
+    r"eight|nine|ten)s?\b",
+    re.I,
+)
 _BRIEF: Final = re.compile(
     r"\b(?:only|just|one word|single|nothing but|nothing else|no more)\b", re.I
 )
@@ -101,37 +109,72 @@ async def supply(
     StoreError
         The answers cannot be kept, or another process is asking for the same folder.
     """
-    seeds = [one for one in sources if isinstance(one, Seed)]
-    asked = [question for seed in seeds for question in _questions(seed)]
-    report = await collect(
-        {"train": asked},
-        [model],
-        providers=providers,
-        folder=folder / FOLDER,
-        bounds=Bounds(budget_usd=budget_usd, per_model=4, max_tokens=_MOST_TOKENS),
-        progress=progress,
-    )
-    with Journal(folder / FOLDER) as journal:
-        replies = Recorded(journal.rows()).replies
-    texts = {cell[0]: row.text for cell, row in replies.items() if cell[1] == model.name}
-    made = {seed.name: _extended(seed, texts, model.name) for seed in seeds}
-    supplied = tuple(made.get(one.name, one) for one in sources)
-    wordings = sum(len(made[seed.name].wordings) - len(seed.wordings) for seed in seeds)
-    offered = sum(question.family == "wording" for question in asked if question.id in texts)
-    return supplied, Supply(
+    seeds = {one.name: one for one in sources if isinstance(one, Seed)}
+    bounds = Bounds(budget_usd=budget_usd, per_model=4, max_tokens=_MOST_TOKENS)
+    made, offered, calls, spent = dict(seeds), set[str](), 0, 0.0
+    stopped: str | None = None
+    for turn in range(TURNS):
+        asked = {name: list(_questions(seed, turn)) for name, seed in made.items()}
+        posed = [question for part in asked.values() for question in part]
+        if stopped is not None or (turn and not posed):
+            break
+        report = await collect(
+            {"train": posed},
+            [model],
+            providers=providers,
+            folder=folder / FOLDER,
+            bounds=bounds,
+            progress=progress,
+        )
+        calls, spent = calls + report.asked, report.spent_usd
+        stopped = report.stopped.get(model.name)
+        texts = _texts(folder / FOLDER, model)
+        offered |= {one.id for one in posed if one.family == "wording" and one.id in texts}
+        made = {
+            name: _extended(seed, asked[name], texts=texts, model=model.name)
+            for name, seed in made.items()
+        }
+    told = Supply(
         model=model.name,
-        values=sum(_values(made[seed.name]) - _values(seed) for seed in seeds),
-        wordings=wordings,
-        dropped=offered - wordings,
-        calls=report.asked,
-        spent_usd=report.spent_usd,
-        stopped=report.stopped.get(model.name),
+        values=0,
+        wordings=0,
+        dropped=0,
+        calls=calls,
+        spent_usd=spent,
+        stopped=stopped,
     )
+    return tuple(made.get(one.name, one) for one in sources), _counted(
+        told, seeds, made=made, offered=len(offered)
+    )
+
+
+def _counted(
+    told: Supply, seeds: Mapping[str, Seed], *, made: Mapping[str, Seed], offered: int
+) -> Supply:
+    """`told` with what was taken of `offered` wordings, and of the values."""
+    wordings = sum(len(made[name].wordings) - len(seed.wordings) for name, seed in seeds.items())
+    values_ = sum(_values(made[name]) - _values(seed) for name, seed in seeds.items())
+    return msgspec.structs.replace(
+        told, values=values_, wordings=wordings, dropped=offered - wordings
+    )
+
+
+def _texts(folder: Path, model: Model) -> dict[str, str]:
+    """What `model` has said to each question, by its id."""
+    with Journal(folder) as journal:
+        replies = Recorded(journal.rows()).replies
+    return {cell[0]: row.text for cell, row in replies.items() if cell[1] == model.name}
 
 
 def values(text: str) -> list[str]:
-    """The values in a reply: short lines without their markers, each once."""
-    lines = (_MARKER.sub("", line).strip(" \t\"'*`.,;") for line in text.splitlines())
+    """The values in a reply: short lines without their markers, each once.
+
+    Of a reply that is one line, what stands between its commas.
+    """
+    written = text.strip().splitlines()
+    if len(written) == 1 and written[0].count(",") > 1:
+        written = written[0].split(",")
+    lines = (_MARKER.sub("", line.strip()).strip(" \t\"'*`.,;") for line in written)
     fit = [
         line
         for line in lines
@@ -151,7 +194,8 @@ def reworded(text: str, original: str) -> str | None:
     """The wording in a reply, or ``None`` where it does not ask the same as `original`.
 
     Every slot must be there as often as before, and every number, quoted word, option and name in
-    capitals; a demand for brevity must stay one; and no further braces or code may have come in.
+    capitals; what it says of sentences, lists and the like, and a demand for brevity, must stay;
+    and no further braces or code may have come in.
     """
     found = text.strip().strip('"`').strip()
     lead, _, rest = found.partition("\n")
@@ -166,18 +210,22 @@ def reworded(text: str, original: str) -> str | None:
             and not _UNFIT.search(SLOT.sub("", found))
             and _literals(original) <= _literals(found)
             and all(word in found.casefold() for word in _options(original))
+            and _form(original) <= _form(found)
             and (not _BRIEF.search(original) or _BRIEF.search(found) is not None)
         )
         else None
     )
 
 
-def _questions(seed: Seed) -> Iterator[Question]:
+def _questions(seed: Seed, turn: int) -> Iterator[Question]:
+    """What `seed` still lacks: values, and a further wording of each of its own."""
     for name, slot in seed.hungry().items():
         yield _question(_ask_values(slot), "value", f"{seed.name}/{name}")
+    there = {wording.id for wording in seed.wordings}
     for place, wording in enumerate(seed.wordings):
-        style = STYLES[place % len(STYLES)]
-        yield _question(_ask_wording(wording, style), "wording", f"{seed.name}/{wording.id}")
+        if wording.generator is None and f"g{wording.id}" not in there:
+            style = STYLES[(place + turn) % len(STYLES)]
+            yield _question(_ask_wording(wording, style), "wording", f"{seed.name}/{wording.id}")
 
 
 def _question(prompt: str, kind: str, about: str) -> Question:
@@ -218,12 +266,14 @@ def _ask_wording(wording: Wording, style: str) -> str:
     )
 
 
-def _extended(seed: Seed, texts: Mapping[str, str], model: str) -> Seed:
-    """`seed` with what of the model's texts passed the checks."""
+def _extended(
+    seed: Seed, asked: Sequence[Question], *, texts: Mapping[str, str], model: str
+) -> Seed:
+    """`seed` with what of the model's texts on what was `asked` passed the checks."""
     slots, wordings = dict(seed.slots), list(seed.wordings)
     taken = {phrase.fold(wording.text) for wording in wordings}
     by_id = {wording.id: wording for wording in seed.wordings}
-    for question in _questions(seed):
+    for question in asked:
         text = texts.get(question.id)
         if text is None:
             continue
@@ -252,6 +302,10 @@ def _slots(text: str) -> list[str]:
 
 def _literals(text: str) -> set[str]:
     return set(_LITERAL.findall(SLOT.sub("", text)))
+
+
+def _form(text: str) -> set[str]:
+    return {word.lower() for word in _FORM.findall(SLOT.sub("", text))}
 
 
 def _options(text: str) -> set[str]:

@@ -32,7 +32,7 @@ from emafusion.understand import Taxonomy
 
 Source: TypeAlias = Seed | FamilySeed
 
-_NEED_NO_REFERENCE: Final = frozenset({"constraint", "code"})
+_NEED_NO_REFERENCE: Final = frozenset({"constraint", "code", "judged"})
 _WORDINGS_APART: Final = 3
 _WEIGHTS: Final = (1e-6, 1e6)
 _MOST_PLACES: Final = 40
@@ -236,7 +236,7 @@ def _grader(fields: _Fields) -> dict[str, object]:
     unanswered = fields.reference is None and fields.compute is None
     if given is None:
         if unanswered:
-            raise DataError("it has no reference, compute or grader; nothing could mark a reply")
+            return {"type": "judged"}
         kind = "json" if isinstance(fields.reference, dict | list) else "exact"
         return {"type": kind}
     grader: dict[str, object] = {"type": given} if isinstance(given, str) else dict(given)
@@ -246,6 +246,8 @@ def _grader(fields: _Fields) -> dict[str, object]:
     Grader(type=str(grader["type"]), params={n: None for n in grader if n != "type"})
     if unanswered and grader["type"] not in _NEED_NO_REFERENCE:
         raise DataError(f"its grader {grader['type']!r} needs a reference or compute")
+    if not unanswered and grader["type"] == "judged":
+        raise DataError("it has a right answer, which judges do not read; drop it or the grader")
     return grader
 
 

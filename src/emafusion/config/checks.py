@@ -1,0 +1,268 @@
+"""Now and then another judgement of an answer that was given, after the reply, to learn from it.
+
+Knows which answers may be checked, by whom, how often and at what cost. It judges nothing but
+whether two answers say the same; what follows from that, others know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from emafusion import answers
+from emafusion.errors import EmafusionError, RequestError
+from emafusion.execute import Ledger, Limits
+from emafusion.plan.eligible import eligible
+from emafusion.protocols import Clock, Provider, Recorder
+from emafusion.types import Estimate, Forecast, Model, Outcome, Request, Verdict, replace
+
+log = logging.getLogger("emafusion.checks")
+
+PREFIX: Final = "check:"
+"""Of a check's identifier in the record, before that of the decision it checked."""
+DOUBTED: Final = 0.25
+"""The share of the answers of a model that was found changed, until it is what it was."""
+AT_ONCE: Final = 4
+"""Checks under way, at most; a further one is not begun."""
+LONGEST_S: Final = 60.0
+WIDER: Final = 4.0
+"""Times its expected cost that a check may cost: an answer may be longer than most."""
+LAST_S: Final = 5.0
+"""Seconds that checks under way get when the client is closed."""
+STEERED: Final = ("tools", "functions", "n")
+"""Parameters of requests that are not checked: their answers are not one text."""
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """How many answers are checked, and what that may cost.
+
+    ``share`` of the answers, for at most the share ``budget`` of what answers cost so far, and at
+    most ``max_usd`` US dollars in all.
+    """
+
+    share: float
+    budget: float = 0.02
+    max_usd: float | None = None
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """What became of it so far: answers seen, checks begun, US dollars of both, and set aside."""
+
+    seen: int = 0
+    checked: int = 0
+    answers_usd: float = 0.0
+    checks_usd: float = 0.0
+    reserved_usd: float = 0.0
+
+    def left(self, terms: Terms) -> float:
+        """US dollars that checks may yet cost."""
+        most = terms.budget * self.answers_usd
+        most = most if terms.max_usd is None else min(most, terms.max_usd)
+        return most - self.checks_usd - self.reserved_usd
+
+
+def checked(decision_id: str) -> str | None:
+    """The decision that the record `decision_id` is a check of; ``None`` where it is none."""
+    return decision_id.removeprefix(PREFIX) if decision_id.startswith(PREFIX) else None
+
+
+class SampledChecks:
+    """Asks the model that promises most among those cleared whether it says the same.
+
+    Only answers that can be compared are checked (a choice, a number, a short phrase), and none
+    whose caller forbids learning by `explore`. The bounds hold for one process; they hold after
+    every check, whatever it turns out to cost.
+
+    Parameters
+    ----------
+    terms : Terms
+        The bounds.
+    models : mapping of str to Model
+        The catalog.
+    providers : mapping of str to Provider
+        By the name that models use.
+    clock : Clock
+        The time.
+    recorder : Recorder
+        Where checks go, as decisions of their own with steps of purpose ``"check"``.
+    chance : callable, optional
+        A number in [0, 1) for each answer.
+
+    Attributes
+    ----------
+    doubted : callable
+        Tells which models were found changed: :data:`DOUBTED` of their answers are checked, and
+        they check no others.
+    account : Account
+        What became of it so far.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        *,
+        models: Mapping[str, Model],
+        providers: Mapping[str, Provider],
+        clock: Clock,
+        recorder: Recorder,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.terms = terms
+        self.account = Account()
+        self.doubted: Callable[[], Collection[str]] = frozenset
+        self._models, self._providers = models, providers
+        self._clock, self._recorder = clock, recorder
+        self._chance = chance
+        self._under_way: set[asyncio.Task[None]] = set()
+        # Requests of several event loops share one account.
+        self._lock = threading.Lock()
+
+    def consider(self, request: Request, outcome: Outcome, *, models: Sequence[Model]) -> None:
+        """Begin a check of `outcome` by one of `models`, those cleared for `request`, or do not.
+
+        Returns at once; the check runs in the event loop of the caller.
+        """
+        doubted = self.doubted()
+        often = outcome.model in doubted
+        share = max(self.terms.share, DOUBTED) if often else self.terms.share
+        drawn = self._chance() < share and len(self._under_way) < AT_ONCE
+        judge = self._judge(request, outcome, models=models, doubted=doubted) if drawn else None
+        bound = self._open(outcome, judge)
+        if judge is None or bound is None:
+            return
+        work = self._check(request, outcome, judge.model, bound=bound)
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def aclose(self) -> None:
+        """Wait a little for what is under way in this event loop, and end the rest."""
+        here = asyncio.get_running_loop()
+        mine = [one for one in self._under_way if one.get_loop() is here]
+        for other in self._under_way.difference(mine):
+            other.get_loop().call_soon_threadsafe(other.cancel)
+        if mine:
+            _, late = await asyncio.wait(mine, timeout=LAST_S)
+            for one in late:
+                one.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _judge(
+        self,
+        request: Request,
+        outcome: Outcome,
+        *,
+        models: Sequence[Model],
+        doubted: Collection[str],
+    ) -> Estimate | None:
+        """Who is asked: the best of those that may be, if the answer can be compared at all."""
+        if request.knobs.explore is False or any(name in request.params for name in STEERED):
+            return None
+        if outcome.error is not None or outcome.parts or outcome.origins:
+            return None
+        if _said(request, outcome.text) is None:
+            return None
+        try:
+            able = eligible(request, models)
+        except RequestError:
+            return None
+        told = [outcome.forecast.get(one.name) for one in able if one.name not in doubted]
+        others = [one for one in told if one is not None and one.model != outcome.model]
+        return max(others, key=lambda one: one.quality, default=None)
+
+    def _open(self, outcome: Outcome, judge: Estimate | None) -> float | None:
+        """Count an answer, and set aside what its check may cost; ``None`` without the money."""
+        with self._lock:
+            account = self.account
+            account = replace(
+                account,
+                seen=account.seen + 1,
+                answers_usd=account.answers_usd + outcome.cost_usd,
+            )
+            bound = None if judge is None else WIDER * judge.cost_usd
+            if bound is not None and bound > max(account.left(self.terms), 0.0):
+                bound = None
+            if bound is not None:
+                account = replace(
+                    account,
+                    checked=account.checked + 1,
+                    reserved_usd=account.reserved_usd + bound,
+                )
+            self.account = account
+        return bound
+
+    async def _check(self, request: Request, outcome: Outcome, judge: str, *, bound: float) -> None:
+        """Ask `judge` the same, and put on record whether it says the same."""
+        # A model that costs nothing needs no bound, and a bound of nothing allows no call.
+        limits = Limits(max_cost_usd=bound or None, max_latency_s=LONGEST_S)
+        ledger = Ledger(self._models, self._providers, clock=self._clock, limits=limits)
+        ledger.restrict([judge])
+        text, error = "", ""
+        try:
+            draft = await ledger.complete(
+                judge, request.messages, purpose="check", params=request.params
+            )
+            text = draft.text
+        except EmafusionError as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        finally:
+            self._settle(ledger.spent, bound)
+            found = _record(request, outcome, ledger, judge=judge, text=text)
+            found = replace(found, created=self._clock.now(), error=error or found.error)
+            if ledger.steps:
+                await asyncio.shield(self._kept(found))
+
+    def _settle(self, spent: float, bound: float) -> None:
+        with self._lock:
+            self.account = replace(
+                self.account,
+                checks_usd=self.account.checks_usd + spent,
+                reserved_usd=self.account.reserved_usd - bound,
+            )
+
+    async def _kept(self, found: Outcome) -> None:
+        try:
+            await self._recorder.record(found)
+        except EmafusionError as failure:
+            log.warning("a check is lost: %s", failure)
+
+
+def _said(request: Request, text: str) -> str | None:
+    """The canonical answer in `text`, where it has one that another may equal.
+
+    Two programs that do the same are seldom the same text.
+    """
+    kind = answers.guess_kind(request.text)
+    return None if kind == "code" else answers.shareable(text, kind)
+
+
+def _record(
+    request: Request, outcome: Outcome, ledger: Ledger, *, judge: str, text: str
+) -> Outcome:
+    """The check as a decision of its own, which nobody asked for."""
+    mine, theirs = _said(request, outcome.text), _said(request, text) if text else None
+    score = None if theirs is None else float(mine == theirs)
+    verdict = Verdict(judge="check", draft=0, score=score, reason=f"on {outcome.model}")
+    return replace(
+        outcome,
+        decision_id=f"{PREFIX}{outcome.decision_id}",
+        forecast=Forecast(estimates=()),
+        plan=None,
+        steps=tuple(ledger.steps),
+        verdicts=(verdict,),
+        model=judge,
+        text=text,
+        confidence=0.0,
+        cost_usd=ledger.spent,
+        latency_s=ledger.elapsed,
+        finish_reason="stop" if text else "",
+        tier=0,
+        error=None if text else "no answer",
+        combining="",
+    )

@@ -1,0 +1,131 @@
+"""Conversations, and the models whose prompt caches still hold them.
+
+A vendor charges less for a prompt whose beginning it read a moment ago. Asking the model that
+answered the last turn is then cheaper than its price list says, and routing that does not know so
+raises the bill. Nothing here chooses a model: expected costs are corrected before the plan is made,
+and the plan weighs them. Knows what was sent where, and when; it keeps no text.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from emafusion.protocols import Clock
+from emafusion.types import Estimate, Forecast, Model, Outcome, Request, Step, replace
+
+KEPT_S: Final = 300.0
+"""How long a vendor keeps a prompt that is not asked again: five minutes at most of them."""
+SHORTEST: Final = 1024
+"""Prompt tokens below which vendors cache nothing."""
+MOST: Final = 20_000
+"""Conversations remembered; the one that was silent longest goes first."""
+DOUBT: Final = 4.0
+"""Turns that the first guess of a cache's reliability is worth."""
+FIRST_GUESS: Final = 0.5
+
+
+class Sessions:
+    """What the prompt caches hold of conversations under way.
+
+    Parameters
+    ----------
+    clock : Clock
+        The time.
+    kept_s : float
+        Seconds after its last turn for which a conversation is counted on.
+    most : int
+        Conversations remembered.
+    """
+
+    def __init__(self, clock: Clock, *, kept_s: float = KEPT_S, most: int = MOST) -> None:
+        self._clock = clock
+        self._kept_s = kept_s
+        self._most = most
+        self._turns: OrderedDict[str, dict[str, tuple[int, float]]] = OrderedDict()
+        # By model: tokens that caches were seen to hold, of tokens that they were hoped to hold.
+        self._held: dict[str, tuple[float, float]] = {}
+        self._guard = threading.Lock()
+
+    def priced(self, request: Request, forecast: Forecast, models: Sequence[Model]) -> Forecast:
+        """`forecast` with the costs of `models` less what their caches are expected to save.
+
+        Saved are the tokens that a model was last sent in this conversation, times what its price
+        list takes off for a cached one, times how often its caches were found to hold what was
+        hoped for.
+        """
+        turns = self._alive(request.session)
+        if not turns:
+            return forecast
+        savings = {
+            model.name: self._saving(model, turns[model.name])
+            for model in models
+            if model.name in turns
+        }
+        if not any(savings.values()):
+            return forecast
+        return replace(
+            forecast,
+            estimates=tuple(_cheaper(one, savings) for one in forecast.estimates),
+        )
+
+    def note(self, request: Request, outcome: Outcome) -> None:
+        """Remember what each model was sent in `request`, and what its cache held of it."""
+        if not request.session:
+            return
+        now, before = self._clock.tick(), self._alive(request.session)
+        drafts = [step for step in outcome.steps if _counts(step)]
+        if not drafts:
+            return
+        with self._guard:
+            for step in drafts:
+                hoped = before.get(step.model, 0)
+                if hoped >= SHORTEST:
+                    self._learn(step, hoped)
+                turns = self._turns.setdefault(request.session, {})
+                turns[step.model] = (step.usage.prompt_tokens, now)
+            self._turns.move_to_end(request.session)
+            while len(self._turns) > self._most:
+                self._turns.popitem(last=False)
+
+    def reliability(self, model: str) -> float:
+        """The share of what `model`'s cache was hoped to hold that it did, as far as is known."""
+        held, hoped = self._held.get(model, (0.0, 0.0))
+        return (held + FIRST_GUESS * DOUBT) / (hoped + DOUBT)
+
+    def _alive(self, session: str) -> Mapping[str, int]:
+        """Prompt tokens that each model was last sent in `session`, not too long ago."""
+        if not session:
+            return {}
+        now = self._clock.tick()
+        with self._guard:
+            turns = dict(self._turns.get(session, {}))
+        return {
+            name: tokens for name, (tokens, when) in turns.items() if now - when <= self._kept_s
+        }
+
+    def _saving(self, model: Model, tokens: int) -> float:
+        if tokens < SHORTEST or model.usd_per_mtok_cached is None:
+            return 0.0
+        less = max(model.usd_per_mtok_in - model.usd_per_mtok_cached, 0.0)
+        return self.reliability(model.name) * tokens * less / 1e6
+
+    def _learn(self, step: Step, hoped: int) -> None:
+        """One turn more: the share that was held, capped since a prompt may hold other prefixes."""
+        held, turns = self._held.get(step.model, (0.0, 0.0))
+        share = min(step.usage.cached_tokens / hoped, 1.0)
+        self._held[step.model] = (held + share, turns + 1.0)
+
+
+def _counts(step: Step) -> bool:
+    """Whether a cache may hold what `step` sent: a draft that the model did answer."""
+    return step.purpose == "draft" and step.error is None and step.part is None
+
+
+def _cheaper(estimate: Estimate, savings: Mapping[str, float]) -> Estimate:
+    saving = savings.get(estimate.model, 0.0)
+    if not saving:
+        return estimate
+    return replace(estimate, cost_usd=max(estimate.cost_usd - saving, 0.0))

@@ -1,0 +1,136 @@
+"""Whether what is asked is what the policy was fitted on, and what a forecast is worth if not.
+
+Knows prompts, whose they are, and forecasts. When to look, and at which decisions, others know.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from emafusion.learn.online import Reference, Stray
+from emafusion.learn.online.queries import WINDOW
+from emafusion.protocols import Encoder
+from emafusion.types import Context, Estimate, Forecast, Outcome, log_odds, replace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+log = logging.getLogger("emafusion.learner")
+
+PREFIX: Final = "queries_"
+"""Of the reference's arrays among those of a watch."""
+LEAN: Final = 0.75
+"""How far forecasts of strayed queries lean to how good each model is on the whole: single-model
+routing on subjects that its fit had not seen was better for it in seven splits of seven
+(docs/online.md)."""
+MARGIN_S: Final = 0.02
+"""Seconds between two queries that are looked at, at least: however many are asked, telling their
+vectors anew costs a hundredth of the processor at most."""
+
+
+class Territory:
+    """What the policy was fitted on, and whether the queries of late lie in it.
+
+    Parameters
+    ----------
+    reference : Reference
+        The queries of the fit.
+    encoder : Encoder
+        What they were told by.
+    """
+
+    def __init__(self, reference: Reference, encoder: Encoder) -> None:
+        self.strayed = False
+        self._stray, self._encoder = Stray(reference), encoder
+        self._last = -math.inf
+        self._inside = 0
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[np.generic]], encoder: Encoder
+    ) -> Territory | None:
+        """By what a fit wrote of its watch; ``None`` where it wrote nothing of queries."""
+        found = {
+            name.removeprefix(PREFIX): array
+            for name, array in arrays.items()
+            if name.startswith(PREFIX)
+        }
+        return cls(Reference.from_arrays(found), encoder) if found else None
+
+    def take(self, outcomes: Sequence[Outcome]) -> bool:
+        """Look at the queries of these decisions; whether they began or ceased to stray."""
+        few = self._sampled(outcomes)
+        if not few:
+            return False
+        texts = [one.prompt for one in few]
+        vectors = self._encoder.encode(texts)
+        before = self._stray.seen
+        self._stray.take(vectors, [one.caller for one in few], texts=texts)
+        return self._settle(self._stray.seen - before)
+
+    def status(self) -> dict[str, object]:
+        """How many queries were looked at, how far they lie off, and whether they stray."""
+        return {
+            "seen": self._stray.seen,
+            "distance": round(self._stray.distance, 6),
+            "threshold": round(self._stray.threshold, 6),
+            "strayed": self.strayed,
+        }
+
+    def _sampled(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Those that have a text, and come late enough after the one before."""
+        found = []
+        for one in outcomes:
+            if one.prompt and abs(one.created - self._last) >= MARGIN_S:
+                self._last = one.created
+                found.append(one)
+        return found
+
+    def _settle(self, fresh: int) -> bool:
+        """Whether the window's state is another, after so many `fresh` queries.
+
+        It is over when as many queries as a window holds came without it.
+        """
+        if self._stray.strayed:
+            self._inside = 0
+            begun, self.strayed = not self.strayed, True
+            if begun:
+                log.warning(
+                    "the queries are no longer like those the policy was fitted on: forecasts lean "
+                    "to how good each model is on the whole; learn from them with: "
+                    "emafusion learn --traffic"
+                )
+            return begun
+        self._inside += fresh
+        if not self.strayed or self._inside < WINDOW:
+            return False
+        self.strayed = False
+        log.warning("the queries are again like those the policy was fitted on")
+        return True
+
+
+def leant(forecast: Forecast, usual: Mapping[str, float]) -> Forecast:
+    """`forecast` with every model's quality drawn towards its `usual` log-odds of a good answer."""
+    estimates = tuple(
+        _drawn(one, usual[one.model]) if one.model in usual else one for one in forecast.estimates
+    )
+    context = forecast.context
+    if context is not None and usual:
+        context = Context(
+            mean=_between(context.mean, sum(usual.values()) / len(usual)),
+            best=_between(context.best, max(usual.values())),
+        )
+    return replace(forecast, estimates=estimates, context=context)
+
+
+def _drawn(estimate: Estimate, usual: float) -> Estimate:
+    odds = _between(log_odds(estimate.quality), usual)
+    return replace(estimate, quality=1.0 / (1.0 + math.exp(-odds)))
+
+
+def _between(odds: float, usual: float) -> float:
+    return (1.0 - LEAN) * odds + LEAN * usual
