@@ -9,7 +9,7 @@ DATA ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo install install-dev test coverage lint format types layers check bench bench-quick lock clean
+.PHONY: help demo install install-dev test coverage lint format types layers check bench bench-quick bench-gateway deploy-check audit sbom lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,22 @@ bench: install-dev ## the figures of the README (DATA=a folder of recorded outco
 bench-quick: install-dev ## a few minutes' check that they still hold (DATA=...)
 	@test -n "$(DATA)" || { echo "name the folder of recorded outcomes: make bench-quick DATA=..." >&2; exit 2; }
 	$(BIN)/python benchmarks/quick.py $(DATA) $(ARGS)
+
+DEPLOY := build/deploy/bin
+build/deploy/.made: deploy/requirements.txt
+	$(PYTHON) -m venv build/deploy && $(DEPLOY)/pip install --quiet -r $< && touch $@
+
+deploy-check: build/deploy/.made ## the container, compose and Helm files, read by the real tools
+	$(DEPLOY)/python deploy/check.py
+
+audit: build/deploy/.made ## known vulnerabilities of what is locked
+	$(DEPLOY)/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+sbom: build/deploy/.made ## build/emafusion.cdx.json: what the lock installs, as CycloneDX
+	$(DEPLOY)/cyclonedx-py requirements requirements.lock --output-format JSON --output-file build/emafusion.cdx.json
+
+bench-gateway: install-dev ## the gateway's CPU, latency and memory beside its peers
+	$(BIN)/python benchmarks/gateway.py $(ARGS)
 
 clean: ## remove .venv and every cache
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

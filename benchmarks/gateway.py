@@ -1,294 +1,230 @@
-"""What the gateway costs: CPU per request, latency and memory of one worker.
+"""What the gateway costs: CPU per request, latency and memory of one worker, beside its peers.
 
-A mock upstream, the gateway and the load are three processes on the loopback address. Each system
-is asked in a closed loop for its CPU time (of its process, all threads), then at a fixed rate for
-its latency, which includes the upstream's; ``upstream`` is the mock asked directly. LiteLLM's proxy
-joins in where it is installed. Linux only: CPU time is read from ``/proc``.
+A mock upstream, the gateway and the load are three processes on the loopback address, inside a
+network namespace of their own where that can be made; the gateway has a core to itself. Each is
+asked in a closed loop for its CPU time (of its whole process tree, user and system), then at a
+fixed rate for its latency while streams are open; ``upstream`` is the mock asked directly. Every
+prompt differs from every other. Linux only: CPU time is read from ``/proc``.
 
-Run ``python benchmarks/gateway.py``; figures go to ``benchmarks/out/gateway.json``.
+Run ``python benchmarks/gateway.py [--quick] [--peers VENV]``; figures go to
+``benchmarks/out/gateway.json``. Latencies are milliseconds, memory MiB, growth a share.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import fcntl
 import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import uvicorn
-from starlette.types import Receive, Scope, Send
+import gateway_policy
+from gateway_systems import (
+    PEERS,
+    AbsentError,
+    Asked,
+    Server,
+    answering,
+    emafusion,
+    floor,
+    free_port,
+    ours,
+    peer,
+    process,
+)
 
-OUT = Path(__file__).parent / "out" / "gateway.json"
-QUESTION = "What is the capital of Australia, and when did it become the capital?"
-TEXT = "Canberra. It became the capital in 1913, when the city was founded for that purpose."
-MODELS = ("small", "medium", "large")
-
-
-@dataclass(frozen=True, kw_only=True)
-class System:
-    """What is measured: an address, the process behind it, and the request's own fields."""
-
-    name: str
-    url: str
-    pid: int
-    fields: dict[str, Any]
+HERE = Path(__file__).parent
+OUT = HERE / "out" / "gateway.json"
+Row = dict[str, float]
+LONGEST_S = 900.0
+"""Seconds that one load may take."""
+OTHER_CORE = (os.cpu_count() or 1) - 1
+"""Where all runs but what is measured, which has core 0."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=2000, help="in the closed loop")
-    parser.add_argument("--concurrency", type=int, default=16, help="in the closed loop")
-    parser.add_argument("--rate", type=float, default=50.0, help="requests per second, open loop")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of the open loop")
+    parser.add_argument("--requests", type=int, default=100_000, help="for the growth of memory")
+    parser.add_argument("--sample", type=int, default=5000, help="in each closed loop")
+    parser.add_argument("--callers", type=int, default=16, help="in the closed loop")
+    parser.add_argument("--rate", type=float, default=200.0, help="requests a second, open loop")
+    parser.add_argument("--streams", type=int, default=100, help="open in the open loop")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of the open loop")
+    parser.add_argument("--quick", action="store_true", help="a minute's look")
+    parser.add_argument("--only", help="systems whose name has this in it")
+    parser.add_argument("--policy", type=Path, help="by default one fitted here")
+    parser.add_argument("--peers", type=Path, default=HERE / "out" / "peers", help="their venv")
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--upstream", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.upstream is not None:
-        uvicorn.run(upstream, port=arguments.upstream, log_level="error", lifespan="off")
-        return
-    if not Path("/proc/self/stat").exists():
-        sys.exit("this benchmark reads CPU time from /proc, which this system does not have")
-    with ExitStack() as stack:
-        systems = started(stack)
-        rows = {system.name: asyncio.run(measured(system, arguments)) for system in systems}
-    for name, row in rows.items():
-        print(f"{name:<24}", *(f"{key} {value:9.3f} " for key, value in row.items()))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    given = parser.parse_args()
+    if given.quick:
+        given.requests, given.sample = 0, min(given.sample, 2000)
+        given.seconds = min(given.seconds, 5.0)
+    if not Path("/proc/self/stat").exists() or shutil.which("taskset") is None:
+        sys.exit("this benchmark needs Linux: /proc and taskset")
+    isolated()
+    policy = given.policy or gateway_policy.made()
+    rows = dict(measured(given, policy.absolute()))
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     load = [round(one, 1) for one in os.getloadavg()]
-    report = {"cpus": os.cpu_count(), "loadavg": load, "rate": arguments.rate, "systems": rows}
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    told = {name: getattr(given, name) for name in ("requests", "sample", "rate", "streams")}
+    report = {"cpus": os.cpu_count(), "loadavg": load, **told, "systems": rows}
+    given.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def started(stack: ExitStack) -> list[System]:
-    """Every system that can run here, running."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    port = free_port()
-    mock = stack.enter_context(process(__file__, "--upstream", str(port)))
-    base = f"http://127.0.0.1:{port}/v1"
-    answering(f"{base}/models", mock)
-    found = [System(name="upstream", url=base, pid=mock.pid, fields={"model": "small"})]
-    ours, url = stack.enter_context(emafusion(folder, base))
-    asked: dict[str, dict[str, Any]] = {
-        "emafusion pass-through": {"model": "small"},
-        "emafusion streamed": {"model": "small", "stream": True},
-        "emafusion routed": {"model": "emafusion"},
-        "emafusion routed single": {"model": "emafusion", "emafusion": {"arrangement": "single"}},
-    }
-    for name, fields in asked.items():
-        found.append(System(name=name, url=url, pid=ours.pid, fields=fields))
-    program = shutil.which("litellm")
-    if program is None:
-        print("litellm is not installed: only emafusion is measured", file=sys.stderr)
-        return found
-    theirs, url = stack.enter_context(litellm(program, folder, base))
-    found.append(System(name="litellm", url=url, pid=theirs.pid, fields={"model": "small"}))
-    return found
+def isolated() -> None:
+    """Go on in a network namespace where nothing but this benchmark can be reached, if possible."""
+    if "BENCH_ISOLATED" in os.environ:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            up = struct.pack("16sh14x", b"lo", 1)
+            fcntl.ioctl(one, 0x8914, up)  # SIOCSIFFLAGS, IFF_UP
+        return
+    unshare = shutil.which("unshare")
+    probe = [unshare or "false", "-rn", "true"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode == 0 and unshare:
+        os.environ["BENCH_ISOLATED"] = "1"
+        os.execv(unshare, [unshare, "-rn", sys.executable, *sys.argv])
 
 
-@contextmanager
-def emafusion(folder: Path, base: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Our server: its process and its address."""
-    models = "".join(
-        f'[models.{name}]\nprovider = "mock"\n'
-        f"usd_per_mtok_in = {10.0**place / 10}\nusd_per_mtok_out = {10.0**place / 5}\n"
-        for place, name in enumerate(MODELS)
-    )
-    settings = folder / "emafusion.toml"
-    settings.write_text(
-        f'[providers.mock]\ntype = "openai"\nbase_url = "{base}"\n{models}'
-        f'[record]\npath = "{folder / "record.db"}"\n'
-    )
-    port = free_port()
-    command = ["-m", "emafusion", "serve", "--config", str(settings), "--port", str(port)]
-    with process(*command) as server:
-        url = f"http://127.0.0.1:{port}"
-        answering(f"{url}/healthz", server)
-        yield server, f"{url}/v1"
+def measured(given: argparse.Namespace, policy: Path) -> Iterator[tuple[str, Row]]:
+    """Every system that can run here, one after another, with its figures."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        port = free_port()
+        command = [sys.executable, str(HERE / "gateway_upstream.py"), str(port)]
+        mock = stack.enter_context(process(command, core=OTHER_CORE))
+        upstream = f"http://127.0.0.1:{port}/v1"
+        answering(f"{upstream}/models", mock)
+        direct = Server(url=upstream.removesuffix("/v1"), pid=mock.pid, startup_s=0.0)
+        systems: list[tuple[AbstractContextManager[Server], list[Asked]]] = [
+            (floor(folder, upstream), [Asked(name="floor")]),
+            (emafusion(folder, upstream, policy), ours(policy)),
+            *(
+                (start(folder, upstream, given.peers), [peer(name, upstream)])
+                for name, start in PEERS.items()
+            ),
+        ]
+        base = figures(direct, Asked(name="upstream"), given=given, base=None)
+        yield from shown("upstream", base)
+        for start, ways in systems:
+            wanted = [way for way in ways if given.only is None or given.only in way.name]
+            try:
+                yield from asked(start, wanted, given=given, base=base)
+            except AbsentError as why:
+                print(f"{ways[0].name}: left out: {why}", file=sys.stderr)
 
 
-@contextmanager
-def litellm(program: str, folder: Path, base: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """LiteLLM's proxy with one worker."""
-    settings = folder / "litellm.json"
-    params = {"model": "openai/small", "api_base": base, "api_key": "unused"}
-    models = [{"model_name": "small", "litellm_params": params}]
-    # Both servers are measured without a key.
-    keyless = {"dangerously_permit_weak_or_unset_master_key": True}
-    settings.write_text(json.dumps({"model_list": models, "general_settings": keyless}))
-    port = free_port()
-    where = ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
-    python = str(Path(program).with_name("python"))
-    with process(program, "--config", str(settings), *where, python=python) as server:
-        url = f"http://127.0.0.1:{port}"
-        answering(f"{url}/health/liveliness", server)
-        yield server, f"{url}/v1"
+def asked(
+    start: AbstractContextManager[Server],
+    ways: list[Asked],
+    *,
+    given: argparse.Namespace,
+    base: Row,
+) -> Iterator[tuple[str, Row]]:
+    """The figures of one system in each of the `ways` of asking it."""
+    if ways:
+        with start as server:
+            for way in ways:
+                yield from shown(way.name, figures(server, way, given=given, base=base))
 
 
-@contextmanager
-def process(*command: str, python: str = sys.executable) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process, ended on leaving."""
-    running = subprocess.Popen(
-        [python, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield running
-    finally:
-        running.terminate()
-        try:
-            running.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
+def shown(name: str, row: Row) -> Iterator[tuple[str, Row]]:
+    print(f"{name:<32}", *(f"{key} {value:.3f} " for key, value in row.items()), flush=True)
+    yield name, row
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answering(url: str, server: subprocess.Popen[bytes], within_s: float = 90.0) -> None:
-    """Wait until there is an answer at `url`, of whatever status."""
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except urllib.error.HTTPError:
-            return
-        except OSError as error:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the server at {url} did not start") from error
-            time.sleep(0.1)
-
-
-async def measured(system: System, arguments: argparse.Namespace) -> dict[str, float]:
-    """The figures of one system."""
-    messages = [{"role": "user", "content": QUESTION}]
-    body = json.dumps({"messages": messages, **system.fields}).encode()
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
-
-        async def ask() -> float:
-            began = time.perf_counter()
-            async with session.post(f"{system.url}/chat/completions", data=body) as response:
-                content = await response.read()
-                if response.status != 200:
-                    raise SystemExit(f"{system.name}: {response.status} {content[:300]!r}")
-            return time.perf_counter() - began
-
-        await closed_loop(ask, arguments.requests // 10, arguments.concurrency)
-        cpu, began = cpu_s(system.pid), time.perf_counter()
-        await closed_loop(ask, arguments.requests, arguments.concurrency)
-        took = time.perf_counter() - began
-        cpu = cpu_s(system.pid) - cpu
-        times = sorted(await open_loop(ask, arguments.rate, arguments.seconds))
-    return {
-        "cpu_ms_per_request": 1000 * cpu / arguments.requests,
+def figures(server: Server, way: Asked, *, given: argparse.Namespace, base: Row | None) -> Row:
+    """The figures of one system asked in one way; `base` are those of the upstream alone."""
+    closed = {"callers": given.callers}
+    loaded(server, way, requests=max(given.sample // 5, 200), **closed)
+    cpu, began = cpu_s(server.pid), time.perf_counter()
+    times = loaded(server, way, requests=given.sample, **closed)
+    took, cpu = time.perf_counter() - began, cpu_s(server.pid) - cpu
+    before = rss_mb(server.pid)
+    row = {
+        "cpu_ms_per_request": 1000 * cpu / given.sample,
         "p50_ms": 1000 * times[len(times) // 2],
         "p99_ms": 1000 * times[int(0.99 * len(times))],
-        "requests_per_s": arguments.requests / took,
-        "rss_mb": rss_mb(system.pid),
+        "requests_per_s": given.sample / took,
     }
+    if given.requests and base is not None:
+        loaded(server, way, requests=given.requests - given.sample, **closed)
+    after = rss_mb(server.pid)
+    row |= {"rss_mb": after, "rss_growth": after / before - 1.0, "startup_s": server.startup_s}
+    # At more than it can do nothing would be told but how long the queue grew.
+    if not way.body.get("stream") and row["cpu_ms_per_request"] * given.rate < 800:
+        try:
+            row |= at_rate(server, way, given=given, base=base)
+        except AbsentError as why:
+            print(f"{way.name}: without latencies beside streams: {why}", file=sys.stderr)
+    return row
 
 
-async def closed_loop(ask: Any, requests: int, concurrency: int) -> None:
-    """`requests` in all, `concurrency` at a time."""
-    left = iter(range(requests))
+def at_rate(server: Server, way: Asked, *, given: argparse.Namespace, base: Row | None) -> Row:
+    """Latencies at a fixed rate beside open streams; added: beyond the upstream's median."""
+    times = loaded(
+        server,
+        way,
+        rate=given.rate,
+        seconds=given.seconds,
+        streams=given.streams,
+        stream_body=dict(way.drip),
+    )
+    middle, late = times[len(times) // 2], times[int(0.99 * len(times))]
+    row = {"rate_p50_ms": 1000 * middle, "rate_p99_ms": 1000 * late}
+    return row if base is None else row | {"added_p99_ms": 1000 * late - base["rate_p50_ms"]}
 
-    async def caller() -> None:
-        for _ in left:
-            await ask()
 
-    await asyncio.gather(*(caller() for _ in range(concurrency)))
+def loaded(server: Server, way: Asked, **told: Any) -> list[float]:
+    """The latencies, seconds, ascending, of a load from a process of its own."""
+    told |= {
+        "url": f"{server.url}{way.path}",
+        "body": dict(way.body),
+        "headers": dict(way.headers),
+    }
+    command = ["taskset", "-c", str(OTHER_CORE), sys.executable, str(HERE / "gateway_load.py")]
+    try:
+        done = subprocess.run(
+            [*command, json.dumps(told)], capture_output=True, check=False, timeout=LONGEST_S
+        )
+    except subprocess.TimeoutExpired:
+        raise AbsentError(f"{way.name} did not finish in {LONGEST_S:g} s") from None
+    if done.returncode:
+        raise AbsentError(f"{way.name} {done.stderr.decode()[-400:]}")
+    times: list[float] = json.loads(done.stdout)
+    return sorted(times)
 
 
-async def open_loop(ask: Any, rate: float, seconds: float) -> list[float]:
-    """Seconds that each of `rate` requests a second took, whatever became of those before."""
-    tasks = []
-    began = time.perf_counter()
-    for number in range(int(rate * seconds)):
-        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-        tasks.append(asyncio.create_task(ask()))
-    return list(await asyncio.gather(*tasks))
+def tree(pid: int) -> Iterator[int]:
+    """A process and all that it started."""
+    yield pid
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            yield from tree(int(child))
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of CPU the process has used, in user and system mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds of CPU that a process and those it started have used, in user and system mode."""
+    ticks = 0
+    for one in tree(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory, MiB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    """Resident memory of a process and those it started, MiB."""
+    pages = sum(int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in tree(pid))
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-async def upstream(scope: Scope, receive: Receive, send: Send) -> None:
-    """A model that answers at once, always the same."""
-    body = b""
-    while (message := await receive())["type"] == "http.request":
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            break
-    streamed = b'"stream":true' in body.replace(b" ", b"")
-    kind = b"text/event-stream" if streamed else b"application/json"
-    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]}
-    await send(start)
-    for part in PIECES if streamed else [WHOLE]:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-def _head(kind: str) -> dict[str, Any]:
-    return {"id": "cmpl-1", "object": kind, "created": 1, "model": "mock"}
-
-
-USAGE = {"prompt_tokens": 24, "completion_tokens": 18, "total_tokens": 42}
-WHOLE = json.dumps(
-    {
-        **_head("chat.completion"),
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": TEXT},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": USAGE,
-    }
-).encode()
-
-
-def _event(delta: dict[str, str], reason: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": reason}
-    body = {**_head("chat.completion.chunk"), "choices": [choice]}
-    return b"data: " + json.dumps(body).encode() + b"\n\n"
-
-
-PIECES = [
-    _event({"role": "assistant", "content": ""}),
-    *(_event({"content": f"{word} "}) for word in TEXT.split()),
-    _event({}, "stop"),
-    b"data: "
-    + json.dumps({**_head("chat.completion.chunk"), "choices": [], "usage": USAGE}).encode()
-    + b"\n\n",
-    b"data: [DONE]\n\n",
-]
 
 
 if __name__ == "__main__":

@@ -43,6 +43,9 @@ HEAVY = {
     "genai_prices",
     "numpy",
     "openai",
+    "opentelemetry",
+    "prometheus_client",
+    "psycopg",
     "pyarrow",
     "pydantic",
     "rich",
@@ -51,6 +54,7 @@ HEAVY = {
     "starlette",
     "typer",
     "uvicorn",
+    "valkey",
     "xllamacpp",
 }
 IMPORT_BUDGET_S = 0.3

@@ -31,6 +31,9 @@ from emafusion.types import (
 
 T = TypeVar("T")
 
+TOLD_ELSEWHERE = ("tool_calls", "function_call", "audio", "refusal")
+"""Where an assistant's turn without content says what it has to say."""
+
 
 class Options(TypedDict, total=False):
     """The knobs of one call; see :class:`~emafusion.types.Knobs`."""
@@ -268,7 +271,7 @@ def checked(messages: Sequence[Message]) -> tuple[Message, ...]:
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
             raise RequestError(f"messages[{place}] needs a role and a content", "messages")
         content = message.get("content")
-        if content is None and not message.get("tool_calls"):
+        if content is None and not any(message.get(name) for name in TOLD_ELSEWHERE):
             raise RequestError(f"messages[{place}] has no content", "messages")
         if content is not None and not isinstance(content, (str, list, tuple)):
             raise RequestError(

@@ -41,6 +41,7 @@ from emafusion.protocols import (
     Classifier,
     Clock,
     Combiner,
+    Dialogues,
     Explorer,
     Panel,
     Planner,
@@ -77,7 +78,8 @@ class Stages(Struct, frozen=True, kw_only=True):
     ``rule`` carries adaptive plans on; ``splitter`` finds the parts of composite prompts, which are
     answered whole without one; ``combiner`` says where differing drafts are worth another call,
     without one they are selected among. ``explorer`` departs from plans now and then, to learn;
-    ``checker`` has answers judged anew now and then, after the reply.
+    ``checker`` has answers judged anew now and then, after the reply. ``dialogues`` knows whose
+    prompt caches still hold a conversation.
     ``policy`` names the fitted policy that the stages come from, where there are several.
     """
 
@@ -92,6 +94,7 @@ class Stages(Struct, frozen=True, kw_only=True):
     combiner: Combiner | None = None
     explorer: Explorer | None = None
     checker: Checker | None = None
+    dialogues: Dialogues | None = None
     policy: str = ""
 
 
@@ -272,6 +275,8 @@ class Engine:
         cleared = self._reachable(cleared)
         case.labels = await stages.classifier.understand(request, case.ledger)
         case.forecast = stages.predictor.predict(request, case.labels, cleared)
+        if stages.dialogues is not None:
+            case.forecast = stages.dialogues.priced(request, case.forecast, cleared)
         return cleared
 
     def _plan(self, case: Case, cleared: Sequence[Model]) -> Trial:
@@ -412,6 +417,8 @@ class Engine:
         case.recorded = True
         if case.told is not None:
             case.told(outcome)
+        if case.stages.dialogues is not None:
+            case.stages.dialogues.note(case.request, outcome)
         await case.stages.recorder.record(outcome)
 
     def _reachable(self, models: list[Model]) -> list[Model]:

@@ -211,6 +211,18 @@ class Checker(Protocol):
         ...
 
 
+class Dialogues(Protocol):
+    """Beside stages 3 and 7: what conversations under way make cheaper."""
+
+    def priced(self, request: Request, forecast: Forecast, models: Sequence[Model]) -> Forecast:
+        """`forecast` at what `models` cost in this conversation."""
+        ...
+
+    def note(self, request: Request, outcome: Outcome) -> None:
+        """Remember who was sent what."""
+        ...
+
+
 class Rule(Protocol):
     """Stages 4 and 5 between them: what an adaptive plan does after each verdict."""
 

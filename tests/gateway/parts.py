@@ -18,6 +18,7 @@ from emafusion import gateway
 from emafusion.client import Client
 from emafusion.engine import Engine, Stages
 from emafusion.errors import ProviderError
+from emafusion.gateway.exchange import Exchange
 from emafusion.gateway.server import _protocol
 from emafusion.judge import CalibratedPanel
 from emafusion.plan import UtilityPlanner
@@ -88,8 +89,13 @@ class Scripted:
         script = await self._begin(call)
         if script.failure is not None:
             raise script.failure
+        choices: Any = (script.raw or {}).get("choices") or [{}]
         return Completion(
-            text=script.text, usage=USAGE, raw=script.raw, tool_calls=script.tool_calls
+            text=script.text,
+            usage=USAGE,
+            raw=script.raw,
+            tool_calls=script.tool_calls,
+            finish_reason=choices[0].get("finish_reason", "stop"),
         )
 
     async def stream(self, call: Call) -> AsyncIterator[Chunk]:
@@ -270,9 +276,10 @@ class Reply:
 
 
 @contextlib.contextmanager
-def served(client: Client, settings: gateway.Settings | None = None) -> Iterator[Served]:
+def served(client: Client | Exchange, settings: gateway.Settings | None = None) -> Iterator[Served]:
     """The gateway to `client`, listening on a port of its own in another thread."""
     settings = settings or gateway.Settings()
+    asked = client.client if isinstance(client, Exchange) else client
     config = uvicorn.Config(
         gateway.app(client, settings),
         port=0,
@@ -288,7 +295,7 @@ def served(client: Client, settings: gateway.Settings | None = None) -> Iterator
     try:
         until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Served(f"http://127.0.0.1:{port}", port, client, server)
+        yield Served(f"http://127.0.0.1:{port}", port, asked, server)
     finally:
         server.should_exit = True
         thread.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import random
 import re
 import socket
 from typing import Any
@@ -15,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emafusion import gateway
+from emafusion.types import replace
 
-from .parts import Script, Served, client_of
+from .mutations import BODIES, Lying, application, statuses
+from .parts import Script, Served, catalog, client_of
 
 ASK: list[Any] = [{"role": "user", "content": "Hi"}]
 CHAT: dict[str, Any] = {"model": "small", "messages": ASK}
@@ -210,8 +213,76 @@ def test_no_body_whatsoever_is_a_server_error(
     assert (status == 200) == ("choices" in str(reply))
 
 
+def nested(levels: int) -> Any:
+    found: Any = 1
+    for level in range(levels):
+        found = {"a": found} if level % 2 else [found]
+    return found
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_a_body_too_deep_to_be_written_again_is_refused(house: Served, path: str) -> None:
+    reply = house.ask({**BODIES[path], "extra": nested(200)}, path=path)
+    assert reply.status == 400
+    assert "nested too deeply" in reply.error["message"]
+
+
+def test_what_is_odd_but_right_reaches_the_model_as_it_is(house: Served) -> None:
+    odd = {"seed": 10**30, "small": 1e-300, "deep": nested(100), "text": "a\x00b\u2028"}
+    many = [{"role": "user", "content": "{" * 10}] * 100
+    assert house.ask({"model": "small", "messages": many, **odd}).status == 200
+    assert house.script("small").calls[-1].params == odd
+
+
+def test_of_a_field_given_twice_the_last_counts(house: Served) -> None:
+    data = b'{"model": "down", "model": "small", "messages": [{"role": "user", "content": "Hi"}]}'
+    assert house.ask(data).json["model"] == "small"
+
+
+@pytest.mark.parametrize("data", [b'{"a": "\\ud800"}', b"\xef\xbb\xbf{}", b'{"a": 1e999}', b""])
+def test_what_is_hardly_json_is_refused(house: Served, data: bytes) -> None:
+    reply = house.ask(data, path="/v1/responses")
+    assert reply.status == 400
+    assert "not JSON" in reply.error["message"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_changed_body_is_a_server_error(seed: int) -> None:
+    found = asyncio.run(statuses(application(), random.Random(seed), 200))
+    assert {path for path, _ in found} == set(BODIES)
+    assert {200, 400} <= {status for _, status in found}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+def test_no_upstreams_lie_is_our_mistake(
+    path: str, stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(path)
+    model = replace(catalog(["liar"])[0], provider="lying")
+    client = client_of({}, models=[model], providers={"lying": Lying(chance)})
+    app = gateway.app(client)
+
+    async def ask() -> set[int]:
+        found = set()
+        for count in range(150):
+            name = "liar" if count % 2 else "emafusion"
+            body = {"model": name, "messages": ASK, "input": "Hi", "max_tokens": 9}
+            status, _ = await post(app, json.dumps({**body, "stream": stream}).encode(), path=path)
+            found.add(status)
+        return found
+
+    assert asyncio.run(ask()) <= {200, 502}
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def post(
-    app: Any, body: bytes, *headers: tuple[bytes, bytes], more: bool = False
+    app: Any,
+    body: bytes,
+    *headers: tuple[bytes, bytes],
+    more: bool = False,
+    path: str = "/v1/chat/completions",
+    method: str = "POST",
 ) -> tuple[int, Any]:
     """One request straight to the application; `more` promises a body that never comes."""
     sent: list[dict[str, Any]] = []
@@ -227,8 +298,8 @@ async def post(
 
     scope = {
         "type": "http",
-        "method": "POST",
-        "path": "/v1/chat/completions",
+        "method": method,
+        "path": path,
         "headers": [(b"host", b"localhost"), *headers],
         "query_string": b"",
     }

@@ -97,3 +97,13 @@ def test_where_no_part_failed_no_header_says_so(parted: Served) -> None:
     reply = parted.ask({"model": "emafusion", "messages": ASK})
     assert "x-emafusion-failed-parts" not in reply.headers
     assert [part["error"] for part in reply.json["emafusion"]["parts"]] == [None, None]
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+def test_every_protocol_tells_of_parts_in_comments(parted: Served, path: str) -> None:
+    body = {"model": "emafusion", "max_tokens": 4000, "stream": True, "messages": ASK}
+    content = parted.ask({**body, "input": PROMPT}, path=path).content.decode()
+    assert "1. Paris." in content
+    assert "2. Paris." in content
+    known = (": working", ": emafusion part ", "event: ")
+    assert all(block.startswith(known) for block in content.split("\n\n") if block)

@@ -105,6 +105,13 @@ def test_a_part_that_is_done_is_told_in_a_comment_alone() -> None:
     assert events.of(Chunk(raw={"emafusion": {"part": 2, "of": 3}})) == b""
 
 
+def test_an_index_that_is_no_number_is_taken_for_the_first() -> None:
+    odd = upstreams.chunk({"index": [], "delta": {"content": "Hi"}})
+    [role, content] = told(Events(asked()).of(Chunk(text="Hi", raw=odd)))
+    assert role["choices"][0]["index"] == 0
+    assert content["choices"][0]["delta"] == {"content": "Hi"}
+
+
 texts = st.lists(st.text(max_size=5), max_size=6)
 
 

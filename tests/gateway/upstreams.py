@@ -88,3 +88,38 @@ TOOL_CHUNKS = [
     chunk(piece({}, finish_reason="tool_calls")),
     chunk(usage=_USAGE),
 ]
+
+_SEAL = {"extra_content": {"anthropic": {"signature": "seal"}}}
+
+THINKING_BODY: dict[str, Any] = {
+    **BODY,
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "Paris.",
+                "reasoning": {"content": "Hm."},
+                **_SEAL,
+            },
+            "finish_reason": "stop",
+        }
+    ],
+}
+
+THINKING_CHUNKS = [
+    chunk(piece({"role": "assistant", "reasoning": {"content": ""}})),
+    chunk(piece({"reasoning": {"content": "Hm."}})),
+    chunk(piece(_SEAL)),
+    chunk(piece({"content": "Paris."})),
+    chunk(piece({}, finish_reason="stop")),
+    chunk(usage=_USAGE),
+]
+
+WEAVING_CHUNKS = [
+    chunk(piece(_call(0, "{", id="call_a", type="function", function={"name": "add"}))),
+    chunk(piece(_call(1, "{", id="call_b", type="function", function={"name": "sub"}))),
+    chunk(piece(_call(0, "}"))),
+    chunk(piece(_call(1, "}"))),
+    chunk(piece({}, finish_reason="tool_calls")),
+]

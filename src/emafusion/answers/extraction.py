@@ -5,6 +5,7 @@ serves which kind; each reader knows its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -36,6 +37,8 @@ _READERS: Final[Mapping[Kind, Callable[[str], Extracted | None]]] = MappingProxy
 # These readers write keys that they read back as they are; the others settle in a pass or two.
 _SETTLED: Final[frozenset[Kind]] = frozenset({"choice", "number", "date", "json"})
 _PASSES: Final = 6
+_REMEMBERED: Final = 128
+_REMEMBERED_UP_TO: Final = 20_000
 _LONGEST_PHRASE: Final = 160
 """Characters of a reply in words, beyond which it is an essay unless it marks a conclusion."""
 
@@ -46,6 +49,10 @@ def extract(text: str, kind: Kind) -> Extracted | None:
     Total: any string is accepted. The key is settled: reading it again gives it again, so keys
     and replies can be mixed freely. Only the first 100,000 characters are read.
     """
+    return _remembered(text, kind) if len(text) <= _REMEMBERED_UP_TO else _extracted(text, kind)
+
+
+def _extracted(text: str, kind: Kind) -> Extracted | None:
     reader = _READERS[kind]
     first = reader(text[:LONGEST])
     if first is None or kind in _SETTLED or first.key == text:
@@ -59,6 +66,10 @@ def extract(text: str, kind: Kind) -> Extracted | None:
             return Extracted(kind=kind, span=first.span, key=reached)
         reached = again.key
     return None
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_extracted)
+"""Every judge of a draft asks for its answer."""
 
 
 def canonical(text: str, kind: Kind) -> str | None:

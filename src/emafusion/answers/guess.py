@@ -4,67 +4,68 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from emafusion.answers.kinds import Kind
+from emafusion.answers.wording import Wording
 
 _OPTIONS: Final = re.compile(r"(?:^|\s)\(?A[).:](?=\s).{1,400}?(?:\s)\(?B[).:](?=\s)", re.DOTALL)
+_FIRST_OPTION: Final = ("A)", "A.", "A:")
 _LATEX: Final = re.compile(
     r"\\(?:frac|sqrt|boxed|begin|left|cdot|log|leq?|geq?|pi)\b|\\\[|\\\("
     r"|\$(?:[A-Za-z]{1,3}'?|[^$\n]*[\\^_=(][^$\n]*)\$"
 )
-_CODE: Final = re.compile(
+_CODE: Final = Wording(
     r"\b(?:write|implement|create|complete|define|code|fix|give)\b.{0,60}"
     r"\b(?:function|program|script|method|class|query|regex|def)\b"
     r"|\bpython function\b|\bin python, define\b|\bonly the code\b",
-    re.I | re.DOTALL,
+    re.DOTALL,
 )
-_OUTPUT: Final = re.compile(
-    r"\bassert\b.*==|\b(?:print(?:s|ed)?|return(?:s|ed)?|output|evaluate[sd]?|result)\b.{0,80}"
+_OUTPUT: Final = Wording(
+    r"\b(?:assert\b.*==|(?:print(?:s|ed)?|return(?:s|ed)?|output|evaluate[sd]?|result)\b.{0,80}"
     r"(?:\b(?:code|program|snippet|function|python)\b|```)|"
-    r"\b(?:code|program|snippet|function|python)\b.{0,80}"
-    r"\b(?:print(?:s|ed)?|return(?:s|ed)?|output|evaluate[sd]?|screen)\b|^output:\s*\Z",
-    re.I | re.DOTALL | re.M,
+    r"(?:code|program|snippet|function|python)\b.{0,80}"
+    r"\b(?:print(?:s|ed)?|return(?:s|ed)?|output|evaluate[sd]?|screen)\b|^output:\s*\Z)",
+    re.DOTALL | re.M,
 )
-_DATE: Final = re.compile(
-    r"YYYY-MM-DD|\b(?:what|which|give the|reply with the)(?: \w+){0,2} date\b|\bISO date\b", re.I
+_DATE: Final = Wording(
+    r"yyyy-mm-dd|\b(?:what|which|give the|reply with the)(?: \w+){0,2} date\b|\biso date\b"
 )
-_NUMBER: Final = re.compile(
-    r"\bhow (?:many|much|far|long|old|tall|fast|heavy)\b|\b(?:which|what) year\b"
-    r"|\b(?:the|a|one|single|only) (?:number|integer)\b|\bnumber only\b|answer: n\b"
-    r"|\b(?:bare|resulting|which|next|final) number\b|\bnumbers .{1,200}\bnext one\b"
-    r"|\bpercent(?:age)?\b|\b(?:calculate|compute|convert|average|evaluate the expression)\b"
-    r"|=\s*\?|\bvalue of [a-z]\b|\b[a-z]\s*=\s*\Z|\bin (?:dollars|euros)\b"
-    r"|\b(?:largest|smallest|greatest)\b[^.?\n]*\d"
-    r"|\d\s*[-+*/×÷=%]\s*\d|\b(?:plus|minus|times|divided by|multiplied by)\b",
-    re.I,
+_NUMBER: Final = Wording(
+    r"\b(?:how (?:many|much|far|long|old|tall|fast|heavy)\b|(?:which|what) year\b"
+    r"|(?:the|a|one|single|only) (?:number|integer)\b|number only\b"
+    r"|(?:bare|resulting|which|next|final) number\b|numbers .{1,200}\bnext one\b"
+    r"|percent(?:age)?\b|(?:calculate|compute|convert|average|evaluate the expression)\b"
+    r"|value of [a-z]\b|in (?:dollars|euros)\b|(?:largest|smallest|greatest)\b[^.?\n]*\d"
+    r"|(?:plus|minus|times|divided by|multiplied by)\b|[a-z]\s*=\s*\Z)"
 )
-_RULES: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
-    ("json", re.compile(r"\bjson\b|\{\s*\"\w+\"\s*:", re.I)),
-    ("literal", re.compile(r"\bassert\b.*==|\bassertion\b", re.I | re.DOTALL)),
+_SUM: Final = Wording(r"\d\s*[-+*/×÷=%]\s*\d|=\s*\?|answer: n\b")
+_RULES: Final[tuple[tuple[Kind, re.Pattern[str] | Wording], ...]] = (
+    ("json", Wording(r"\bjson\b|\{\s*\"\w+\"\s*:")),
+    ("literal", Wording(r"\bassert\b.*==|\bassertion\b", re.DOTALL)),
     ("expression", _LATEX),
     ("code", _CODE),
     ("literal", _OUTPUT),
     ("date", _DATE),
     ("number", _NUMBER),
+    ("number", _SUM),
 )
 # A story with figures in it that ends in a question asks for one more, unless it asks for a word.
-_ASKS: Final = re.compile(r"\b(?:what|find)\b[^?\n]{0,250}[?.]\s*\Z", re.I)
+_ASKS: Final = Wording(r"\b(?:what|find)\b[^?\n]{0,250}[?.]\s*\Z")
 _FIGURE: Final = re.compile(r"\d+")
-_WORDY: Final = re.compile(
+_WORDY: Final = Wording(
     r"\b(?:write|rewrite|explain|summari[sz]e|describe|translate|list|sort|arrange|who|classify|name"
-    r"|city|weekday|word|sentence|letters?|true or false|yes or no|yes/no)\b",
-    re.I,
+    r"|city|weekday|word|sentence|letters?|true or false|yes or no|yes/no)\b"
 )
-_PROSE: Final = re.compile(
+_PROSE: Final = Wording(
     r"\b(?:rewrite|explain|summari[sz]e|summary|describe|translate|headline|classify|sort)\b"
     r"|\border the\b"
     r"|\b(?:write|compose) (?:an? |one |two )?(?:\w+ )?"
-    r"(?:sentence|paragraph|story|poem|essay|text)\b",
-    re.I,
+    r"(?:sentence|paragraph|story|poem|essay|text)\b"
 )
-_ORDERED: Final = re.compile(
-    r"\bletters?\b.{0,40}\bcomma|\bcommas?\b.{0,40}\bletters\b|\b[A-Z], [A-Z], [A-Z]\b", re.I
+_ORDERED: Final = Wording(
+    r"\bletters?\b.{0,40}\bcomma|\bcommas?\b.{0,40}\bletters\b|\b[a-z], [a-z], [a-z]\b"
 )
 _ENDING: Final = 250
 _FORMATS: Final[Mapping[str, Kind]] = {
@@ -74,6 +75,8 @@ _FORMATS: Final[Mapping[str, Kind]] = {
     "code": "code",
 }
 _SURE: Final = 0.6
+_TAIL: Final = 4000
+_REMEMBERED: Final = 512
 
 
 def guess_kind(prompt_text: str, format_probs: Mapping[str, float] | None = None) -> Kind:
@@ -92,17 +95,29 @@ def guess_kind(prompt_text: str, format_probs: Mapping[str, float] | None = None
     Kind
         ``"text"`` when neither wording nor labels say more.
     """
-    tail = prompt_text[-4000:]
-    if _OPTIONS.search(tail):
-        return "text" if _ORDERED.search(tail) else "choice"
+    tail = prompt_text[-_TAIL:]
+    said = _worded(tail)
+    if said is not None:
+        return said
     probs = format_probs or {}
+    label = max(probs, key=lambda name: probs[name], default="free_text")
+    return _FORMATS.get(label, "text") if probs.get(label, 0.0) >= _SURE else "text"
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _worded(tail: str) -> Kind | None:
+    """The kind that the wording asks for, ``None`` where it leaves that open.
+
+    Remembered, since every judge of every draft asks.
+    """
+    if any(mark in tail for mark in _FIRST_OPTION) and _OPTIONS.search(tail):
+        return "text" if _ORDERED.search(tail) else "choice"
     for kind, wording in _RULES:
         if wording.search(tail):
             return "text" if kind == "number" and _PROSE.search(tail) else kind
     if _tells_a_story(tail) and not _WORDY.search(tail[-_ENDING:]):
         return "number"
-    label = max(probs, key=lambda name: probs[name], default="free_text")
-    return _FORMATS.get(label, "text") if probs.get(label, 0.0) >= _SURE else "text"
+    return None
 
 
 def _tells_a_story(tail: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 
 from emafusion.answers.conclusion import bold, conclusion
 from emafusion.answers.kinds import Extracted
+from emafusion.answers.wording import Wording
 
 _DIGITS: Final = r"(?:\d{1,3}(?:(?:,|\{,\}|\\,|\\!,?|[\u00a0\u202f\u2009'_])\d{3})+(?!\d)|\d+)"
 _TOKEN: Final = re.compile(
@@ -38,8 +39,8 @@ _SUPER: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+
 _SCALE: Final = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _NOT_DIGIT: Final = re.compile(r"[^\d.]")
 _EQUALS: Final = re.compile(r"[=≈]|\\approx\b")
-_COPULA: Final = re.compile(
-    r"\b(?:is|are|was|were|equals?|makes?|gives?|leaves?|totals?|costs?|has|have|be)\b", re.I
+_COPULA: Final = Wording(
+    r"\b(?:is|are|was|were|equals?|makes?|gives?|leaves?|totals?|costs?|has|have|be)\b"
 )
 _OPERATION: Final = re.compile(r"\s*(?:[-+*/×÷^]|\\times|\\cdot|\\div)\s*[\d(\\$]")
 _LARGEST_EXPONENT: Final = 300
@@ -57,6 +58,7 @@ _WORD: Final = {
 }
 _SPELT: Final = "|".join([*_UNITS, *_TENS, "hundred", "thousand"])
 _WORDS: Final = re.compile(rf"\b(?:{_SPELT})(?:[\s-]+(?:and\s+)?(?:{_SPELT}))*\b", re.I)
+_ANY_WORD: Final = Wording(rf"\b(?:{_SPELT}|once|twice|thrice)\b")
 _MOST_WORDS: Final = 12
 _TIMES_COUNTED: Final = {"once": "1", "twice": "2", "thrice": "3"}
 _TIMES: Final = re.compile(r"\b(?:once|twice|thrice)\b", re.I)
@@ -126,7 +128,7 @@ def _concluding(line: str) -> Extracted | None:
     signs = [sign.end() for sign in _EQUALS.finditer(line)]
     if signs and tokens[-1].start() >= signs[-1]:
         return _first(line[signs[-1] :])
-    after = [mark.end() for mark in _COPULA.finditer(line) if mark.end() <= tokens[-1].start()]
+    after = [end for end in _COPULA.ends(line) if end <= tokens[-1].start()]
     if after:
         return _first(line[after[-1] :])
     opens = line[: tokens[0].start()].strip(" \t*-_#>(\"'") == ""
@@ -186,6 +188,8 @@ def _decimal(part: dict[str, str | None]) -> Fraction | None:
 
 
 def _spelt(text: str) -> Extracted | None:
+    if not _ANY_WORD.search(text):
+        return None
     times = _TIMES.findall(text)
     if times:
         return Extracted(kind="number", span=times[-1], key=_TIMES_COUNTED[times[-1].lower()])

@@ -63,7 +63,9 @@ def _unaccented(text: str) -> str:
 
 def _span(text: str) -> str:
     bare = text.strip()
-    if fold(bare) == bare:
+    # What has a capital letter is not folded: most replies, whose folding would cost the most.
+    capital = bare.isascii() and bare != bare.lower()
+    if not capital and fold(bare) == bare:
         return bare
     stated = conclusion(bare)
     if stated:

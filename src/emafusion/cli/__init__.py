@@ -18,6 +18,7 @@ from emafusion import __version__
 from emafusion.cli import (
     asking,
     evaluating,
+    keys,
     learning,
     listing,
     looping,
@@ -46,6 +47,9 @@ app.command()(asking.ask)
 app.command()(asking.explain)
 app.add_typer(listing.app, name="models")
 app.command()(serving.serve)
+app.add_typer(keys.keys, name="keys")
+app.add_typer(keys.teams, name="teams")
+app.add_typer(keys.budget, name="budget")
 app.command()(showing.demo)
 app.command()(synthesising.synthesise)
 app.command()(learning.collect)

@@ -25,6 +25,7 @@ from emafusion.config.explorer import BoundedExplorer
 from emafusion.config.learner import Learner, Origin, fitted_on
 from emafusion.config.load import environment, secret
 from emafusion.config.policies import DEFAULT, Make, Policies
+from emafusion.config.sessions import Sessions
 from emafusion.config.settings import (
     BridgeProviderSettings,
     JudgeSettings,
@@ -47,6 +48,7 @@ from emafusion.judge import Bench, CalibratedPanel
 from emafusion.learn.online import Terms
 from emafusion.plan import Dial, FittedRule, Lookahead, Signals, UtilityPlanner
 from emafusion.plan.combining import FittedCombiner
+from emafusion.plan.floor import FloorPlanner
 from emafusion.predict import Fitted, Union
 from emafusion.protect import VisibilityProtector
 from emafusion.protocols import Encoder, Panel, Predictor, Provider, Recorder, Splitter
@@ -128,6 +130,8 @@ def _maker(
     proved = _prover(settings.judge)
     shared = encoders.Remembered(encoders.default())
 
+    sessions = Sessions(SystemClock())
+
     def make(origin: Origin) -> Stages:
         policy = origin.artefact
         encoder = _checked(shared, policy)
@@ -140,6 +144,7 @@ def _maker(
             panel=proved(stages.panel),
             explorer=explorer,
             checker=checks,
+            dialogues=sessions,
             policy=origin.name,
         )
         if arrivals is not None:
@@ -322,11 +327,13 @@ def _stages(
         protector=VisibilityProtector(),
         classifier=_classifier(settings, fast, policy),
         predictor=predicting(_fitted(policy, encoder, fast) if fitted else None),
-        planner=UtilityPlanner(
-            Signals.from_arrays(planned, pool) if "drop" in planned else Signals(),
-            _dial(rule, pool, models),
-            rule=rule,
-            usd_per_second=settings.policy.usd_per_second,
+        planner=FloorPlanner(
+            UtilityPlanner(
+                Signals.from_arrays(planned, pool) if "drop" in planned else Signals(),
+                _dial(rule, pool, models),
+                rule=rule,
+                usd_per_second=settings.policy.usd_per_second,
+            )
         ),
         panel=panel,
         recorder=recorder,

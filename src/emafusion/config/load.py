@@ -101,6 +101,19 @@ def secret(value: str | None, key: str) -> str | None:
     return found
 
 
+def address(value: str | None, key: str) -> str | None:
+    """The file or the address that `value` names; one with a scheme stands in the environment.
+
+    Raises
+    ------
+    ConfigError
+        An address of a server, which may hold a password, stands in the file itself.
+    """
+    if value is None or (not value.startswith("env:") and "://" not in value):
+        return value
+    return secret(value, key)
+
+
 def _check_keys(table: Mapping[str, object], source: str) -> None:
     """Every key, against the keys there are; the first unknown one is an error."""
     _known(table, Settings.__struct_fields__, source, place="")
@@ -123,6 +136,9 @@ def _sections() -> dict[str, type[Struct]]:
         "artefact": settings.ArtefactSettings,
         "record": settings.RecordSettings,
         "learn": settings.LearnSettings,
+        "gateway": settings.GatewaySettings,
+        "cache": settings.CacheSettings,
+        "telemetry": settings.TelemetrySettings,
     }
 
 

@@ -185,6 +185,48 @@ class LearnSettings(Table, frozen=True, kw_only=True):
     drift: bool = True
 
 
+class GatewaySettings(Table, frozen=True, kw_only=True):
+    """``[gateway]``: what ``emafusion serve`` asks of callers, and how much it takes on.
+
+    ``accounts`` is where keys and budgets are kept (a file, or ``env:NAME`` with a PostgreSQL
+    address), ``valkey`` (``env:NAME``) where several workers share rates and cached answers;
+    ``places`` is how many requests may be under way. ``baseline`` names the model that savings are
+    reported against. The seconds are those a stopping server gives requests under way, and before
+    that takes further ones.
+    """
+
+    accounts: str | None = None
+    valkey: str | None = None
+    places: Count = 512
+    workers: Count = 1
+    baseline: str | None = None
+    drain_s: Positive = 30.0
+    grace_s: NotNegative = 0.0
+
+
+class CacheSettings(Table, frozen=True, kw_only=True):
+    """``[cache]``: whether answers are given again, and for how long.
+
+    ``"exact"`` gives them to equal requests, ``"similar"`` also to the same question in other
+    words; never across callers.
+    """
+
+    answers: Literal["off", "exact", "similar"] = "off"
+    ttl_s: Positive = 3600.0
+    megabytes: Count = 64
+
+
+class TelemetrySettings(Table, frozen=True, kw_only=True):
+    """``[telemetry]``: how the gateway logs, and where its traces go.
+
+    ``content`` has traces hold prompts and answers.
+    """
+
+    log: Literal["text", "json"] = "text"
+    otlp: str | None = None
+    content: bool = False
+
+
 class Settings(Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -196,3 +238,6 @@ class Settings(Table, frozen=True, kw_only=True):
     artefact: ArtefactSettings = field(default_factory=ArtefactSettings)
     record: RecordSettings = field(default_factory=RecordSettings)
     learn: LearnSettings = field(default_factory=LearnSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

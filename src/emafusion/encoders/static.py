@@ -89,7 +89,10 @@ class Static:
         for row, text in enumerate(texts):
             rows = self.rows(text)
             if rows:
-                summed = table.scales[rows] @ table.vectors[rows].astype(np.float32)
+                index = np.array(rows)
+                summed = table.scales.take(index) @ table.vectors.take(index, axis=0).astype(
+                    np.float32
+                )
                 length = float(np.sqrt(summed @ summed))
                 out[row] = summed / length if length else summed
         return out

@@ -252,15 +252,17 @@ def features(texts: Sequence[str]) -> NDArray[np.float32]:
     length is exact.
     """
     out = np.zeros((len(texts), len(NAMES)), dtype=np.float32)
-    for row, text in enumerate(texts):
-        out[row] = _row(text)
+    for place, text in enumerate(texts):
+        out[place] = row(text)
     return out
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _row(text: str) -> NDArray[np.float32]:
-    """One text's features; the classifier and the routers read the same prompt in turn."""
-    return np.array(_one(text), dtype=np.float32)
+def row(text: str) -> NDArray[np.float32]:
+    """One text's features, read-only; the classifier and the routers read a prompt in turn."""
+    found = np.array(_one(text), dtype=np.float32)
+    found.flags.writeable = False
+    return found
 
 
 def _one(text: str) -> list[float]:
@@ -269,12 +271,12 @@ def _one(text: str) -> list[float]:
     encoded = np.frombuffer(read.encode("latin-1", "replace"), dtype=np.uint8)
     shares = np.bincount(encoded, minlength=256) @ _classes() / max(1, len(encoded))
     numbers = sum(map(str.isdigit, tokens))
-    counts = [numbers, sum(token in _CODE_WORDS for token in tokens), *_layout(read)]
+    counts = [numbers, sum(map(_CODE_WORDS.__contains__, tokens)), *_layout(read)]
     marks = {name: read.count(mark) for name, mark in _COUNTED.items()}
     cues = _found(tokens)
     asks_count = cues[_ASK_COUNT] > 0.0
     joint = _joint(
-        numbers + sum(t in _NUMBER_WORDS for t in tokens),
+        numbers + sum(map(_NUMBER_WORDS.__contains__, tokens)),
         counts[2],
         marks=marks,
         asks_count=asks_count,

@@ -1,7 +1,8 @@
 """From a request's bytes to an engine's :class:`~emafusion.types.Request`.
 
 Knows the chat protocol's request: which fields are ours to read and what they must be. Every other
-field is handed on as it came.
+field is handed on as it came. What all protocols' bodies share is here too: how bytes are read,
+bounded and checked, and which model and knobs they name.
 """
 
 from __future__ import annotations
@@ -15,16 +16,21 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 from starlette.requests import ClientDisconnect
-from starlette.requests import Request as HttpRequest
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from emafusion.client import checked, identifier
 from emafusion.errors import RequestError, UnknownModelError
+from emafusion.gateway.callers import ANYONE, Caller
+from emafusion.gateway.exchange import signed
 from emafusion.gateway.faults import Fault
+from emafusion.gateway.settings import Settings
 from emafusion.types import Knobs, Request, replace
 
 OURS = "emafusion"
 """The model's name that leaves the choice to the engine, and the body's field for our knobs."""
+
+DEEPEST = 128
+"""How deep a body may be nested: what is read must be written again, from deeper in the program."""
 
 _READ = frozenset({"model", "messages", "stream", "stream_options", OURS})
 _Positive = Annotated[int, Meta(ge=1)]
@@ -45,7 +51,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     request: Request
     direct: bool
     stream: bool
-    include_usage: bool
+    include_usage: bool = False
 
 
 class _Fields(Struct, frozen=True, kw_only=True):
@@ -65,16 +71,17 @@ class _Fields(Struct, frozen=True, kw_only=True):
     emafusion: dict[str, object] | None = None
 
 
-async def read(http: HttpRequest, *, max_bytes: int, timeout_s: float) -> bytes:
+async def read(scope: Scope, receive: Receive, settings: Settings) -> bytes:
     """The whole body; raises :class:`Refused` where it is too long, too slow or compressed."""
-    for name, value in http.scope["headers"]:
-        if name == b"content-encoding" and value != b"identity":
+    most, timeout_s = settings.max_body_bytes, settings.body_timeout_s
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.lower() != b"identity":
             raise Refused(Fault(status=415, message="send the body without a content-encoding"))
-        if name == b"content-length" and value.isdigit() and int(value) > max_bytes:
-            raise _too_long(max_bytes)
+        if name == b"content-length" and value.isdigit() and int(value) > most:
+            raise _too_long(most)
     try:
         async with asyncio.timeout(timeout_s):
-            return await _gathered(http.receive, max_bytes)
+            return await _gathered(receive, most)
     except TimeoutError:
         message = f"the request's body did not come within {timeout_s:g} s"
         raise Refused(Fault(status=408, message=message, code="body_timeout")) from None
@@ -95,8 +102,8 @@ async def _gathered(receive: Receive, max_bytes: int) -> bytes:
             return b"".join(parts)
 
 
-def parse(data: bytes, models: Collection[str]) -> Asked:
-    """What `data` asks of `models`, the catalog's names.
+def parse(data: bytes, models: Collection[str], *, caller: Caller = ANYONE) -> Asked:
+    """What `data`, sent by `caller`, asks of `models`, the catalog's names.
 
     Raises
     ------
@@ -108,16 +115,13 @@ def parse(data: bytes, models: Collection[str]) -> Asked:
     body = json_of(data)
     fields = typed(body, _Fields)
     messages = checked(fields.messages)
-    knobs = knobs_of(fields.emafusion or {}, models)
-    direct = fields.model != OURS
-    if direct:
-        knobs = _only(fields.model, knobs, models)
+    knobs, direct = addressed(fields.model, fields.emafusion, models)
     request = Request(
         id=identifier(),
         messages=messages,
         params={name: value for name, value in body.items() if name not in _READ},
         knobs=knobs,
-        caller=fields.user or "",
+        caller=signed(caller, fields.user or ""),
     )
     return Asked(
         request=request,
@@ -125,6 +129,25 @@ def parse(data: bytes, models: Collection[str]) -> Asked:
         stream=bool(fields.stream),
         include_usage=(fields.stream_options or {}).get("include_usage") is True,
     )
+
+
+def addressed(
+    model: str, block: Mapping[str, object] | None, models: Collection[str]
+) -> tuple[Knobs, bool]:
+    """The knobs for `model` and the body's `block` of them, and whether `model` is the catalog's.
+
+    If so, it alone may answer; else the choice is the engine's.
+    """
+    knobs = knobs_of(block or {}, models)
+    if model == OURS:
+        return knobs, False
+    return _only(model, knobs, models), True
+
+
+def named(asked: Asked) -> str:
+    """The model as the caller named it, before it is known who answers."""
+    models = asked.request.knobs.models
+    return models[0] if asked.direct and models else OURS
 
 
 def knobs_of(block: Mapping[str, object], models: Collection[str]) -> Knobs:
@@ -182,7 +205,20 @@ def json_of(data: bytes) -> dict[str, object]:
         raise RequestError("the body is nested too deeply") from None
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object")
+    # Few bodies have as many brackets; only those can be as deep.
+    if data.count(b"{") + data.count(b"[") > DEEPEST and _is_deep(body):
+        raise RequestError(f"the body is nested too deeply: more than {DEEPEST} levels")
     return body
+
+
+def _is_deep(value: dict[str, object]) -> bool:
+    level: list[dict[str, object] | list[object]] = [value]
+    for _ in range(DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [v for values in inner for v in values if isinstance(v, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def typed(value: object, kind: type[T], *, where: str = "") -> T:

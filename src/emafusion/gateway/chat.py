@@ -1,47 +1,31 @@
-"""``POST /v1/chat/completions``: a chat in, the engine's answer out, whole or as it comes."""
+"""``POST /v1/chat/completions``: OpenAI's chat protocol, which is also how models are asked."""
 
 from __future__ import annotations
 
-from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
+from collections.abc import Collection, Sequence
 
-from emafusion.client import Client
-from emafusion.gateway.body import Asked, parse, read
+from emafusion.gateway.body import Asked, parse
+from emafusion.gateway.callers import Caller, Gate
 from emafusion.gateway.events import Events
-from emafusion.gateway.lookups import JSON, Endpoint
-from emafusion.gateway.presence import Presence
-from emafusion.gateway.replies import completion_body, encode, header_value, headers_of
-from emafusion.gateway.settings import Settings
-from emafusion.gateway.stream import EventStream
+from emafusion.gateway.replies import completion_body
+from emafusion.types import Answer
 
 
-def completions(client: Client, settings: Settings) -> Endpoint:
-    """The endpoint that asks `client`'s engine."""
-    engine = client.engine
+class Chat:
+    """The chat protocol as a :class:`~emafusion.gateway.dialects.Dialect`."""
 
-    async def answer(http: HttpRequest) -> Response:
-        data = await read(
-            http, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
-        )
-        asked = parse(data, engine.models)
-        if asked.stream:
-            return EventStream(
-                engine.stream(asked.request),
-                Events(asked),
-                headers=_known_at_start(asked),
-                heartbeat_s=settings.heartbeat_s,
-            )
-        async with Presence(http.receive):
-            found = await engine.serve(asked.request)
-        body = encode(completion_body(found, direct=asked.direct))
-        return Response(body, headers=headers_of(found), media_type=JSON)
+    async def parse(self, data: bytes, models: Collection[str], caller: Caller) -> Asked:
+        """What a body asks; raises :class:`~emafusion.errors.RequestError`."""
+        return parse(data, models, caller=caller)
 
-    return answer
+    def body(self, asked: Asked, answer: Answer) -> object:
+        """A chat completion."""
+        return completion_body(answer, direct=asked.direct)
 
+    def events(self, asked: Asked) -> Events:
+        """Chat completion chunks."""
+        return Events(asked)
 
-def _known_at_start(asked: Asked) -> dict[str, str]:
-    """The headers of a stream, sent before the engine has decided anything."""
-    headers = {"x-emafusion-decision": asked.request.id}
-    if asked.direct and asked.request.knobs.models:
-        headers["x-emafusion-model"] = header_value(asked.request.knobs.models[0])
-    return headers
+    def gates(self, asked: Asked) -> Sequence[Gate]:
+        """None of its own."""
+        return ()

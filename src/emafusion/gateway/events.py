@@ -1,9 +1,10 @@
 """An engine's chunks as the chat protocol's events (server-sent, one JSON object each).
 
 Knows the order clients rely on: a choice's role, its content, its finish, then the usage where it
-was asked for, then the end. Chunks that carry their upstream's own event are handed on whole. The
-event that finishes is held until the engine has recorded the outcome, and tells what it cost. That
-a part of a composite prompt is done before its turn is told in a comment.
+was asked for, then the end. Chunks that carry their upstream's own event are handed on whole, and
+as they are where the caller named the model. The event that finishes is held until the engine has
+recorded the outcome, and tells what it cost. That a part of a composite prompt is done before its
+turn is told in a comment.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 from emafusion.errors import EmafusionError
-from emafusion.gateway.body import OURS, Asked
+from emafusion.gateway.body import Asked, named
 from emafusion.gateway.faults import Fault, fault_of
 from emafusion.gateway.replies import account, choice_of, choices_of, encode, usage_body
+from emafusion.gateway.stream import COMMENT, progress
 from emafusion.types import Answer, Chunk
 
-COMMENT = b": working\n\n"
 DONE = b"data: [DONE]\n\n"
 
 
@@ -31,9 +32,9 @@ class Events:
             "id": asked.request.id,
             "object": "chat.completion.chunk",
             "created": int(time.time()),
-            "model": (asked.request.knobs.models or (OURS,))[0] if asked.direct else OURS,
+            "model": named(asked),
         }
-        self._introduced: set[object] = set()
+        self._introduced: set[int] = set()
         self._finished = False
         self._held: list[dict[str, object]] = []
         self._used: dict[str, object] = {}
@@ -41,13 +42,15 @@ class Events:
     def of(self, chunk: Chunk) -> bytes:
         """The events that `chunk` lets out, perhaps none yet."""
         if chunk.done is not None:
-            part, count = chunk.done
-            return f": emafusion part {part} of {count} done\n\n".encode()
+            return progress(chunk.done)
         raw = chunk.raw or {}
         choices = choices_of(raw)
         if choices:
             return self._passed(raw, choices)
         self._note_usage(raw)
+        if self._direct and "choices" in raw and "usage" not in raw:
+            # Some vendors begin so: what they have to say of the prompt.
+            return _event(self._body(raw, ()))
         events = b""
         if chunk.text:
             events = self._passed({}, [{"index": 0, "delta": {"content": chunk.text}}])
@@ -68,6 +71,10 @@ class Events:
         if not self._direct:
             end["model"] = answer.model
         return events + b"".join(map(_event, self._held)) + DONE
+
+    def beat(self) -> bytes:
+        """A comment: the protocol has no event for it."""
+        return COMMENT
 
     def failed(self, failure: EmafusionError | Fault) -> bytes:
         """The event that tells a caller to whom we have spoken already."""
@@ -91,7 +98,8 @@ class Events:
             self._used = dict(raw)
 
     def _introduction(self, choice: Mapping[str, object]) -> bytes:
-        index = choice.get("index", 0)
+        index = choice.get("index")
+        index = index if isinstance(index, int) else 0
         if index in self._introduced:
             return b""
         self._introduced.add(index)
@@ -106,10 +114,7 @@ class Events:
     ) -> dict[str, object]:
         head = self._head
         body = {**head, **raw, "model": head["model"]} if self._direct else {**raw, **head}
-        body["choices"] = [
-            choice if "finish_reason" in choice else {**choice, "finish_reason": None}
-            for choice in choices
-        ]
+        body["choices"] = choices if raw and self._direct else [_formal(each) for each in choices]
         body.pop("usage", None)
         if self._include_usage:
             body["usage"] = None
@@ -134,6 +139,11 @@ class Events:
             reason = choice.get("finish_reason") or answer.completion.finish_reason
             events += self._passed({}, [{"index": index, "delta": {}, "finish_reason": reason}])
         return events
+
+
+def _formal(choice: Mapping[str, object]) -> Mapping[str, object]:
+    """`choice` with the field that the protocol never leaves out."""
+    return choice if "finish_reason" in choice else {**choice, "finish_reason": None}
 
 
 def _numbered(calls: object) -> list[object]:

@@ -1,6 +1,7 @@
-"""Every failure in the OpenAI protocol's error shape, with the status its clients expect.
+"""Every failure in the shape and with the status that the clients of its address expect.
 
-Knows emafusion's error tree and HTTP's statuses. Shows an error's message and nothing else of it.
+Knows emafusion's error tree, HTTP's statuses, and both protocols' errors: OpenAI's, and Anthropic's
+below ``/v1/messages``. Shows an error's message and nothing else of it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 
-import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
@@ -19,7 +19,10 @@ from emafusion.errors import (
     ContextTooLongError,
     DeadlineError,
     EmafusionError,
+    ForbiddenError,
+    LimitedError,
     NoModelError,
+    OverloadedError,
     ProviderError,
     RateLimitedError,
     RejectedError,
@@ -29,8 +32,22 @@ from emafusion.errors import (
     UnknownDecisionError,
     UnknownModelError,
 )
+from emafusion.gateway.replies import encode
 
 log = logging.getLogger("emafusion.gateway")
+
+MESSAGES = "/v1/messages"
+"""Where Anthropic's protocol is spoken."""
+_MESSAGE_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
 
 
 class Fault(Struct, frozen=True, kw_only=True):
@@ -60,6 +77,13 @@ class Fault(Struct, frozen=True, kw_only=True):
         return {"error": error}
 
     @property
+    def message_body(self) -> dict[str, object]:
+        """The error as Anthropic's protocol shapes it, with two fields beyond its own."""
+        kind = _MESSAGE_TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "")
+        error = {"type": kind or "api_error", "message": self.message}
+        return {"type": "error", "error": {**error, "param": self.param, "code": self.code}}
+
+    @property
     def headers(self) -> dict[str, str]:
         """What the status alone does not say."""
         headers = {}
@@ -71,9 +95,10 @@ class Fault(Struct, frozen=True, kw_only=True):
             headers["www-authenticate"] = "Bearer"
         return headers
 
-    def response(self) -> Response:
-        """The whole response."""
-        content = msgspec.json.encode(self.body)
+    def response(self, path: str = "") -> Response:
+        """The whole response to a request of `path`."""
+        body = self.message_body if path.startswith(MESSAGES) else self.body
+        content = encode(body)
         return Response(content, self.status, self.headers, media_type="application/json")
 
 
@@ -91,6 +116,9 @@ _KINDS: dict[type[EmafusionError], _Kind] = {
     UnknownDecisionError: _Kind(404, _INVALID, "decision_not_found"),
     ContextTooLongError: _Kind(400, _INVALID, "context_length_exceeded"),
     NoModelError: _Kind(400, _INVALID, "no_model"),
+    ForbiddenError: _Kind(403, "permission_error", "forbidden", retry=False),
+    LimitedError: _Kind(429, "rate_limit_error", "rate_limit_exceeded"),
+    OverloadedError: _Kind(503, "server_error", "overloaded"),
     BudgetError: _Kind(402, "insufficient_quota", "budget_exceeded"),
     ProviderError: _Kind(502, "upstream_error", "upstream_failed"),
     # Our key was refused, not the caller's: 401 would send them looking in the wrong place.
@@ -104,6 +132,8 @@ _KINDS: dict[type[EmafusionError], _Kind] = {
     StoreError: _Kind(503, "server_error", "record_unavailable", retry=False),
     EmafusionError: _Kind(500, "server_error", "internal_error", retry=False),
 }
+
+_PASSING = (LimitedError, OverloadedError, RateLimitedError)
 
 UNEXPECTED = Fault(
     status=500,
@@ -124,7 +154,7 @@ STOPPING = Fault(
 def fault_of(error: EmafusionError) -> Fault:
     """`error` as a client sees it; one that is not the client's doing is logged, too."""
     kind = next(_KINDS[base] for base in type(error).__mro__ if base in _KINDS)
-    if kind.status >= 500:
+    if kind.status >= 500 and not isinstance(error, OverloadedError):
         log.warning("%s: %s", type(error).__name__, one_line(str(error)))
     return Fault(
         status=kind.status,
@@ -133,7 +163,7 @@ def fault_of(error: EmafusionError) -> Fault:
         code=kind.code,
         param=_param(error),
         retry=kind.retry,
-        retry_after_s=error.retry_after_s if isinstance(error, RateLimitedError) else None,
+        retry_after_s=error.retry_after_s if isinstance(error, _PASSING) else None,
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from emafusion.client import Client
 from emafusion.gateway.body import json_of, read, typed
-from emafusion.gateway.lookups import JSON, Endpoint
+from emafusion.gateway.exchange import Exchange, caller_of, signed
+from emafusion.gateway.lookups import JSON, decided
 from emafusion.gateway.replies import encode
 from emafusion.gateway.settings import Settings
 from emafusion.types import Probability
@@ -25,20 +25,25 @@ class _Opinion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     comment: Annotated[str, Meta(max_length=4000)] = ""
 
 
-def feedback(client: Client, settings: Settings) -> Endpoint:
+class Opinions:
     """The endpoint that keeps opinions; a later one of the same user takes the place of an earlier.
 
     Acknowledged once it is durable.
     """
 
-    async def answer(http: HttpRequest) -> Response:
-        data = await read(
-            http, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
-        )
-        said = typed(json_of(data), _Opinion)
-        await client.feedback(said.decision_id, said.score, caller=said.user, comment=said.comment)
-        return Response(
-            encode({"decision_id": said.decision_id, "recorded": True}), media_type=JSON
-        )
+    def __init__(self, exchange: Exchange, settings: Settings) -> None:
+        self._exchange = exchange
+        self._settings = settings
 
-    return answer
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        caller = caller_of(scope, "feedback")
+        said = typed(json_of(await read(scope, receive, self._settings)), _Opinion)
+        client = self._exchange.client
+        if "admin" not in caller.scopes:
+            await decided(client, said.decision_id, caller)
+        await client.feedback(
+            said.decision_id, said.score, caller=signed(caller, said.user), comment=said.comment
+        )
+        body = encode({"decision_id": said.decision_id, "recorded": True})
+        await Response(body, media_type=JSON)(scope, receive, send)

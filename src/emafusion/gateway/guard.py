@@ -1,6 +1,7 @@
-"""The outermost layer: who may come in, and that nothing gets out but an answer.
+"""The outermost layer: who comes in, and that nothing gets out but an answer.
 
-Knows a request's headers and whether its response has begun. Knows no route.
+Knows a request's headers and whether its response has begun. Knows no route; what a caller may do
+once it is in, the routes and the gates say.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emafusion.gateway.faults import STOPPING, UNEXPECTED, Fault
+from emafusion.errors import EmafusionError
+from emafusion.gateway.callers import ANYONE, Caller, Identify
+from emafusion.gateway.faults import STOPPING, UNEXPECTED, Fault, fault_of
 from emafusion.gateway.settings import Settings
 
 log = logging.getLogger("emafusion.gateway")
 
-OPEN_PATHS = frozenset({"/healthz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """What a caller without a key may ask for."""
 
 
@@ -40,13 +43,26 @@ class Traffic:
 
 
 class Guard:
-    """Refuses callers that may not come in, and answers for whatever fails behind it."""
+    """Refuses callers that may not come in, and answers for whatever fails behind it.
 
-    def __init__(self, app: ASGIApp, settings: Settings, traffic: Traffic) -> None:
+    Who comes in stands in the scope's state as ``caller``. Where `identify` is given callers need a
+    key it knows, or the settings' own, whose holder may do everything; where neither is, anyone is
+    let in.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        traffic: Traffic,
+        *,
+        identify: Identify | None = None,
+    ) -> None:
         self._app = app
         self._hosts = settings.hosts
         self._key = None if settings.api_key is None else _digest(settings.api_key.encode())
         self._traffic = traffic
+        self._identify = identify
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
@@ -60,9 +76,10 @@ class Guard:
             began = True
             await send(message)
 
-        fault: Fault | None = self._refusal(scope)
+        fault: Fault | None = None
         self._traffic.under_way += 1
         try:
+            fault = await self._refusal(scope)
             if fault is None:
                 await self._app(scope, receive, watched)
         except asyncio.CancelledError:
@@ -76,10 +93,11 @@ class Guard:
         # Where a response has begun the server closes the connection: an answer that broke off
         # must not look complete.
         if fault is not None and not began:
-            await fault.response()(scope, receive, send)
+            await fault.response(scope["path"])(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Fault | None:
-        host = origin = authorization = b""
+    async def _refusal(self, scope: Scope) -> Fault | None:
+        """Why `scope` may not come in; ``None``, and its caller known, where it may."""
+        host = origin = authorization = own = b""
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value
@@ -87,7 +105,28 @@ class Guard:
                 origin = value
             elif name == b"authorization":
                 authorization = value
-        return self._misdirected(host, origin) or self._unknown(scope["path"], authorization)
+            elif name == b"x-api-key":  # how Anthropic's clients say it
+                own = value
+        fault = self._misdirected(host, origin)
+        if fault is not None or scope["path"] in OPEN_PATHS:
+            return fault
+        try:
+            caller = await self._caller(_token(authorization, own))
+        except EmafusionError as error:
+            return fault_of(error)
+        if caller is None:
+            return UNKNOWN
+        scope.setdefault("state", {})["caller"] = caller
+        return None
+
+    async def _caller(self, token: bytes) -> Caller | None:
+        if self._key is None and self._identify is None:
+            return ANYONE
+        if self._key is not None and hmac.compare_digest(_digest(token), self._key):
+            return ANYONE
+        if self._identify is None or not token:
+            return None
+        return await self._identify(token.decode("latin-1"))
 
     def _misdirected(self, host: bytes, origin: bytes) -> Fault | None:
         """A web page can make its visitor's browser call loopback; it cannot hide that it did."""
@@ -108,18 +147,18 @@ class Guard:
             )
         return None
 
-    def _unknown(self, path: str, authorization: bytes) -> Fault | None:
-        if self._key is None or path in OPEN_PATHS:
-            return None
-        scheme, _, key = authorization.partition(b" ")
-        known = hmac.compare_digest(_digest(key.strip()), self._key)
-        if known and scheme.lower() == b"bearer":
-            return None
-        return Fault(
-            status=401,
-            message="give this server's API key as 'Authorization: Bearer KEY'",
-            code="invalid_api_key",
-        )
+
+UNKNOWN = Fault(
+    status=401,
+    message="give a key of this server's as 'Authorization: Bearer KEY'",
+    code="invalid_api_key",
+)
+
+
+def _token(authorization: bytes, own: bytes) -> bytes:
+    """The key that a request brings; empty where there is none."""
+    scheme, _, key = authorization.partition(b" ")
+    return key.strip() if scheme.lower() == b"bearer" else own.strip()
 
 
 def _digest(key: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,53 +16,71 @@ from starlette.routing import Route
 
 from emafusion.client import Client
 from emafusion.errors import EmafusionError
-from emafusion.gateway import chat, lookups
+from emafusion.gateway import lookups, openapi
 from emafusion.gateway.body import Refused
+from emafusion.gateway.callers import Gate, Keeper
+from emafusion.gateway.chat import Chat
+from emafusion.gateway.dialects import Conversation
+from emafusion.gateway.embeddings import Embeddings
+from emafusion.gateway.exchange import Exchange
 from emafusion.gateway.faults import Fault, fault_of
-from emafusion.gateway.feedback import feedback
+from emafusion.gateway.feedback import Opinions
 from emafusion.gateway.guard import Guard, Traffic
+from emafusion.gateway.messages import Counting, Messages
 from emafusion.gateway.presence import Gone
+from emafusion.gateway.responses import Memory, Responses, Shelf, stored
 from emafusion.gateway.settings import Settings
 
 log = logging.getLogger("emafusion.gateway")
 
+POST = ("POST",)
 CLOSING_S = 5.0
 """How long cancelled requests may take to record what they spent."""
 
 
-def app(client: Client, settings: Settings | None = None) -> Starlette:
+def app(
+    client: Client | Exchange,
+    settings: Settings | None = None,
+    *,
+    gates: Sequence[Gate] = (),
+    shelf: Shelf | None = None,
+    keeper: Keeper | None = None,
+) -> Starlette:
     """The gateway to `client`'s engine, for any ASGI server.
 
-    It closes `client` when the server stops, after the last request.
+    It closes the client when the server stops, after the last request.
 
     Parameters
     ----------
-    client : Client
-        What :func:`emafusion.load` built.
+    client : Client or Exchange
+        What :func:`emafusion.load` built; or an exchange, which has gates of its own and whose
+        client may change while serving.
     settings : Settings, optional
         Its key and its bounds; the defaults answer requests to loopback addresses alone.
+    gates : sequence of Gate
+        What every question passes on its way to the engine, in order.
+    shelf : Shelf, optional
+        Where ``/v1/responses`` keeps its responses; by default in memory, the last 64 MiB of a day.
+    keeper : Keeper, optional
+        Who knows callers by their keys; open from before the first request until after the last.
     """
     settings = settings or Settings()
+    identify = None if keeper is None else keeper.identify
+    exchange = client if isinstance(client, Exchange) else Exchange(client, gates)
     traffic = Traffic()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        client.begin()
-        yield
-        if not await traffic.ebb(CLOSING_S):
-            log.warning("stopped with %d requests still under way", traffic.under_way)
-        await client.aclose()
+        exchange.client.begin()
+        async with contextlib.nullcontext() if keeper is None else keeper.open():
+            yield
+            if not await traffic.ebb(CLOSING_S):
+                log.warning("stopped with %d requests still under way", traffic.under_way)
+        await exchange.client.aclose()
 
     built = Starlette(
-        routes=[
-            Route("/v1/chat/completions", chat.completions(client, settings), methods=["POST"]),
-            Route("/v1/feedback", feedback(client, settings), methods=["POST"]),
-            Route("/v1/models", lookups.models(client)),
-            Route("/v1/models/{name:path}", lookups.model(client)),
-            Route("/v1/decisions/{id}", lookups.decision(client)),
-            Route("/healthz", lookups.health),
-        ],
-        middleware=[Middleware(Guard, settings, traffic)],
+        routes=_routes(exchange, settings, shelf or Memory()),
+        middleware=[Middleware(Guard, settings, traffic, identify=identify)],
         exception_handlers={
             EmafusionError: _failed,
             Refused: _refused,
@@ -76,16 +94,34 @@ def app(client: Client, settings: Settings | None = None) -> Starlette:
     return built
 
 
-async def _failed(_: HttpRequest, error: Exception) -> Response:
+def _routes(exchange: Exchange, settings: Settings, shelf: Shelf) -> list[Route]:
+    """Every address; what is asked most often first."""
+    return [
+        Route("/v1/chat/completions", Conversation(Chat(), exchange, settings), methods=POST),
+        Route("/v1/responses", Conversation(Responses(shelf), exchange, settings), methods=POST),
+        Route("/v1/responses/{id}", stored(shelf), methods=("GET", "DELETE")),
+        Route("/v1/messages", Conversation(Messages(), exchange, settings), methods=POST),
+        Route("/v1/messages/count_tokens", Counting(exchange, settings), methods=POST),
+        Route("/v1/embeddings", Embeddings(exchange, settings), methods=POST),
+        Route("/v1/feedback", Opinions(exchange, settings), methods=POST),
+        Route("/v1/models", lookups.models(exchange)),
+        Route("/v1/models/{name:path}", lookups.model(exchange)),
+        Route("/v1/decisions/{id}", lookups.decision(exchange)),
+        Route("/healthz", lookups.health),
+        Route(openapi.PATH, openapi.openapi),
+    ]
+
+
+async def _failed(http: HttpRequest, error: Exception) -> Response:
     if not isinstance(error, EmafusionError):
         raise error
-    return fault_of(error).response()
+    return fault_of(error).response(http.scope["path"])
 
 
-async def _refused(_: HttpRequest, error: Exception) -> Response:
+async def _refused(http: HttpRequest, error: Exception) -> Response:
     if not isinstance(error, Refused):
         raise error
-    response = error.fault.response()
+    response = error.fault.response(http.scope["path"])
     # What of the body is still to come is not worth reading.
     response.headers["connection"] = "close"
     return response
@@ -95,11 +131,11 @@ async def _unrouted(http: HttpRequest, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     known = {
-        404: f"there is nothing at {http.url.path[:200]!r}",
-        405: f"{http.method} is not possible at {http.url.path[:200]!r}",
+        404: f"there is nothing at {http.scope['path'][:200]!r}",
+        405: f"{http.method} is not possible at {http.scope['path'][:200]!r}",
     }
     fault = Fault(status=error.status_code, message=known.get(error.status_code, error.detail))
-    response = fault.response()
+    response = fault.response(http.scope["path"])
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response

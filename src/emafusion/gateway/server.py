@@ -10,6 +10,9 @@ import contextlib
 import ipaddress
 import signal
 import socket
+import sys
+import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from types import FrameType
@@ -17,11 +20,19 @@ from typing import TYPE_CHECKING
 
 from emafusion.client import Client
 from emafusion.errors import ConfigError
+from emafusion.gateway.exchange import Exchange
+from emafusion.gateway.operations import Operations
 from emafusion.gateway.routes import app
 from emafusion.gateway.settings import LOOPBACK, Settings
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from emafusion.gateway.workers import Leash
+
+Ready = Callable[[str], Coroutine[None, None, None] | None]
+"""Told the server's URL once it answers. What it returns, if anything, is done beside the serving,
+and cancelled when that ends."""
 
 
 def run(
@@ -31,7 +42,7 @@ def run(
     port: int = 8080,
     settings: Settings | None = None,
     allow_remote: bool = False,
-    ready: Callable[[str], Coroutine[None, None, None] | None] | None = None,
+    ready: Ready | None = None,
 ) -> None:
     """Serve `client` until SIGINT or SIGTERM; requests under way are finished, then it is closed.
 
@@ -42,78 +53,73 @@ def run(
     host, port
         The address to serve at; port 0 takes any that is free.
     settings : Settings, optional
-        Its key and its bounds. Their ``hosts`` are set here: a loopback address answers to
-        loopback names alone, any other address to every name.
+        Its key and its bounds. Their ``hosts`` are set here, as by :func:`answering_to`.
     allow_remote : bool
         Serve other machines even without an API key.
     ready : callable, optional
-        Told the server's URL once it answers. What it returns, if anything, is done beside the
-        serving, and cancelled when that ends.
+        Told once the server answers; see :data:`Ready`.
 
     Raises
     ------
     ConfigError
         The address cannot be had, or is open to other machines without a key.
     """
-    settings = settings or Settings()
+    settings = answering_to(host, settings or Settings(), allow_remote=allow_remote)
+    serve(client, bind(host, port), settings=settings, ready=ready)
+
+
+def serve(
+    client: Client | Exchange,
+    bound: socket.socket,
+    *,
+    settings: Settings,
+    ready: Ready | None = None,
+    operations: Operations | None = None,
+    leash: Leash | None = None,
+) -> None:
+    """Serve at a socket until SIGINT or SIGTERM; SIGHUP reloads, where there is what to reload.
+
+    SIGTERM first makes ``/readyz`` say no for ``operations.grace_s``; then, as with SIGINT at once,
+    the socket is closed and requests under way are finished.
+
+    Parameters
+    ----------
+    client : Client or Exchange
+        Who answers.
+    bound : socket
+        Where; closed in the end.
+    settings : Settings
+        The key and the bounds.
+    ready : callable, optional
+        As for :func:`run`.
+    operations : Operations, optional
+        What operators get.
+    leash : Leash, optional
+        What ties this process to the one that started it.
+    """
+    told = None if ready is None else lambda: ready(_url(bound))
+    with contextlib.closing(bound):
+        server = _server(client, settings, told=told, operations=operations, leash=leash)
+        with _quiet_ending():
+            server.run(sockets=[bound])
+
+
+def answering_to(host: str, settings: Settings, *, allow_remote: bool = False) -> Settings:
+    """`settings` for serving at `host`: loopback answers to loopback names, others to every name.
+
+    Raises :class:`ConfigError` where the address is open to other machines without a key.
+    """
     local = _is_loopback(host)
     if not local and settings.api_key is None and not allow_remote:
         raise ConfigError(
             f"host {host!r} is open to other machines, and anyone there could spend your money: "
             "set an API key with --api-key-env NAME, or pass --allow-remote if you mean it"
         )
-    settings = replace(settings, hosts=LOOPBACK | {host.lower()} if local else None)
-    with contextlib.closing(_bind(host, port)) as bound:
-        server = _server(client, settings, told=lambda: ready(_url(bound)) if ready else None)
-        with _quiet_ending():
-            server.run(sockets=[bound])
+    return replace(settings, hosts=LOOPBACK | {host.lower()} if local else None)
 
 
-def _server(
-    client: Client, settings: Settings, told: Callable[[], Coroutine[None, None, None] | None]
-) -> uvicorn.Server:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        beside: asyncio.Task[None] | None = None
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await client.warm()
-            await super().startup(sockets)
-            work = told()
-            if work is not None:
-                self.beside = asyncio.create_task(work)
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            if self.beside is not None:
-                self.beside.cancel()
-                await asyncio.wait([self.beside])
-            await super().shutdown(sockets)
-
-    config = uvicorn.Config(
-        app(client, settings),
-        http=_protocol(settings.max_head_bytes),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=max(1, round(settings.drain_s)),
-        h11_max_incomplete_event_size=settings.max_head_bytes,
-    )
-    return Server(config)
-
-
-def _protocol(max_head_bytes: int) -> type[asyncio.Protocol] | str:
-    try:
-        from emafusion.gateway.heads import bounded
-    except ImportError:
-        return "h11"
-    return bounded(max_head_bytes)
-
-
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket at an address; raises :class:`ConfigError` where it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -125,6 +131,108 @@ def _bind(host: str, port: int) -> socket.socket:
             f"cannot serve at {host!r} port {port}: {error}; choose another with --host or --port"
         ) from error
     return bound
+
+
+def _server(
+    client: Client | Exchange,
+    settings: Settings,
+    told: Callable[[], Coroutine[None, None, None] | None] | None,
+    *,
+    operations: Operations | None = None,
+    leash: Leash | None = None,
+) -> uvicorn.Server:
+    import uvicorn
+
+    exchange = client if isinstance(client, Exchange) else Exchange(client)
+    doing = operations or Operations()
+
+    class Server(uvicorn.Server):
+        beside: asyncio.Task[None] | None = None
+        closes_at: float | None = None
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await exchange.client.warm()
+            await super().startup(sockets)
+            work = told() if told is not None else None
+            if work is not None:
+                self.beside = asyncio.create_task(work)
+            if leash is not None:
+                leash.hold(lost=self.stop)
+            _reload_on_sighup(doing, leash)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            doing.drain()
+            if self.beside is not None:
+                self.beside.cancel()
+                await asyncio.wait([self.beside])
+            await super().shutdown(sockets)
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            doing.drain()
+            if sig == signal.SIGTERM and self.closes_at is None and doing.grace_s > 0:
+                self._captured_signals.append(sig)
+                self.closes_at = time.monotonic() + doing.grace_s
+            else:
+                super().handle_exit(sig, frame)
+
+        async def on_tick(self, counter: int) -> bool:
+            if self.closes_at is not None and time.monotonic() >= self.closes_at:
+                self.should_exit = True
+            return await super().on_tick(counter)
+
+        def stop(self) -> None:
+            doing.drain()
+            self.should_exit = True
+
+    return Server(_config(exchange, settings, doing))
+
+
+def _config(exchange: Exchange, settings: Settings, operations: Operations) -> uvicorn.Config:
+    import uvicorn
+
+    application = app(exchange, settings, keeper=operations.keeper)
+    operations.join(application)
+    return uvicorn.Config(
+        application,
+        http=_protocol(settings.max_head_bytes),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+        h11_max_incomplete_event_size=settings.max_head_bytes,
+    )
+
+
+def _reload_on_sighup(operations: Operations, leash: Leash | None) -> None:
+    """Have SIGHUP take up the configuration anew, and tell who started us when that is done."""
+    reload = operations.reload
+    main = threading.current_thread() is threading.main_thread()
+    if reload is None or not main or sys.platform == "win32":
+        return
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def again() -> None:
+        await reload()
+        if leash is not None:
+            leash.tell()
+
+    def begin() -> None:
+        task = asyncio.create_task(again())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
+
+
+def _protocol(max_head_bytes: int) -> type[asyncio.Protocol] | str:
+    try:
+        from emafusion.gateway.heads import bounded
+    except ImportError:
+        return "h11"
+    return bounded(max_head_bytes)
 
 
 def _url(bound: socket.socket) -> str:

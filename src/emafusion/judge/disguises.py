@@ -425,7 +425,8 @@ def _ciphered(read: Reading) -> Iterator[str]:
     traces = _traces()
     text = read.text
     # In plain text a trace is a run of a–z, and one alone shows no cipher.
-    if not read.plain or len(read.known.intersection(traces)) >= 2:
+    # The traces are thousands, the text's words are few: it is these that are gone through.
+    if not read.plain or len(traces.keys() & read.known) >= 2:
         words = set(read.folded.translate(GAPS).split())
         counts = Counter(traces[word] for word in words & traces.keys())
         for name, count in counts.most_common(3):

@@ -12,23 +12,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from emafusion import answers
+from emafusion.answers.wording import Wording
 from emafusion.judge.options import Options
 from emafusion.types import Draft, Request
 
-REFUSAL = re.compile(
-    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)"
-    r"|I (?:cannot|can't|won't) (?:help|assist|answer|provide)"
-    r"|as an AI(?: language)? model|I do(?:n't| not) have (?:access|enough information))",
-    re.IGNORECASE,
+REFUSAL = Wording(
+    r"\b(?:i(?:'m| am) (?:sorry|unable|not able)"
+    r"|i (?:cannot|can't|won't) (?:help|assist|answer|provide)"
+    r"|as an ai(?: language)? model|i do(?:n't| not) have (?:access|enough information))"
 )
-HEDGE = re.compile(
-    r"\b(?:not (?:entirely )?sure|I think|might be|maybe|perhaps|it is (?:possible|unclear)"
-    r"|cannot be determined|assuming)\b",
-    re.IGNORECASE,
+HEDGE = Wording(
+    r"\b(?:not (?:entirely )?sure|i think|might be|maybe|perhaps|it is (?:possible|unclear)"
+    r"|cannot be determined|assuming)\b"
 )
-ONLY = re.compile(
-    r"\b(?:only|just|nothing else|no explanation|without (?:any )?(?:explanation|comment))\b",
-    re.IGNORECASE,
+ONLY = Wording(
+    r"\b(?:only|just|nothing else|no explanation|without (?:any )?(?:explanation|comment))\b"
 )
 ABROAD = re.compile(
     r"translat|russian|ukrainian|bulgarian|greek|chinese|japanese|korean|arabic|hebrew|hindi|thai"
@@ -109,10 +107,8 @@ def _unreadable(look: Look) -> bool:
 
 
 def _talkative(look: Look) -> bool:
-    asked = ONLY.search(look.request.text[-600:]) is not None
-    return (
-        asked and look.kind not in ("json", "code", "text") and len(look.draft.text) > LONG_FOR_ONLY
-    )
+    short = look.kind in ("json", "code", "text") or len(look.draft.text) <= LONG_FOR_ONLY
+    return not short and ONLY.search(look.request.text[-600:]) is not None
 
 
 def _repeats(look: Look) -> bool:

@@ -20,6 +20,7 @@ SIGNS: Final = (
     ("\\times", "*"), ("\\cdot", "*"), ("\\div", "/"), ("\\approx", "≈"), ("\\,", ""),
     ("×", "*"), ("·", "*"), ("÷", "/"), ("−", "-"), ("$", ""),
 )  # fmt: skip
+EQUAL_SIGNS: Final = ("=", "≈", "\\approx")
 LONGEST: Final = 8000
 """Characters of a draft that are looked at."""
 ROUGH: Final = 0.02
@@ -35,6 +36,8 @@ _OPERATORS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] 
 def checked(text: str) -> tuple[int, int]:
     """How many sums `text` writes out, and how many of them are wrong."""
     text = text[:LONGEST]
+    if not any(sign in text for sign in EQUAL_SIGNS):
+        return 0, 0
     for sign, plain in SIGNS:
         text = text.replace(sign, plain)
     count = wrong = 0

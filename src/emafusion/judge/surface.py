@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from emafusion import answers
+from emafusion.answers import wording
 from emafusion.judge import options, sums
 from emafusion.judge.advances import addressed, cleaned
 from emafusion.judge.option_prior import OptionPrior
@@ -68,8 +69,8 @@ class Wording:
 
 
 HEDGE, TURN = Wording(HEDGES), Wording(TURNS)
-REFUSAL = re.compile(
-    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)|I cannot|I can't|as an AI)\b", re.IGNORECASE
+REFUSAL = wording.Wording(
+    r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i cannot|i can't|as an ai)\b"
 )
 CONCLUSION = re.compile(
     r"\banswer(?: is)?:?\s*\**\\?\(?\[?([A-J]|-?\$?\d[\d,.]*)(?![A-Za-z])", re.IGNORECASE

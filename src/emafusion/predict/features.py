@@ -6,6 +6,7 @@ Knows how the three are laid side by side; does not know what any coordinate mea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from emafusion.encoders import surface
@@ -42,6 +43,7 @@ class Features:
         self.labels: Mapping[str, Sequence[str]] = {axis: tuple(labels[axis]) for axis in AXES}
         self.mean = mean
         self.scale = scale
+        self._columns = tuple((axis, self.labels[axis]) for axis in AXES)
 
     def vectors(self, texts: Sequence[str], labels: Sequence[Labels]) -> NDArray[np.float64]:
         """One row per text, shape ``(n, encoder.dim + labels + surface features)``."""
@@ -54,6 +56,27 @@ class Features:
         if self.mean is None or self.scale is None:
             return raw
         return np.clip((raw - self.mean) / self.scale, -5.0, 5.0)
+
+    def vector(self, text: str, labels: Labels) -> NDArray[np.float64]:
+        """The row of :meth:`vectors` for one text."""
+        import numpy as np
+
+        axes = labels.axes
+        told = [
+            share
+            for axis, names in self._columns
+            for share in map(axes.get(axis, {}).get, names, repeat(0.0))
+        ]
+        raw: NDArray[np.float64] = np.concatenate(
+            [self.encoder.encode([text])[0], told, surface.row(text)], dtype=np.float64
+        )
+        if self.mean is None or self.scale is None:
+            return raw
+        raw -= self.mean
+        raw /= self.scale
+        np.minimum(raw, 5.0, out=raw)
+        np.maximum(raw, -5.0, out=raw)
+        return raw
 
     def _probabilities(self, labels: Sequence[Labels]) -> NDArray[np.float64]:
         import numpy as np

@@ -23,6 +23,8 @@ class LearnedRouter:
     def __init__(self, weights: NDArray[np.float64], biases: NDArray[np.float64]) -> None:
         self._weights = weights
         self._biases = biases
+        # One request at a time: all fits' heads side by side, so that one product weighs them.
+        self._flat = weights.transpose(1, 0, 2).reshape(weights.shape[1], -1)
 
     @property
     def parameters(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -31,8 +33,15 @@ class LearnedRouter:
 
     def rate(self, vector: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """P(good answer) per model and its spread over the ensemble, each of shape (models,)."""
-        rates = self.rates(vector[None, :])[:, 0, :]
-        return rates.mean(axis=0), rates.std(axis=0)
+        import numpy as np
+
+        logits = (vector @ self._flat).reshape(self._biases.shape)
+        logits += self._biases
+        rates = 1.0 / (1.0 + np.exp(-logits))
+        count = len(rates)
+        mean = np.add.reduce(rates, 0) / count
+        rates -= mean
+        return mean, np.sqrt(np.add.reduce(rates * rates, 0) / count)
 
     def rates(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Every fit's P(good answer), shape (k, n, models)."""

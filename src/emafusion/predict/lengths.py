@@ -33,13 +33,14 @@ class Lengths:
         self._biases = biases
         self._spreads = spreads
         self._paces = paces
+        self._levels = biases + spreads**2 / 2
 
     def tokens(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected completion tokens per model, shape (models,)."""
         import numpy as np
 
-        log = vector @ self._weights + self._biases + self._spreads**2 / 2
-        return np.exp(np.clip(log, 0.0, 9.0))
+        log: NDArray[np.float64] = vector @ self._weights + self._levels
+        return np.exp(np.minimum(np.maximum(log, 0.0), 9.0))
 
     def seconds(self, prompt_tokens: float, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected seconds of a call per model, shape (models,)."""

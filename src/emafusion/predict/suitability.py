@@ -48,19 +48,25 @@ class Suitability:
         *,
         strength: float,
     ) -> None:
+        import numpy as np
+
         self._axes = [(axis, tuple(labels[axis])) for axis in LEVELS[-1]]
         self.strength = strength
         self.rates, self._support = _shrunken(
             [len(names) for _, names in self._axes], trials, successes, strength=strength
         )
+        self._models = self.rates.shape[1]
+        self._both = np.concatenate([self.rates, self._support], axis=1)
 
     def rate(self, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Φ and its standard error for each model, two arrays of shape (models,)."""
         import numpy as np
 
-        weights = self.weights([labels])[0]
-        rate = weights @ self.rates
-        count = weights @ self._support + self.strength
+        cells = np.ones(1)
+        for axis, names in self._axes:
+            cells = np.multiply.outer(cells, _shares(labels.axes.get(axis, {}), names)).ravel()
+        both = cells @ self._both
+        rate, count = both[: self._models], both[self._models :] + self.strength
         return rate, np.sqrt(rate * (1.0 - rate) / (count + 1.0))
 
     def weights(self, labels: Sequence[Labels]) -> NDArray[np.float64]:
@@ -77,6 +83,13 @@ class Suitability:
             share = np.divide(share, total, out=even, where=total > 0)
             cells = (cells[:, :, None] * share[:, None, :]).reshape(len(labels), -1)
         return cells
+
+
+def _shares(told: Mapping[str, float], names: Sequence[str]) -> list[float]:
+    """The probabilities of `names`, brought to a sum of 1; even where none has any."""
+    found = [told.get(name, 0.0) for name in names]
+    total = sum(found)
+    return [share / total for share in found] if total > 0 else [1.0 / len(names)] * len(names)
 
 
 def _shrunken(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
@@ -14,11 +15,13 @@ from emafusion.predict.learned import LearnedRouter
 from emafusion.predict.lengths import Lengths
 from emafusion.predict.suitability import Suitability
 from emafusion.protocols import Encoder
-from emafusion.types import Context, Estimate, Forecast, Labels, Model, Request, replace
+from emafusion.types import Context, Estimate, Forecast, Labels, Model, Request
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_Row: TypeAlias = tuple[float, float, float, float, float]
 
 
 class Fitted(Struct, frozen=True, kw_only=True):
@@ -79,6 +82,11 @@ class Fitted(Struct, frozen=True, kw_only=True):
         found: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-(a + b * familiar)))
         return found
 
+    def share(self, familiarity: float) -> float:
+        """The learned router's share by the gate, for a query of this familiarity."""
+        a, b = self.gate
+        return 1.0 / (1.0 + math.exp(min(-(a + b * familiarity), 700.0)))
+
     def log_odds(
         self,
         vectors: NDArray[np.float64],
@@ -91,6 +99,24 @@ class Fitted(Struct, frozen=True, kw_only=True):
         learned = self.learned.rates(vectors).mean(axis=0)
         taxonomy = self.suitability.weights(labels) @ self.suitability.rates
         return gates * _logit(learned) + (1.0 - gates) * _logit(taxonomy)
+
+    def read(self, text: str, labels: Labels, *, gate: float, prompt_tokens: float) -> _Read:
+        """What was learnt of each model of the pool, applied to one request."""
+        import numpy as np
+
+        vector = self.features.vector(text, labels)
+        taxonomy, taxonomy_std = self.suitability.rate(labels)
+        learned, learned_std = self.learned.rate(vector)
+        mixed = gate * _logit(learned) + (1.0 - gate) * _logit(taxonomy)
+        quality = 1.0 / (1.0 + np.exp(-mixed))
+        spread = np.sqrt((gate * learned_std) ** 2 + ((1.0 - gate) * taxonomy_std) ** 2)
+        lengths = self.lengths.tokens(vector)
+        seconds = np.maximum(self.lengths.seconds(prompt_tokens, lengths), 0.0)
+        counts = self.overhead[0] + self.overhead[1] * prompt_tokens
+        table = np.array([quality, spread, lengths, seconds, counts]).T.tolist()
+        odds = _logit(quality)
+        context = Context(mean=float(odds.sum()) / len(odds), best=float(odds.max()))
+        return _Read(dict(zip(self.pool, map(tuple, table), strict=True)), context)
 
     def prompts(self, counted: float | NDArray[np.float64]) -> NDArray[np.float64]:
         """Prompt tokens by each model's own count, from ours; shape (..., m)."""
@@ -122,73 +148,53 @@ class Union:
     def predict(self, request: Request, labels: Labels, models: Sequence[Model]) -> Forecast:
         """One estimate for each of `models`, in their order."""
         fitted = self._fitted
-        pool = fitted.pool if fitted is not None else ()
         expected = tokens.expected(request.messages)
-        read = self._read(fitted, request, labels) if fitted is not None else {}
-        counts: dict[str, float] = {}
-        if fitted is not None:
-            counts = dict(zip(pool, fitted.prompts(expected).tolist(), strict=True))
-        estimates = [
-            _bounded(
-                _with_opinion(read[model.name], model, labels),
-                model,
-                request=request,
-                prompt=counts[model.name],
-            )
-            if model.name in pool
+        if fitted is None:
+            told = tuple(prior.estimate(model, labels, expected) for model in models)
+            return Forecast(estimates=told)
+        gate = self.gate(labels)
+        read = fitted.read(request.text, labels, gate=gate, prompt_tokens=expected)
+        limit = request.max_tokens
+        estimates = tuple(
+            _of(row, model, labels, limit=limit)
+            if (row := read.rows.get(model.name)) is not None
             else prior.estimate(model, labels, expected)
             for model in models
-        ]
-        return Forecast(
-            estimates=tuple(estimates),
-            gate=self.gate(labels) if read else 0.0,
-            context=_context(read.values()),
         )
+        return Forecast(estimates=estimates, gate=gate, context=read.context)
 
     def gate(self, labels: Labels) -> float:
         """The learned router's share for a query of this familiarity."""
         if self._share is not None:
             return self._share
-        return 0.0 if self._fitted is None else float(self._fitted.shares([labels])[0])
-
-    def _read(self, fitted: Fitted, request: Request, labels: Labels) -> dict[str, Estimate]:
-        """What was learnt of each model of the pool, applied to this request; costs still open."""
-        import numpy as np
-
-        gate = self.gate(labels)
-        vector = fitted.features.vectors([request.text], [labels])[0]
-        taxonomy, taxonomy_std = fitted.suitability.rate(labels)
-        learned, learned_std = fitted.learned.rate(vector)
-        mixed = gate * _logit(learned) + (1.0 - gate) * _logit(taxonomy)
-        quality = 1.0 / (1.0 + np.exp(-mixed))
-        spread = np.sqrt((gate * learned_std) ** 2 + ((1.0 - gate) * taxonomy_std) ** 2)
-        lengths = fitted.lengths.tokens(vector)
-        seconds = fitted.lengths.seconds(tokens.expected(request.messages), lengths)
-        table = np.stack([quality, spread, lengths, np.maximum(seconds, 0.0)], axis=1).tolist()
-        return {
-            name: Estimate(
-                model=name, quality=q, quality_std=std, cost_usd=0.0, tokens=length, latency_s=s
-            )
-            for name, (q, std, length, s) in zip(fitted.pool, table, strict=True)
-        }
+        return 0.0 if self._fitted is None else self._fitted.share(labels.familiarity)
 
 
-def _context(read: Collection[Estimate]) -> Context | None:
-    """How the whole pool is expected to do; ``None`` where nothing was learnt of one."""
-    import numpy as np
+class _Read(NamedTuple):
+    """What was learnt of a pool, applied to one request.
 
-    if not read:
-        return None
-    odds = _logit(np.array([estimate.quality for estimate in read]))
-    return Context(mean=float(odds.mean()), best=float(odds.max()))
+    Of each model, by name: quality, its standard error, tokens, seconds, and the prompt's tokens by
+    its own count.
+    """
+
+    rows: Mapping[str, _Row]
+    context: Context | None
 
 
-def _bounded(estimate: Estimate, model: Model, *, request: Request, prompt: float) -> Estimate:
-    """`estimate` with its length under the caller's limit, priced."""
-    limit = min(request.max_tokens or model.max_output, model.max_output)
-    length = min(estimate.tokens, float(limit))
-    cost = (prompt * model.usd_per_mtok_in + length * model.usd_per_mtok_out) / 1e6
-    return replace(estimate, tokens=length, cost_usd=cost)
+def _of(row: _Row, model: Model, labels: Labels, *, limit: int | None) -> Estimate:
+    """The estimate of a model that something was learnt of: its length bounded, priced."""
+    quality, std, length, seconds, prompt = row
+    if model.ability:
+        quality = _with_opinion(quality, std, model, labels=labels)
+    length = min(length, float(min(limit or model.max_output, model.max_output)))
+    return Estimate(
+        model=model.name,
+        quality=quality,
+        quality_std=std,
+        cost_usd=(prompt * model.usd_per_mtok_in + length * model.usd_per_mtok_out) / 1e6,
+        latency_s=seconds,
+        tokens=length,
+    )
 
 
 def _logit(rates: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -198,13 +204,11 @@ def _logit(rates: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log(clipped / (1.0 - clipped))
 
 
-def _with_opinion(estimate: Estimate, model: Model, labels: Labels) -> Estimate:
-    """`estimate` with the expert's opinion added to the evidence as pseudo-counts."""
+def _with_opinion(quality: float, std: float, model: Model, *, labels: Labels) -> float:
+    """`quality` with the expert's opinion added to the evidence as pseudo-counts."""
     told = prior.opinion(model, labels)
     if told is None:
-        return estimate
-    variance = max(estimate.quality_std**2, 1e-4)
-    evidence = estimate.quality * (1.0 - estimate.quality) / variance
+        return quality
+    evidence = quality * (1.0 - quality) / max(std**2, 1e-4)
     total = evidence + model.ability_weight
-    quality = (evidence * estimate.quality + model.ability_weight * told) / total
-    return replace(estimate, quality=quality)
+    return (evidence * quality + model.ability_weight * told) / total

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from emafusion.errors import BadResponseError, ConfigError, UnavailableError
 from emafusion.providers.ending import BrokenOff
+from emafusion.providers.outgoing import HEADERS
 from emafusion.providers.redact import redacted
 from emafusion.providers.refusals import refusal
 from emafusion.types import Call
@@ -83,7 +84,10 @@ class Endpoint:
         asyncio.get_running_loop().call_soon(turned.append, True)
         with connection_errors(call):
             response = await self._session().post(
-                f"{self.base_url}/{path}", data=data, allow_redirects=False
+                f"{self.base_url}/{path}",
+                data=data,
+                headers=HEADERS.get() or None,
+                allow_redirects=False,
             )
         try:
             if not turned:

@@ -59,6 +59,9 @@ class FastClassifier:
         widths = [len(heads[axis].labels) for axis in AXES]
         ends = np.cumsum(widths).tolist()
         self._slices = {a: slice(e - w, e) for a, e, w in zip(AXES, ends, widths, strict=True)}
+        self._starts = np.array([part.start for part in self._slices.values()])
+        self._axis_of = np.repeat(np.arange(len(AXES)), widths)
+        self._named = [(a, self.heads[a].labels, self._slices[a]) for a in AXES]
 
     async def understand(self, request: Request, port: Port | None = None) -> Labels:
         """The labels of `request`; `port` is not used: no model is asked."""
@@ -73,11 +76,14 @@ class FastClassifier:
     def read(self, text: str) -> Labels:
         """The labels of a bare `text`."""
         vector = self.encoder.encode([text])[0]
-        inputs = np.concatenate([vector, surface.features([text])[0]])
+        inputs = np.concatenate([vector, surface.row(text)])
         scores = inputs @ self._weights + self._biases
+        scores -= np.maximum.reduceat(scores, self._starts)[self._axis_of]
+        np.exp(scores, out=scores)
+        sums = [np.add.reduce(scores[part]) for _, _, part in self._named]
+        shares = (scores / np.array(sums)[self._axis_of]).tolist()
         axes: dict[str, dict[str, float]] = {
-            axis: dict(zip(self.heads[axis].labels, _softmax(scores[part]), strict=True))
-            for axis, part in self._slices.items()
+            axis: dict(zip(names, shares[part], strict=True)) for axis, names, part in self._named
         }
         return Labels(axes=axes, familiarity=self.familiarity(vector))
 

@@ -54,11 +54,29 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 _ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8}
+
+
+def _of_order(order: int) -> tuple[re.Pattern[str], ...]:
+    """What a label of this order holds, in small ASCII letters: a figure, a word, a letter."""
+    spelt = "|".join(word for word, number in NUMBERS.items() if number == order)
+    roman = next(numeral for numeral, number in _ROMAN.items() if number == order)
+    alone = r"(?<![a-z0-9])(?:{})(?:(?![a-z0-9])|(?=of|out|de|von))"
+    words = (spelt, roman, chr(ord("a") + order - 1))
+    return (
+        re.compile(rf"(?<!\d)0?{order}(?!\d)"),
+        *(re.compile(alone.format(word)) for word in words),
+    )
+
+
 _OPTION_RUN: Final = 2
+_BEGUN: Final = tuple(zip(_of_order(2), _of_order(1), strict=True))
+"""A list is labelled in one way: no text is a labelled list that lacks both of each pair."""
 
 
 def labelled(text: str, mask: str) -> Iterator[Layout]:
     """The layouts that numbered or lettered labels give `text`, likeliest first."""
+    if mask.isascii() and not _may_be_labelled(mask.lower()):
+        return
     found = list(islice(_LABEL.finditer(mask), CROWDED))
     if len(found) == CROWDED:
         return
@@ -84,6 +102,11 @@ def labelled(text: str, mask: str) -> Iterator[Layout]:
                 chains.append((kind != "worded", chain[0].start, -len(chain), kind, chain))
     for *_, kind, chain in sorted(chains, key=lambda each: each[:3]):
         yield cut(text, chain, kind)
+
+
+def _may_be_labelled(small: str) -> bool:
+    """Whether an ASCII text in small letters may hold a first and a second label of one kind."""
+    return any(second.search(small) and first.search(small) for second, first in _BEGUN)
 
 
 def _own_word(word: str, *, at_line: bool) -> str:

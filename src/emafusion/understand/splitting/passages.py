@@ -9,6 +9,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Final
 
@@ -81,6 +82,8 @@ _TABLE = re.compile(
     re.MULTILINE,
 )
 _MOST_BLOCKS: Final = 200
+_REMEMBERED: Final = 16
+"""Beginnings kept: several ways of reading one prompt ask for its own."""
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 
 
@@ -282,6 +285,7 @@ def _glued(marks: list[Boundary], text: str) -> list[Boundary]:
     return glued
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def preamble(text: str) -> tuple[str, int]:
     """What of the start of `text` only talks about the list, and where the rest begins."""
     at = 0

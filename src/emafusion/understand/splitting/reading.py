@@ -99,10 +99,19 @@ LISTING: Final = re.compile(
     re.IGNORECASE,
 )
 """Uses of "sort" and "table" that only speak of the list."""
+_LISTED: Final = ("sort", "table")
 _SINGULAR = spelt(
     """issue question exercise puzzle riddle challenge frage aufgabe tâche exercice problème domanda
     zadanie"""
 )
+_SEVERAL: Final = ({noun for noun in ASK_NOUNS if noun.endswith(("s", "n", "e"))} - _SINGULAR) | {
+    "both",
+    "following",
+    "each",
+    "every",
+    "all",
+    "below",
+}
 _ONE = re.compile(
     r"\b(?:following|below) (?:question|task|problem|request|prompt|exercise|message)\b",
     re.IGNORECASE,
@@ -171,7 +180,9 @@ def is_talk(text: str, *, least: float = 0.8) -> bool:
     `least` is the share of words about asking it must have; a word that makes the list data
     ("translate", "which") rules it out.
     """
-    text = LISTING.sub("do", text.strip())
+    text = text.strip()
+    if not text.isascii() or any(word in text.lower() for word in _LISTED):
+        text = LISTING.sub("do", text)
     if len(text) > _LONGEST_TALK or "$" in text or "=" in text.strip("=\n "):
         return False
     found = words(text)
@@ -199,10 +210,7 @@ def names_list(text: str) -> bool:
     found = set(words(text))
     if _ONE.search(text):
         found.discard("following")
-    several = {noun for noun in ASK_NOUNS if noun.endswith(("s", "n", "e"))} - _SINGULAR
-    return bool(found & several) or bool(
-        found & {"both", "following", "each", "every", "all", "below"}
-    )
+    return not found.isdisjoint(_SEVERAL)
 
 
 def leans(text: str) -> bool:

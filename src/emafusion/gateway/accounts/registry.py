@@ -1,0 +1,217 @@
+"""Who may come in, as an operator changes it: keys, teams and budgets, each change at once whole.
+
+Every method is one transaction on the database it is given. A gateway reads what changed within
+half a second; here is nothing of requests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from msgspec import structs
+
+from emafusion.errors import ConfigError
+from emafusion.gateway.accounts import leases, rows, tokens
+from emafusion.gateway.accounts.database import Connection, Database
+from emafusion.gateway.accounts.terms import (
+    HOLDERS,
+    MOST_USD,
+    USUAL_SCOPES,
+    Key,
+    Period,
+    Spending,
+    Team,
+    Terms,
+    nano,
+)
+from emafusion.gateway.callers import Scope
+
+LONGEST_NAME = 100
+
+
+class Registry:
+    """The keys, teams and budgets in `database`; `clock` gives seconds since 1970.
+
+    Every method raises :class:`~emafusion.errors.StoreError` where the database does not answer,
+    and :class:`~emafusion.errors.ConfigError` where a name is not there or cannot be one.
+    """
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(
+        self,
+        name: str,
+        *,
+        team: str = "",
+        scopes: frozenset[Scope] = USUAL_SCOPES,
+        terms: Terms | None = None,
+        expires: float | None = None,
+    ) -> tuple[Key, str]:
+        """A new key and its token, which cannot be had again."""
+        secret = tokens.new_secret()
+        key = Key(
+            id=tokens.new_id(),
+            name=_name(name),
+            team=team,
+            created=self._clock(),
+            expires=expires,
+            scopes=scopes,
+            terms=terms or Terms(),
+        )
+        one = rows.Credential(key=key, digest=tokens.digest(secret), old=tokens.NOTHING)
+
+        def work(connection: Connection) -> None:
+            if team:
+                _team(connection, team)
+            rows.write_key(connection, one)
+
+        self._database.transact(work)
+        return key, tokens.join(key.id, secret)
+
+    def keys(self) -> list[Key]:
+        """Every key, revoked ones too, the oldest first."""
+        return [one.key for one in self._database.transact(rows.credentials)]
+
+    def key(self, told: str) -> Key:
+        """The key whose id, or whose name alone, is `told`."""
+        return self._database.transact(lambda connection: _found(connection, told)).key
+
+    def change(self, told: str, terms: Terms) -> Key:
+        """Give the key other terms."""
+
+        def work(connection: Connection) -> Key:
+            one = _found(connection, told)
+            key = structs.replace(one.key, terms=terms)
+            rows.write_key(connection, structs.replace(one, key=key))
+            return key
+
+        return self._database.transact(work)
+
+    def rotate(self, told: str, *, grace_s: float) -> tuple[Key, str]:
+        """The key with a new secret, and the token; the old one goes on for `grace_s` seconds.
+
+        Of two rotations within the grace period the first one's old secret ends at the second.
+        """
+        secret = tokens.new_secret()
+
+        def work(connection: Connection) -> Key:
+            one = _found(connection, told)
+            if not one.key.alive(self._clock()):
+                raise ConfigError(f"key {one.key.id!r} is revoked or has expired: create another")
+            key = structs.replace(one.key, old_until=self._clock() + grace_s)
+            fresh = rows.Credential(key=key, digest=tokens.digest(secret), old=one.digest)
+            rows.write_key(connection, fresh)
+            return key
+
+        key = self._database.transact(work)
+        return key, tokens.join(key.id, secret)
+
+    def revoke(self, told: str) -> Key:
+        """End the key, at once and for good."""
+
+        def work(connection: Connection) -> Key:
+            one = _found(connection, told)
+            key = structs.replace(one.key, revoked=one.key.revoked or self._clock())
+            rows.write_key(connection, structs.replace(one, key=key))
+            return key
+
+        return self._database.transact(work)
+
+    def put_team(self, name: str, terms: Terms) -> Team:
+        """Make the team `name`, or give it other terms."""
+        team = Team(name=_name(name), created=self._clock(), terms=terms)
+        self._database.transact(lambda connection: rows.write_team(connection, team))
+        return team
+
+    def teams(self) -> list[Team]:
+        """Every team."""
+        found = self._database.transact(rows.teams)
+        return [team for team, there in found if there]
+
+    def team(self, name: str) -> Team:
+        """The team `name`."""
+        return self._database.transact(lambda connection: _team(connection, name))
+
+    def remove_team(self, name: str) -> None:
+        """Remove a team that no key belongs to any more."""
+
+        def work(connection: Connection) -> None:
+            team, now = _team(connection, name), self._clock()
+            members = [
+                one.key.id
+                for one in rows.credentials(connection)
+                if one.key.team == name and one.key.alive(now)
+            ]
+            if members:
+                raise ConfigError(
+                    f"team {name!r} has keys still: revoke {', '.join(sorted(members))} first"
+                )
+            rows.write_team(connection, team, removed=now)
+
+        self._database.transact(work)
+
+    def set_budget(self, holder: str, period: Period, usd: float | None) -> str:
+        """Let `holder` cost at most `usd` US dollars a period; ``None`` takes the budget away.
+
+        `holder` is ``key:ID`` or ``key:NAME``, ``team:NAME`` or ``model:NAME``; with the id in its
+        place where it is a key's it is returned. Counting begins with the budget.
+        """
+        if usd is not None and not 0 <= usd <= MOST_USD:
+            raise ConfigError(f"a budget is from 0 to {MOST_USD:,.0f} US dollars, not {usd}")
+        most = None if usd is None else nano(usd)
+
+        def work(connection: Connection) -> str:
+            resolved = _holder(connection, holder)
+            rows.write_budget(connection, rows.BudgetRow(resolved, period, most))
+            return resolved
+
+        return self._database.transact(work)
+
+    def spending(self) -> list[Spending]:
+        """Every budget and what has become of it in its present window."""
+        return self._database.transact(lambda one: leases.spending(one, self._clock()))
+
+
+def _name(name: str) -> str:
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise ConfigError(f"{name[:LONGEST_NAME]!r} cannot be a name: use 1 to 100 characters")
+    return name
+
+
+def _found(connection: Connection, told: str) -> rows.Credential:
+    told = tokens.split(told)[0] or told  # whoever found a token somewhere wants it revoked
+    everyone = rows.credentials(connection)
+    by_id = [one for one in everyone if one.key.id == told]
+    named = [one for one in everyone if one.key.name == told and one.key.revoked is None]
+    found = by_id or named
+    if not found:
+        raise ConfigError(
+            f"there is no key {told[:LONGEST_NAME]!r}: 'emafusion keys list' shows them"
+        )
+    if len(found) > 1:
+        ids = ", ".join(sorted(one.key.id for one in found))
+        raise ConfigError(f"several keys are named {told!r}: give an id, one of {ids}")
+    return found[0]
+
+
+def _team(connection: Connection, name: str) -> Team:
+    for team, there in rows.teams(connection):
+        if there and team.name == name:
+            return team
+    raise ConfigError(
+        f"there is no team {name[:LONGEST_NAME]!r}: 'emafusion teams list' shows them"
+    )
+
+
+def _holder(connection: Connection, told: str) -> str:
+    kind, _, name = told.partition(":")
+    if kind not in HOLDERS or not name:
+        raise ConfigError(f"{told!r} holds no budget: use key:ID, team:NAME or model:NAME")
+    if kind == "key":
+        return f"key:{_found(connection, name).key.id}"
+    if kind == "team":
+        return f"team:{_team(connection, name).name}"
+    return told

@@ -1,0 +1,219 @@
+"""What a request passes on its way to the engine, put together as it was chosen.
+
+Knows which gates there are, in which order, and when what they stand on begins and ends. What a
+gate does is its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from emafusion.catalog import tokens
+from emafusion.client import Client
+from emafusion.config.clock import SystemClock
+from emafusion.gateway.accounts import Accounts, Rates
+from emafusion.gateway.caches import (
+    AnswerCache,
+    Equal,
+    LocalShelf,
+    Rules,
+    SameQuestion,
+    SharedShelf,
+    Shelf,
+)
+from emafusion.gateway.callers import Caller, Gate, Identify, Passage
+from emafusion.gateway.limits import (
+    Allowance,
+    Buckets,
+    Link,
+    LocalBuckets,
+    Rate,
+    RateGate,
+    SharedBuckets,
+    Shedder,
+    Standby,
+)
+from emafusion.gateway.limits.gate import Use, estimated
+from emafusion.gateway.limits.rates import Unit
+from emafusion.gateway.telemetry.observations import Witness
+from emafusion.gateway.terms import TermsGate
+from emafusion.types import Outcome, Request, replace
+
+LONGEST_ANSWER = 4096
+"""Tokens that are reserved for an answer whose caller sets no bound."""
+CALLS = 2
+"""Calls of the dearest model that are reserved for a request which leaves the choice to us."""
+
+
+class Doors(Struct, frozen=True, kw_only=True):
+    """What was chosen; ``accounts`` and ``valkey`` are addresses with their secrets."""
+
+    accounts: str | None = None
+    valkey: str | None = None
+    places: int = 512
+    workers: int = 1
+    answers: Literal["off", "exact", "similar"] = "off"
+    ttl_s: float = 3600.0
+    megabytes: int = 64
+
+
+class Entrance:
+    """The gates before `client`'s engine, and what they stand on.
+
+    Parameters
+    ----------
+    doors : Doors
+        What was chosen.
+    client : callable
+        Who answers now: gates outlive a reload of the settings.
+
+    Attributes
+    ----------
+    gates : tuple of Gate
+        In the order in which a request passes them.
+    accounts : Accounts, optional
+        Whose keys and budgets there are.
+    shedder : Shedder
+        How much is under way.
+    """
+
+    def __init__(self, doors: Doors, client: Callable[[], Client]) -> None:
+        self._doors = doors
+        self._client = client
+        self._link = None if doors.valkey is None else Link(doors.valkey)
+        self.accounts = None
+        if doors.accounts is not None:
+            self.accounts = Accounts(doors.accounts, estimate=self.most_usd, models=self._models)
+        # Without keys everyone is one tenant, which may have all the places.
+        share = 0.75 if self.accounts is not None else 1.0
+        self.shedder = Shedder(doors.places, share=share)
+        self.gates: tuple[Gate, ...] = tuple(self._made())
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Open for as long as the block runs; raises ``StoreError`` where keys cannot be read."""
+        if self.accounts is not None:
+            await self.accounts.begin()
+        try:
+            with self.shedder.watching():
+                yield
+        finally:
+            if self.accounts is not None:
+                await self.accounts.aclose()
+            if self._link is not None:
+                await self._link.aclose()
+
+    @property
+    def identify(self) -> Identify | None:
+        """Whose a key is; ``None`` where callers have no keys of their own."""
+        return None if self.accounts is None else self.accounts.identify
+
+    def most_usd(self, request: Request, caller: Caller) -> float:
+        """What `request` may cost at most: the dearest model it may be answered by, US dollars.
+
+        With a choice left to us that is two calls of it, since a draft may be rejected or judged.
+        """
+        catalog = self._client().engine.models
+        named = request.knobs.models
+        pool = [catalog[name] for name in (catalog if named is None else named) if name in catalog]
+        prompt = tokens.count_messages(request.messages)
+        longest = request.max_tokens or LONGEST_ANSWER
+        samples = request.params.get("n")
+        longest *= samples if isinstance(samples, int) and samples > 1 else 1
+        dearest = max(
+            (
+                prompt * model.usd_per_mtok_in
+                + min(longest, model.max_output) * model.usd_per_mtok_out
+                for model in pool
+            ),
+            default=0.0,
+        )
+        return dearest / 1e6 * (1 if len(pool) == 1 else CALLS)
+
+    def _made(self) -> Sequence[Gate]:
+        gates: list[Gate] = [Witness(), Places(self.shedder), TermsGate(self._models)]
+        if self.accounts is not None:
+            gates.append(RateGate(self._buckets(), self._allowances, estimate=self._use))
+        gates.extend(self._caches())
+        if self.accounts is not None:
+            gates.append(self.accounts.budgets)
+        return gates
+
+    def _caches(self) -> Sequence[Gate]:
+        answers = self._doors.answers
+        if answers == "off":
+            return ()
+        shelf: Shelf = (
+            SharedShelf(self._link)
+            if self._link is not None
+            else LocalShelf(self._doors.megabytes * 2**20, tick=time.monotonic)
+        )
+        keys = (Equal, SameQuestion) if answers == "similar" else (Equal,)
+        return [
+            AnswerCache(
+                shelf,
+                self._record,
+                clock=SystemClock(),
+                key=key(self._scope),
+                mode=lambda _: "on",
+                rules=Rules(ttl_s=self._doors.ttl_s),
+            )
+            for key in keys
+        ]
+
+    def _buckets(self) -> Buckets:
+        local = LocalBuckets(time.monotonic)
+        if self._link is None:
+            return local
+        return Standby(SharedBuckets(self._link), local, workers=self._doors.workers)
+
+    def _allowances(self, caller: Caller) -> Sequence[Allowance]:
+        if self.accounts is None:
+            return ()
+        return [allowance(one) for one in self.accounts.rates(caller)]
+
+    def _use(self, request: Request) -> Use:
+        use = estimated(request)
+        return replace(use, usd=self.most_usd(request, Caller()))
+
+    async def _record(self, outcome: Outcome) -> None:
+        await self._client().engine.stages.recorder.record(outcome)
+
+    def _scope(self, passage: Passage) -> Sequence[str]:
+        """What else makes two requests one: the policy that decides, and who may see them."""
+        engine = self._client().engine
+        stages = engine.stages if engine.policies is None else engine.policies(passage.request)
+        private = passage.request.knobs.private or engine.knobs.private
+        return stages.policy, "private" if private else "public"
+
+    def _models(self) -> Collection[str]:
+        return self._client().engine.models
+
+
+class Places:
+    """A gate that keeps requests under way within their number."""
+
+    def __init__(self, shedder: Shedder) -> None:
+        self._shedder = shedder
+
+    def open(self, passage: Passage) -> contextlib.AbstractAsyncContextManager[None]:
+        """Hold a place for `passage`; entering waits, and raises ``OverloadedError``."""
+        return self._shedder.place(passage.caller.tenant)
+
+
+def allowance(rates: Rates) -> Allowance:
+    """A holder's rates, those that are set, as the limits count them."""
+    told: Sequence[tuple[Unit, float | None]] = (
+        ("requests", rates.requests_per_minute),
+        ("tokens", rates.tokens_per_minute),
+        ("usd", rates.usd_per_minute),
+    )
+    return Allowance(
+        holder=rates.holder,
+        rates=tuple(Rate(unit=unit, amount=most) for unit, most in told if most is not None),
+    )

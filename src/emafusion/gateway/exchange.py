@@ -1,0 +1,142 @@
+"""Where a parsed request meets the gates and the engine, whatever protocol it came in.
+
+It knows in which order the gates open, which client answers now, and that a conversation in
+mid-call stays with its model. It knows no wire format and no gate from inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
+
+from starlette.types import Scope as AsgiScope
+
+from emafusion.client import Client
+from emafusion.errors import ForbiddenError
+from emafusion.gateway.callers import ANYONE, Caller, Gate, Passage, Scope
+from emafusion.gateway.returns import Returns
+from emafusion.types import Answer, Chunk, replace
+
+
+class Exchange:
+    """Takes requests through the gates to the engine, and their answers back.
+
+    Parameters
+    ----------
+    client : Client
+        Whose engine answers.
+    gates : sequence of Gate
+        What a request passes first, in order; left in reverse order when its outcome is known.
+
+    Attributes
+    ----------
+    client : Client
+        Who answers from now on; requests under way keep the one they began with.
+    """
+
+    def __init__(self, client: Client, gates: Sequence[Gate] = ()) -> None:
+        self.client = client
+        self._gates = tuple(gates)
+        self._returns = Returns()
+        self._under_way: dict[Client, int] = {}
+
+    async def answer(self, passage: Passage, gates: Sequence[Gate] = ()) -> Answer:
+        """The whole answer; raises what a gate or the engine refuses it with.
+
+        `gates` are this request's own, behind all others.
+        """
+        async with self.open(passage, gates) as client:
+            if passage.answer is None:
+                told = partial(setattr, passage, "outcome")
+                passage.answer = await client.engine.serve(passage.request, told)
+                self._returns.note(passage, passage.answer)
+            return passage.answer
+
+    @asynccontextmanager
+    async def stream(
+        self, passage: Passage, gates: Sequence[Gate] = ()
+    ) -> AsyncIterator[AsyncGenerator[Chunk | Answer]]:
+        """The answer piece by piece, last the whole; the gates stay open as long as the block."""
+        async with (
+            self.open(passage, gates) as client,
+            aclosing(self._pieces(passage, client)) as pieces,
+        ):
+            yield pieces
+
+    async def replace(self, client: Client) -> None:
+        """Have `client` answer from now on; the one before is closed once nobody waits for it."""
+        before, self.client = self.client, client
+        client.begin()
+        while self._under_way.get(before, 0):  # noqa: ASYNC110 - once in a configuration's life
+            await asyncio.sleep(0.05)
+        await before.aclose()
+
+    async def _pieces(
+        self, passage: Passage, client: Client
+    ) -> AsyncGenerator[Chunk | Answer, None]:
+        if passage.answer is not None:
+            yield Chunk(text=passage.answer.text)
+            yield passage.answer
+            return
+        told = partial(setattr, passage, "outcome")
+        async with aclosing(client.engine.stream(passage.request, told)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Answer):
+                    passage.answer = piece
+                    self._returns.note(passage, piece)
+                yield piece
+
+    @asynccontextmanager
+    async def open(self, passage: Passage, gates: Sequence[Gate] = ()) -> AsyncIterator[Client]:
+        """The client that answers, behind the gates, which are open as long as the block."""
+        client = self.client
+        self._under_way[client] = self._under_way.get(client, 0) + 1
+        try:
+            self._keep_to_its_model(passage, client)
+            async with AsyncExitStack() as opened:
+                for gate in (*self._gates, *gates):
+                    await opened.enter_async_context(gate.open(passage))
+                yield client
+        finally:
+            self._under_way[client] -= 1
+            if not self._under_way[client]:
+                del self._under_way[client]
+
+    def _keep_to_its_model(self, passage: Passage, client: Client) -> None:
+        """Have a conversation that brings tool results answered by the model that called them."""
+        model = self._returns.model(passage)
+        request = passage.request
+        if model is None or model not in client.engine.models:
+            return
+        if request.knobs.models is None or model in request.knobs.models:
+            knobs = replace(request.knobs, models=(model,), arrangement="single", explore=False)
+            passage.request = replace(request, knobs=knobs)
+
+
+def caller_of(scope: AsgiScope, needed: Scope) -> Caller:
+    """Who asks, as the guard found out; raises :class:`ForbiddenError` without scope `needed`."""
+    state = scope.get("state")
+    caller: Caller = ANYONE if state is None else state.get("caller", ANYONE)
+    if needed not in caller.scopes:
+        raise ForbiddenError(
+            f"this key may not be used for {needed}; its scopes are: "
+            f"{', '.join(sorted(caller.scopes)) or 'none'}"
+        )
+    return caller
+
+
+def signed(caller: Caller, user: str) -> str:
+    """`user` as the record tells callers apart: behind a key, a name within its tenant."""
+    return user if not caller.key else f"{_namespace(caller)}{user}"
+
+
+def owns(caller: Caller, recorded: str) -> bool:
+    """Whether a decision that the record says `recorded` asked for is this caller's to see."""
+    return "admin" in caller.scopes or recorded.startswith(_namespace(caller))
+
+
+def _namespace(caller: Caller) -> str:
+    """The tenant, written so that no other's begins with it."""
+    return caller.tenant.replace("%", "%25").replace("/", "%2F") + "/"

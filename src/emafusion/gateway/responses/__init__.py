@@ -1,0 +1,10 @@
+"""OpenAI's responses protocol, translated to the chat protocol and back."""
+
+from __future__ import annotations
+
+from emafusion.gateway.responses.dialect import Responses
+from emafusion.gateway.responses.file import File
+from emafusion.gateway.responses.shelf import Memory, Shelf
+from emafusion.gateway.responses.stored import stored
+
+__all__ = ["File", "Memory", "Responses", "Shelf", "stored"]

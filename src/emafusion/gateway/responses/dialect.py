@@ -1,0 +1,93 @@
+"""``POST /v1/responses``: the protocol that OpenAI's newer clients speak."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+
+from emafusion.errors import RequestError, StoreError
+from emafusion.gateway.body import json_of
+from emafusion.gateway.callers import Caller, Gate, Passage
+from emafusion.gateway.faults import one_line
+from emafusion.gateway.replies import encode
+from emafusion.gateway.responses.asked import ResponsesAsked, asked_of, fields_of
+from emafusion.gateway.responses.events import Events
+from emafusion.gateway.responses.output import completed, turn_of
+from emafusion.gateway.responses.shelf import Kept, Shelf
+from emafusion.types import Answer, Message
+
+log = logging.getLogger("emafusion.gateway")
+
+
+class Responses:
+    """The responses protocol as a :class:`~emafusion.gateway.dialects.Dialect`.
+
+    Parameters
+    ----------
+    shelf : Shelf
+        Where responses are kept that may be, and found that others go on from.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    async def parse(self, data: bytes, models: Collection[str], caller: Caller) -> ResponsesAsked:
+        """What a body asks; raises :class:`~emafusion.errors.RequestError`."""
+        body = json_of(data)
+        fields = fields_of(body)
+        before: Sequence[Message] = ()
+        if fields.previous_response_id is not None:
+            kept = await self._shelf.get(caller.tenant, fields.previous_response_id)
+            if kept is None:
+                raise RequestError(
+                    f"there is no response {fields.previous_response_id[:200]!r} any more; send "
+                    "the conversation itself as input",
+                    "previous_response_id",
+                )
+            before = kept.turns
+        return asked_of(body, fields, before=before, models=models, caller=caller)
+
+    def body(self, asked: ResponsesAsked, answer: Answer) -> object:
+        """A response."""
+        return completed(asked, answer)
+
+    def events(self, asked: ResponsesAsked) -> Events:
+        """A response's events."""
+        return Events(asked)
+
+    def gates(self, asked: ResponsesAsked) -> Sequence[Gate]:
+        """What keeps the response, if it may be kept."""
+        return (_Keeping(self._shelf, asked),) if asked.store else ()
+
+
+class _Keeping:
+    """Keeps a request's response once it is there."""
+
+    def __init__(self, shelf: Shelf, asked: ResponsesAsked) -> None:
+        self._shelf = shelf
+        self._asked = asked
+
+    @asynccontextmanager
+    async def open(self, passage: Passage) -> AsyncIterator[None]:
+        """Nothing before; after an answer, keep it."""
+        yield
+        if passage.answer is None:
+            return
+        body = completed(self._asked, passage.answer)
+        turns = (
+            *self._asked.turns,
+            turn_of(passage.answer.completion, thoughts=self._asked.direct),
+        )
+        kept = Kept(
+            tenant=self._asked.tenant,
+            id=str(body["id"]),
+            turns=turns,
+            body=body,
+            size=len(encode(turns)) + len(encode(body)),
+        )
+        try:
+            await self._shelf.put(kept)
+        except StoreError as failure:
+            # The answer is there and paid for: better unkept than withheld.
+            log.warning("a response was not kept: %s", one_line(str(failure)))

@@ -1,0 +1,91 @@
+"""Responses that are kept, so that a later request can go on from them or read them again.
+
+It knows whose a response is, and never gives it to another tenant. It does not know how one reads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from emafusion.types import Message
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """One response: the conversation up to its end, its items as they came in, and itself.
+
+    ``size`` is about how many bytes it takes.
+    """
+
+    tenant: str
+    id: str
+    turns: tuple[Message, ...]
+    body: Mapping[str, object]
+    size: int
+
+
+class Shelf(Protocol):
+    """Where responses are kept."""
+
+    async def put(self, kept: Kept) -> None:
+        """Keep `kept`."""
+        ...
+
+    async def get(self, tenant: str, name: str) -> Kept | None:
+        """The response `name` of `tenant`, if it is there."""
+        ...
+
+    async def delete(self, tenant: str, name: str) -> bool:
+        """Forget it; whether it was there."""
+        ...
+
+
+class Memory:
+    """Keeps responses in this process, and forgets the oldest beyond its bounds.
+
+    Parameters
+    ----------
+    max_bytes : int
+        About how much all of them may take.
+    max_age_s : float
+        How long one is kept, seconds.
+    """
+
+    def __init__(self, max_bytes: int = 64 << 20, max_age_s: float = 24 * 3600.0) -> None:
+        self.max_bytes = max_bytes
+        self.max_age_s = max_age_s
+        self._held: OrderedDict[tuple[str, str], tuple[float, Kept]] = OrderedDict()
+        self._size = 0
+
+    async def put(self, kept: Kept) -> None:
+        """Keep `kept`; one that is larger than all may be is not kept."""
+        self._drop((kept.tenant, kept.id))
+        if kept.size > self.max_bytes:
+            return
+        self._held[kept.tenant, kept.id] = (time.monotonic(), kept)
+        self._size += kept.size
+        while self._size > self.max_bytes:
+            self._drop(next(iter(self._held)))
+
+    async def get(self, tenant: str, name: str) -> Kept | None:
+        """The response `name` of `tenant`, if it is there."""
+        since, kept = self._held.get((tenant, name), (0.0, None))
+        if kept is not None and time.monotonic() - since > self.max_age_s:
+            self._drop((tenant, name))
+            return None
+        return kept
+
+    async def delete(self, tenant: str, name: str) -> bool:
+        """Forget it; whether it was there."""
+        return self._drop((tenant, name))
+
+    def _drop(self, key: tuple[str, str]) -> bool:
+        held = self._held.pop(key, None)
+        if held is None:
+            return False
+        self._size -= held[1].size
+        return True

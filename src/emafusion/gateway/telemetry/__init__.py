@@ -1,0 +1,1 @@
+"""What operators see of the gateway: metrics, traces, logs. Nothing heavy is imported here."""

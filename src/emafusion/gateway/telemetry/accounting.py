@@ -1,0 +1,86 @@
+"""What one outcome's money was spent on, and what a baseline would have spent instead.
+
+Knows outcomes, forecasts and prices; it counts nothing up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
+
+from emafusion.types import Model, Outcome, Step
+
+Spent = Literal["draft", "discarded", "failed", "judge", "classifier", "synthesis"]
+"""What a call's money went into: the answer's own text, text that nobody read, or opinions."""
+
+_OTHERS: Mapping[str, Spent] = {"judge": "judge", "label": "classifier"}
+
+
+def purposes(outcome: Outcome) -> Iterator[tuple[Step, Spent]]:
+    """Each call of `outcome`, and what its money went into.
+
+    A draft whose text is the answer's (of a composite prompt: a part's) is a ``draft``, and so is
+    one that a synthesis took words from; other drafts were ``discarded``.
+    """
+    kept = {outcome.text, *(piece.text for piece in outcome.parts)}
+    material = _material(outcome)
+    place = 0
+    for step in outcome.steps:
+        spent = _OTHERS.get(step.purpose)
+        if spent is None and step.error is not None:
+            spent = "failed"
+        elif spent is None and step.purpose == "write":
+            spent = "synthesis" if step.text in kept else "discarded"
+        elif spent is None:
+            spent = "draft" if step.text in kept or place in material else "discarded"
+            place += 1
+        yield step, spent
+
+
+def _material(outcome: Outcome) -> frozenset[int]:
+    """The positions of the drafts that a synthesis took words from."""
+    return frozenset(draft for origin in outcome.origins for draft in origin.drafts)
+
+
+class Baseline:
+    """What always asking one model would have cost: the configured one, else the dearest.
+
+    Parameters
+    ----------
+    models : callable
+        The catalog as it is now.
+    named : str, optional
+        The model's name.
+    """
+
+    def __init__(self, models: Callable[[], Mapping[str, Model]], named: str | None = None) -> None:
+        self._models = models
+        self._named = named
+        self._dearest = ""
+        self._of: Mapping[str, Model] | None = None
+
+    @property
+    def model(self) -> str:
+        """Its name; empty where there is no model at all."""
+        models = self._models()
+        if self._named is not None or models is self._of:
+            return self._named or self._dearest
+        self._of = models
+        self._dearest = max(models, key=lambda name: _price(models[name]), default="")
+        return self._dearest
+
+    def cost(self, outcome: Outcome) -> float | None:
+        """US dollars it would have cost by the request's own forecast.
+
+        ``None`` where the forecast does not have it, or where nothing was to be chosen: the caller
+        named the model.
+        """
+        if len(outcome.forecast.estimates) < 2:
+            return None
+        found = outcome.forecast.get(self.model)
+        return None if found is None else found.cost_usd
+
+
+def _price(model: Model) -> float:
+    # An answer's tokens are most of a bill: three parts in four.
+    return model.usd_per_mtok_in + 3.0 * model.usd_per_mtok_out

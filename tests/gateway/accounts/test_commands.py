@@ -1,0 +1,101 @@
+"""``emafusion keys``, ``teams`` and ``budget``, as typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from emafusion.cli.keys import budget, keys, teams
+from emafusion.errors import ConfigError
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    app = typer.Typer()
+    app.add_typer(keys, name="keys")
+    app.add_typer(teams, name="teams")
+    app.add_typer(budget, name="budget")
+    place = str(tmp_path / "accounts.db")
+
+    def typed(line: str) -> Result:
+        found = CliRunner().invoke(app, [*line.split(), "--accounts", place])
+        if found.exception is not None:
+            raise found.exception
+        return found
+
+    return typed
+
+
+def test_a_key_from_first_to_last(run: Run) -> None:
+    run("teams create ops --models a,b --prefer 0.3")
+    made = json.loads(
+        run("keys create alice --team ops --expires 30d --scopes chat --models a --json").stdout
+    )
+    key = made["key"]
+    assert made["token"].startswith(f"emf_{key['id']}_")
+    assert (key["name"], key["team"], key["scopes"]) == ("alice", "ops", ["chat"])
+    assert key["expires"] - key["created"] == pytest.approx(30 * 86400, abs=60)
+    token = run("keys rotate alice --grace 1h").stdout.strip()
+    assert token.startswith(f"emf_{key['id']}_")
+    assert token != made["token"]
+    shown = run("keys show alice").stdout
+    assert "old secret until" in shown
+    assert token[-64:] not in shown
+    run("keys revoke alice")
+    assert json.loads(run("keys list --json").stdout) == []
+    assert "revoked" in run("keys list --all").stdout
+
+
+def test_a_plain_create_prints_the_token_alone(run: Run) -> None:
+    found = run("keys create alice").stdout.splitlines()
+    assert found[0].startswith("emf_")
+
+
+def test_teams_and_budgets(run: Run) -> None:
+    run("teams create ops")
+    run("keys create alice --team ops")
+    run("budget set team:ops 100")
+    run("budget set key:alice 5 --per day")
+    shown = run("teams show ops").stdout
+    assert "alice" in shown
+    assert "100.00" in shown
+    assert all(len(line) <= 80 for line in run("budget list").stdout.splitlines())
+    [found] = json.loads(run("budget show key:alice --json").stdout)
+    assert (found["limit_usd"], found["period"]) == (5.0, "day")
+    run("budget remove key:alice --per day")
+    assert run("budget show key:alice").stdout == ""
+    [team] = json.loads(run("teams list --json").stdout)
+    assert team["name"] == "ops"
+    run("keys revoke alice")
+    run("teams remove ops")
+    assert json.loads(run("teams list --json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "keys show nobody",
+        "keys create alice --scopes everything",
+        "keys create alice --expires tomorrow",
+        "keys create alice --team none",
+        "budget set alice 5",
+        "budget set model:a -5",
+        "teams remove none",
+    ],
+)
+def test_what_cannot_be_done_says_why(run: Run, line: str) -> None:
+    with pytest.raises((ConfigError, SystemExit)):
+        run(line)
+
+
+def test_the_place_must_be_named() -> None:
+    found = CliRunner().invoke(keys, ["list"])
+    assert isinstance(found.exception, ConfigError)
+    assert "--accounts" in str(found.exception)

@@ -1,0 +1,1 @@
+"""Rate limits and load shedding; what is shared is shared through a real Valkey."""

@@ -1,0 +1,165 @@
+"""Another configuration taken up while serving."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emafusion.client import Client, identifier
+from emafusion.errors import ConfigError
+from emafusion.gateway.callers import Passage
+from emafusion.gateway.exchange import Exchange
+from emafusion.gateway.reload import Reload
+from emafusion.types import Request
+
+from .parts import Script, Scripted, client_of, until
+from .processes import Running
+
+
+def saying(text: str, wait_s: float = 0.0) -> Client:
+    return client_of({"small": Script(text=text, wait_s=wait_s)})
+
+
+def closed(client: Client) -> bool:
+    provider = client.engine.providers["scripted"]
+    assert isinstance(provider, Scripted)
+    return provider.closed
+
+
+class Source:
+    """What is configured now."""
+
+    def __init__(self, *clients: Client | ConfigError) -> None:
+        self.left = list(clients)
+
+    def __call__(self) -> Client:
+        found = self.left.pop(0)
+        if isinstance(found, ConfigError):
+            raise found
+        return found
+
+
+async def test_the_new_client_answers_and_the_old_one_is_closed() -> None:
+    old, new = saying("old"), saying("new")
+    exchange = Exchange(old)
+    told: list[str] = []
+    reload = Reload(exchange, Source(new), told=told.append)
+    async with reload.running():
+        assert await reload()
+        assert exchange.client is new
+    assert closed(old)
+    assert not closed(new)
+    assert told == ["taken"]
+    await new.aclose()
+
+
+async def test_what_cannot_be_built_changes_nothing_and_says_why() -> None:
+    old, new = saying("old"), saying("new")
+    exchange = Exchange(old)
+    told: list[str] = []
+    why = ConfigError("emafusion.toml: unknown key 'modles'")
+    reload = Reload(exchange, Source(why, new), told=told.append)
+    async with reload.running():
+        assert not await reload()
+        assert exchange.client is old
+        assert reload.fields()["configuration"] == {
+            "loaded": reload.fields()["configuration"]["loaded"],  # type: ignore[index]  # a dict
+            "refused": str(why),
+        }
+        assert await reload()
+        assert "refused" not in str(reload.fields())
+    assert told == ["refused", "taken"]
+    await new.aclose()
+
+
+async def test_a_file_is_taken_up_when_it_has_changed_and_rests(tmp_path: Path) -> None:
+    file = tmp_path / "emafusion.toml"
+    file.write_text("first")
+    old, new = saying("old"), saying("new")
+    exchange = Exchange(old)
+    reload = Reload(exchange, Source(new), look_s=0.02)
+    async with reload.running(file):
+        await asyncio.sleep(0.1)
+        assert exchange.client is old
+        # As editors and orchestrators do it: another file in its place.
+        other = tmp_path / "other.toml"
+        other.write_text("second")
+        other.replace(file)
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if exchange.client is new:
+                break
+        assert exchange.client is new
+        # What is gone is no configuration.
+        file.unlink()
+        await asyncio.sleep(0.1)
+    await new.aclose()
+
+
+async def test_requests_under_way_are_finished_by_the_client_they_began_with() -> None:
+    old, new = saying("old", wait_s=0.3), saying("new")
+    exchange = Exchange(old)
+    reload = Reload(exchange, Source(new))
+    async with reload.running():
+        under_way = asyncio.create_task(exchange.answer(question()))
+        await asyncio.sleep(0.1)
+        assert await reload()
+        assert (await exchange.answer(question())).text == "new"
+        assert not closed(old)
+        assert (await under_way).text == "old"
+    assert closed(old)
+    await new.aclose()
+
+
+async def test_a_client_that_cannot_warm_up_is_closed_and_refused() -> None:
+    old, new = saying("old"), saying("new")
+    new.engine.providers = {"scripted": Cold({"small": Script()})}
+    reload = Reload(Exchange(old), Source(new))
+    assert not await reload()
+    assert reload.refused == "no such file of weights"
+    assert closed(new)
+    assert not closed(old)
+    await old.aclose()
+
+
+class Cold(Scripted):
+    """A provider that cannot begin."""
+
+    async def warm(self) -> None:
+        raise ConfigError("no such file of weights")
+
+
+def question() -> Passage:
+    message = {"role": "user", "content": "Hi"}
+    return Passage(request=Request(id=identifier(), messages=(message,)))
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    found = Running(tmp_path)
+    yield found
+    found.kill()
+
+
+def test_sighup_takes_up_the_configuration_and_drops_no_request(running: Running) -> None:
+    asked = []
+    for text in ("second", "third"):
+        running.answers.write_text(text)
+        asked += [running.asking("musing") for _ in range(3)]
+        running.signal(signal.SIGHUP)
+        until(lambda text=text: running.ask().text == text)
+    assert {each.answer.text for each in asked} <= {"first", "second", "third"}
+    running.answers.write_text("")
+    running.signal(signal.SIGHUP)
+    until(lambda: "refused" in running.get("/readyz").json["configuration"])
+    reply = running.get("/readyz")
+    assert reply.status == 200
+    assert "write an answer in it" in reply.json["configuration"]["refused"]
+    assert running.ask().text == "third"
+    counted = running.get("/metrics").content.decode()
+    assert 'emafusion_reloads_total{result="taken"} 2.0' in counted
+    assert 'emafusion_reloads_total{result="refused"} 1.0' in counted

@@ -1,0 +1,62 @@
+"""A key's terms hold whatever a request asks for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emafusion.errors import ForbiddenError
+from emafusion.gateway.callers import ANYONE, Caller, Passage
+from emafusion.gateway.terms import TermsGate, allowed
+from emafusion.types import Knobs, Request
+
+MODELS = ("house", "large", "small")
+
+
+def test_a_key_without_terms_changes_nothing() -> None:
+    knobs = Knobs(prefer=0.3, models=("large",))
+    assert allowed(knobs, ANYONE, MODELS) is knobs
+
+
+def test_a_key_narrows_the_pool_and_names_what_it_may_use() -> None:
+    caller = Caller(models=frozenset({"small", "house", "gone"}))
+    assert allowed(Knobs(), caller, MODELS).models == ("house", "small")
+    assert allowed(Knobs(models=("small",)), caller, MODELS).models == ("small",)
+    with pytest.raises(ForbiddenError, match="may not use model 'large'; it may use: house, small"):
+        allowed(Knobs(models=("small", "large")), caller, MODELS)
+    with pytest.raises(ForbiddenError, match="none of the models that are configured now"):
+        allowed(Knobs(), Caller(models=frozenset({"gone"})), MODELS)
+
+
+def test_a_key_s_default_yields_to_the_request_its_floor_does_not() -> None:
+    caller = Caller(prefer=0.2, min_quality=0.8)
+    assert allowed(Knobs(), caller, MODELS) == Knobs(prefer=0.2, min_quality=0.8)
+    asked = Knobs(prefer=0.9, min_quality=0.5)
+    assert allowed(asked, caller, MODELS) == Knobs(prefer=0.9, min_quality=0.8)
+
+
+@given(
+    permitted=st.none() | st.frozensets(st.sampled_from(MODELS), min_size=1),
+    named=st.none() | st.lists(st.sampled_from(MODELS), min_size=1).map(tuple),
+)
+def test_no_request_gets_past_its_key(
+    permitted: frozenset[str] | None, named: tuple[str, ...] | None
+) -> None:
+    caller = Caller(models=permitted)
+    try:
+        found = allowed(Knobs(models=named), caller, MODELS).models
+    except ForbiddenError:
+        assert permitted is not None
+        assert named is not None
+        assert not set(named) <= permitted
+    else:
+        assert permitted is None or (found is not None and set(found) <= permitted)
+
+
+async def test_the_gate_changes_the_request_before_the_engine_sees_it() -> None:
+    request = Request(id="r", messages=({"role": "user", "content": "hi"},))
+    passage = Passage(request=request, caller=Caller(prefer=0.1))
+    async with TermsGate(lambda: MODELS).open(passage):
+        assert passage.request.knobs.prefer == 0.1
+        assert passage.request.messages == request.messages

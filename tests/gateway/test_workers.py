@@ -1,0 +1,158 @@
+"""Several processes at one socket, and the parent that keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emafusion.record import Store
+
+from .parts import until
+from .processes import Running
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    running: list[Running] = []
+
+    def started(**told: Any) -> Running:
+        running.append(Running(tmp_path, **{"workers": 2, **told}))
+        return running[-1]
+
+    yield started
+    for each in running:
+        each.kill()
+
+
+def workers(running: Running, *, count: int = 2) -> set[int]:
+    """The processes that answer, once there are `count`."""
+    found: set[int] = set()
+
+    def asked() -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            found.add(int(running.ask("who").text))
+        return len(found) >= count
+
+    until(asked, within_s=30.0)
+    return found
+
+
+def alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def counted(running: Running) -> float:
+    """The requests that a model answered, of all workers."""
+    lines = running.get("/metrics").content.decode().splitlines()
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith("emafusion_requests_total") and 'model="small"' in line
+    )
+
+
+def test_workers_share_a_socket_a_record_their_counts_and_signals(
+    start: Callable[..., Running],
+) -> None:
+    running = start()
+    begun = workers(running)
+    for _ in range(40):
+        assert running.ask().status == 200
+    until(lambda: counted(running) == 40, within_s=30.0)
+    record = asyncio.run(Store(running.record).recent(1000))
+    assert sum(outcome.model == "small" for outcome in record) == 40
+
+    running.answers.write_text("second")
+    running.signal(signal.SIGHUP)
+    until(lambda: {running.ask().text for _ in range(12)} == {"second"}, within_s=30.0)
+    assert workers(running) == begun
+
+    asked = [running.asking("musing") for _ in range(4)]
+    time.sleep(0.5)
+    running.signal(signal.SIGTERM)
+    assert [each.answer.text for each in asked] == ["second"] * 4
+    assert running.end() == 0
+    assert not any(alive(number) for number in begun)
+
+
+class Load(threading.Thread):
+    """Questions one after another; how many were answered, and what went wrong."""
+
+    def __init__(self, running: Running) -> None:
+        super().__init__()
+        self._running = running
+        self._over = threading.Event()
+        self.answered = 0
+        self.failures: list[object] = []
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            try:
+                said = self._running.ask()
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(error)
+                continue
+            if said.status == 200:
+                self.answered += 1
+            else:
+                self.failures.append(said)
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def test_a_killed_worker_is_replaced_and_the_others_go_on(start: Callable[..., Running]) -> None:
+    running = start()
+    first, *_ = begun = workers(running)
+    load = Load(running)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: not alive(first))
+    until(lambda: len(workers(running) - begun) > 0, within_s=30.0)
+    load.stop()
+    assert load.answered > 0
+    # At most what the killed worker had accepted is lost; nothing afterwards.
+    assert len(load.failures) <= 1
+
+
+def test_workers_are_replaced_one_after_another_with_no_request_dropped(
+    start: Callable[..., Running],
+) -> None:
+    running = start()
+    begun = workers(running)
+    load = Load(running)
+    running.signal(signal.SIGUSR2)
+    until(lambda: not any(alive(number) for number in begun), within_s=60.0)
+    assert not workers(running) & begun
+    load.stop()
+    assert load.failures == []
+    assert load.answered > 0
+
+
+def test_workers_that_never_serve_end_the_parent(tmp_path: Path) -> None:
+    running = Running(tmp_path, workers=2, fail=True)
+    assert running.url == ""
+    assert running.end() == 7
+    running.kill()
+
+
+def test_workers_end_when_their_parent_is_killed(start: Callable[..., Running]) -> None:
+    running = start()
+    begun = workers(running)
+    running.process.kill()
+    until(lambda: not any(alive(number) for number in begun), within_s=30.0)
