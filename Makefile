@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+JOBS ?= auto
 DATA ?=
 
 .DEFAULT_GOAL := help
@@ -21,8 +22,8 @@ install: $(VENV)/.installed ## set up .venv to run emafusion
 
 install-dev: $(VENV)/.installed-dev ## set up .venv to work on emafusion
 
-test: install-dev ## run every test (ARGS="tests/record -x")
-	$(BIN)/python -m pytest $(ARGS)
+test: install-dev ## run every test, on all cores (ARGS="tests/record -x" JOBS=0)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 coverage: install-dev ## run every test and report the branches none has taken
 	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
@@ -59,10 +60,10 @@ deploy-check: build/deploy/.made ## the container, compose and Helm files, read 
 	$(DEPLOY)/python deploy/check.py
 
 audit: build/deploy/.made ## known vulnerabilities of what is locked
-	$(DEPLOY)/pip-audit --require-hashes --disable-pip -r requirements.lock
+	$(DEPLOY)/pip-audit --require-hashes --disable-pip -r deploy/image.lock
 
 sbom: build/deploy/.made ## build/emafusion.cdx.json: what the lock installs, as CycloneDX
-	$(DEPLOY)/cyclonedx-py requirements requirements.lock --output-format JSON --output-file build/emafusion.cdx.json
+	$(DEPLOY)/cyclonedx-py requirements deploy/image.lock --output-format JSON --output-file build/emafusion.cdx.json
 
 bench-gateway: install-dev ## the gateway's CPU, latency and memory beside its peers
 	$(BIN)/python benchmarks/gateway.py $(ARGS)
@@ -117,3 +118,5 @@ lock: $(VENV)/.made ## write the lock files anew (LOCK=--upgrade)
 		--output-file requirements.lock
 	printf '%s\n' $(foreach tool,$(TOOLS),'$(tool)') | $(COMPILE) pyproject.toml - --all-extras --group dev \
 		--constraint requirements.lock --output-file requirements-dev.lock
+	printf '%s\n' $(foreach tool,$(TOOLS),'$(tool)') | $(COMPILE) pyproject.toml - --extra local --extra postgres \
+		--extra valkey --extra telemetry --constraint requirements.lock --output-file deploy/image.lock

@@ -189,7 +189,7 @@ def loaded(server: Server, way: Asked, **told: Any) -> list[float]:
     told |= {
         "url": f"{server.url}{way.path}",
         "body": dict(way.body),
-        "headers": dict(way.headers),
+        "headers": {"authorization": f"Bearer {server.key}", **way.headers},
     }
     command = ["taskset", "-c", str(OTHER_CORE), sys.executable, str(HERE / "gateway_load.py")]
     try:

@@ -23,6 +23,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 KEY = "bench-key-0123456789"
+OURS = (sys.executable, "-m", "emafusion")
 SWITCHYARD = """
 import sys, time
 from switchyard_rust.server import Server
@@ -47,11 +48,12 @@ class AbsentError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A process that answers, and how long it took until it did."""
+    """A process that answers to a key, and how long it took until it did."""
 
     url: str
     pid: int
     startup_s: float
+    key: str = KEY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ class Asked:
     path: str = "/v1/chat/completions"
     body: Mapping[str, Any] = field(default_factory=lambda: {"model": "m00"})
     drip: Mapping[str, Any] = field(default_factory=lambda: {"model": "drip", "stream": True})
-    headers: Mapping[str, str] = field(default_factory=lambda: {"authorization": f"Bearer {KEY}"})
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -116,15 +118,15 @@ def listening(
     path: str,
     log: Path,
     env: Mapping[str, str] | None = None,
-    core: int = 0,
+    key: str = KEY,
 ) -> Iterator[Server]:
     """The server that `command` starts at a port, once it answers at `path`."""
     port = free_port()
     began = time.perf_counter()
-    with process(command(port), core=core, env=env, log=log) as running:
+    with process(command(port), core=0, env=env, log=log) as running:
         answering(f"http://127.0.0.1:{port}{path}", running)
         took = time.perf_counter() - began
-        yield Server(url=f"http://127.0.0.1:{port}", pid=running.pid, startup_s=took)
+        yield Server(url=f"http://127.0.0.1:{port}", pid=running.pid, startup_s=took, key=key)
 
 
 @contextmanager
@@ -138,7 +140,7 @@ def floor(folder: Path, upstream: str) -> Iterator[Server]:
 
 @contextmanager
 def emafusion(folder: Path, upstream: str, policy: Path) -> Iterator[Server]:
-    """Ours: a fitted policy over its pool of mock models, a key, every decision on record."""
+    """Ours: a fitted policy over mock models; keys, budgets, rates, metrics, all on record."""
     names = [*json.loads((policy / "manifest.json").read_text())["pool"], "drip"]
     models = "".join(
         f'[models."{name}"]\nprovider = "mock"\ncontext_window = 32768\n'
@@ -151,15 +153,29 @@ def emafusion(folder: Path, upstream: str, policy: Path) -> Iterator[Server]:
     settings.write_text(
         f'[providers.mock]\ntype = "openai"\nbase_url = "{upstream}"\n{models}'
         f'[artefact]\npath = "{policy}"\n[record]\npath = "{folder / "record.db"}"\n'
+        f'[gateway]\naccounts = "{folder / "accounts.db"}"\n'
     )
+    key = _key(settings)
 
     def command(port: int) -> list[str]:
-        serve = ["serve", "--config", str(settings), "--port", str(port)]
-        return [sys.executable, "-m", "emafusion", *serve, "--api-key-env", "BENCH_KEY"]
+        return [*OURS, "serve", "--config", str(settings), "--port", str(port)]
 
-    env = {"BENCH_KEY": KEY}
-    with listening(command, path="/healthz", log=folder / "emafusion.log", env=env) as server:
+    log = folder / "emafusion.log"
+    with listening(command, path="/healthz", log=log, key=key) as server:
         yield server
+
+
+def _key(settings: Path) -> str:
+    """The token of a key with a rate and a budget that no benchmark reaches."""
+
+    def run(*command: str) -> bytes:
+        told = ["--config", str(settings)]
+        return subprocess.run([*OURS, *command, *told], check=True, capture_output=True).stdout
+
+    most = ("--requests-per-minute", "100000000")
+    token: str = json.loads(run("keys", "create", "bench", "--json", *most))["token"]
+    run("budget", "set", "key:bench", "100000", "--per", "day")
+    return token
 
 
 def ours(policy: Path) -> list[Asked]:
@@ -281,7 +297,7 @@ def peer(name: str, upstream: str) -> Asked:
         )
     if name == "portkey":
         own = {"x-portkey-provider": "openai", "x-portkey-custom-host": upstream}
-        return Asked(name=name, headers={"authorization": f"Bearer {KEY}", **own})
+        return Asked(name=name, headers=own)
     return Asked(name=name)
 
 

@@ -38,7 +38,7 @@ VALUES: list[Mapping[str, Any]] = [
         "podAnnotations": {"team": "search"},
         "networkPolicy": {"from": [{"podSelector": {"matchLabels": {"app": "shop"}}}]},
         "persistence": {"storageClass": "fast"},
-        "drain": {"graceSeconds": 0},
+        "terminationGracePeriodSeconds": 90,
     },
     {"networkPolicy": {"enabled": False}, "service": {"type": "LoadBalancer"}},
 ]

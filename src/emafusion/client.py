@@ -16,6 +16,7 @@ import msgspec
 
 from emafusion.engine import Engine
 from emafusion.errors import RejectedError, RequestError
+from emafusion.judge.vocabulary import vocabulary
 from emafusion.types import (
     Answer,
     Arrangement,
@@ -151,6 +152,7 @@ class Client:
             if isinstance(provider, Warming):
                 await provider.warm()
         await self.engine.stages.classifier.understand(request("Hello?"), Mute())
+        vocabulary()
 
     async def find(self, decision_id: str) -> Outcome | None:
         """The record of an earlier decision, or ``None``."""

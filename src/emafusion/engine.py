@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 from msgspec import Struct
 
@@ -488,7 +489,8 @@ class Case:
 
     def outcome(self, **found: object) -> Outcome:
         """The record of the case as it stands, with what was `found`."""
-        blank = Outcome(
+        told: dict[str, Any] = {"verdicts": (), "model": "", "text": "", "confidence": 0.0, **found}
+        return Outcome(
             decision_id=self.request.id,
             created=self.created,
             prompt=self.request.text,
@@ -496,16 +498,12 @@ class Case:
             forecast=self.forecast,
             plan=self.plan,
             steps=tuple(self.ledger.steps),
-            verdicts=(),
-            model="",
-            text="",
-            confidence=0.0,
             cost_usd=self.ledger.spent,
             latency_s=self.ledger.elapsed,
             policy=self.stages.policy,
             caller=self.request.caller,
+            **told,
         )
-        return replace(blank, **found)
 
 
 def _parts(case: Case) -> list[Part]:

@@ -348,7 +348,7 @@ def test_what_json_cannot_hold_does_not_damage_the_history(versions: Versions) -
 def test_who_changes_the_folder_keeps_others_waiting_and_readers_not(versions: Versions) -> None:
     first, second = promoted(versions, 1.0, 2.0)
     with held(versions.folder / "lock", wait_s=0.0):
-        with pytest.raises(StoreError, match="another process is changing the policies"):
+        with pytest.raises(StoreError, match="another process is changing the files"):
             versions.rollback()
         assert value(versions) == 2.0
         patient = Versions(versions.folder, wait_s=30.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 
 from emafusion import config
 from emafusion.client import request
-from emafusion.config.checks import DOUBTED, SampledChecks, Terms, checked
+from emafusion.config.checks import DOUBTED, WIDER, SampledChecks, Terms, checked
 from emafusion.config.load import parse
-from emafusion.errors import UnavailableError
+from emafusion.errors import ConfigError, UnavailableError
+from emafusion.learn.online.witnesses import DAILY
 from emafusion.record import Memory
 from emafusion.testing import ScriptedProvider
 from emafusion.types import (
@@ -178,6 +180,70 @@ async def test_checks_never_cost_more_than_their_share(most: float | None) -> No
     assert desk.checks.account.checked > 0
 
 
+@pytest.mark.parametrize("expected", [0.0, 2e-4])
+async def test_a_check_of_a_priced_model_always_has_a_bound(expected: float) -> None:
+    desk = Desk()
+    estimates = tuple(
+        replace(one, cost_usd=expected) for one in outcome(request(QUESTION)).forecast.estimates
+    )
+    await desk.answered(forecast=Forecast(estimates=estimates))
+    assert ["max_tokens" in call.params for call in desk.provider.calls] == [True] * bool(expected)
+    assert desk.checks.account.checked == bool(expected)
+
+
+async def test_a_model_without_prices_checks_though_nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk(Terms(share=1.0, budget=0.0))
+    assert await desk.answered() is None
+    free = {one.name: replace(one, usd_per_mtok_in=0.0, usd_per_mtok_out=0.0) for one in POOL}
+    monkeypatch.setattr(desk.checks, "_models", free)
+    assert await desk.answered() is not None
+
+
+async def test_a_check_of_unknown_ending_counts_as_if_all_were_spent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("emafusion.config.checks.LONGEST_S", 0.02)
+    monkeypatch.setattr("emafusion.config.checks.LAST_S", 0.2)
+    desk = Desk()
+    desk.provider.delay_s = 30.0
+    assert await desk.answered() is not None
+    assert desk.checks.account.checks_usd == pytest.approx(WIDER * 2e-4)
+    one = request(QUESTION)
+    desk.checks.consider(one, outcome(one), models=POOL)
+    monkeypatch.setattr("emafusion.config.checks.LAST_S", 0.0)
+    # Cancelled before it began: nothing of it ever ran.
+    (task,) = desk.checks._under_way
+    task.cancel()
+    await desk.checks.aclose()
+    assert desk.checks.account.checks_usd == pytest.approx(2 * WIDER * 2e-4)
+    assert desk.checks.account.reserved_usd == pytest.approx(0.0)
+
+
+def test_checks_of_an_event_loop_that_was_closed_are_dropped() -> None:
+    desk = Desk()
+    desk.provider.delay_s = 30.0
+    one = request(QUESTION)
+
+    async def begin() -> None:
+        desk.checks.consider(one, outcome(one), models=POOL)
+
+    gone = asyncio.new_event_loop()
+    gone.run_until_complete(begin())
+    (task,) = desk.checks._under_way
+    gone.close()
+    asyncio.run(desk.checks.aclose())
+    account = desk.checks.account
+    assert not desk.checks._under_way
+    assert account.reserved_usd == 0.0
+    assert account.checks_usd == pytest.approx(WIDER * 2e-4)
+    # Nothing runs it any more; asyncio would say so when it is collected.
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own switch
+    with contextlib.suppress(RuntimeError):
+        task.get_coro().close()
+
+
 async def test_a_check_that_fails_is_told_and_costs_nobody_an_answer() -> None:
     found = await Desk(reply="!").answered()
     assert found is not None
@@ -213,6 +279,14 @@ async def test_what_a_check_says_survives_in_a_record_on_disk(tmp_path: Path) ->
     await store.aclose()
 
 
+async def test_checks_that_would_count_for_nothing_are_not_begun() -> None:
+    desk = Desk()
+    for _ in range(DAILY + 3):
+        await desk.answered()
+    assert desk.checks.account.checked == DAILY
+    assert await desk.answered(replace(request(QUESTION), caller="bob")) is not None
+
+
 SETTINGS = """
 [policy]
 arrangement = "single"
@@ -234,6 +308,22 @@ path = {path!r}
 [learn]
 check = {share}
 """
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "remedy"),
+    [
+        ("drift = false", "d.sqlite3", r"learn\.drift to true"),
+        ("", "memory", r"record\.path to a file"),
+    ],
+)
+def test_checks_that_nobody_learns_from_are_refused(
+    tmp_path: Path, more: str, path: str, remedy: str
+) -> None:
+    place = path if path == "memory" else str(tmp_path / path)
+    settings = parse(SETTINGS.format(path=place, share=0.1) + more, "test")
+    with pytest.raises(ConfigError, match=remedy):
+        config.build(settings, parts={"p": ScriptedProvider("42")})
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

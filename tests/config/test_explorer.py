@@ -76,6 +76,29 @@ async def asked(one: Engine, number: int, **knobs: object) -> Outcome:
     return kept
 
 
+@pytest.mark.parametrize(("least", "tried"), [(None, {SMALL, MIDDLE}), (0.55, {MIDDLE})])
+def test_only_models_good_enough_for_the_request_are_explored(
+    least: float | None, tried: set[str]
+) -> None:
+    terms = Terms(share=1.0, budget=10.0)
+    explorer = BoundedExplorer(terms, usual=USUAL, random=np.random.default_rng(0))
+    plan = Plan(
+        arrangement=Single(model=LARGE),
+        quality=0.65,
+        cost_usd=3e-4,
+        latency_s=1.0,
+        usd_per_quality=1e-3,
+    )
+    asked = request("Hello?", arrangement="single", prefer=0.5)
+    asked = replace(asked, knobs=replace(asked.knobs, min_quality=least))
+    found = {
+        departed.arrangement.models[0]
+        for _ in range(60)
+        if (departed := explorer.explore(asked, FORECAST, plan, models=models())).explored
+    }
+    assert found == tried
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     share=st.floats(0.0, 1.0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from emafusion.client import request
 from emafusion.config.lookout import Lookout
 from emafusion.config.stale import Stale
+from emafusion.learn.online.witnesses import DAILY
 from emafusion.types import Call, Verdict, replace
 
 from .school import FAST, FITTED, LARGE, QUESTION, SMALL, SPREAD, School, school
@@ -151,16 +152,19 @@ async def test_a_model_that_was_repaired_is_trusted_again(tmp_path: Path) -> Non
     assert [each["resolved"] for each in told] == [True]
 
 
+MANY = tuple(f"caller {number}" for number in range(20))
 AGREEMENT = {"agreement": np.array([-0.4, 0.65, 0.4, 0.15])}
 """About what recorded rows say: strong models say the same where both are likely to be right."""
 
 
-async def seconds(one: School, rate: float, count: int, seed: int = 0) -> None:
+async def seconds(
+    one: School, rate: float, count: int, seed: int = 0, *, callers: Sequence[str] = MANY
+) -> None:
     """Answers of one model that another was asked for too, and how often it said the same."""
     rng = np.random.default_rng(seed)
-    for _ in range(count):
+    for number in range(count):
         one.clock.time += 1.0
-        answer = await one.asked()
+        answer = await one.asked(caller=callers[number % len(callers)])
         same = float(rng.random() < rate)
         check = replace(
             answer.outcome,
@@ -208,6 +212,31 @@ async def test_a_model_whose_answers_no_second_one_shares_any_more_is_noticed(
     assert (alarm.model, alarm.signal, alarm.rose) == (SMALL, "check", False)
     assert one.forecast(SMALL).quality < before
     assert one.forecast(LARGE).quality == school(tmp_path).forecast(LARGE).quality
+
+
+@pytest.mark.parametrize("eve", [("eve",), ("eve/1", "eve/2")])
+async def test_one_callers_checks_do_not_ruin_a_model(tmp_path: Path, eve: tuple[str, ...]) -> None:
+    tokens = lengths(expected(tmp_path), lambda _: 1.0)
+    one = school(tmp_path, tokens=tokens, drift=True, watch=AGREEMENT)
+    await seconds(one, usual(one), 40)
+    before = one.learner.checks
+    for day in range(1, 8):
+        one.clock.time = 1e9 + 86_400.0 * day
+        await seconds(one, 0.0, 15 * len(eve), seed=day, callers=eve)
+        assert one.learner.checks - before == day * DAILY * len(eve)
+    assert not one.learner.alarms
+    # A change that the others see too is still noticed.
+    await seconds(one, 0.0, 100)
+    assert [alarm.signal for alarm in one.learner.alarms] == ["check"]
+
+
+async def test_who_is_alone_is_the_traffic(tmp_path: Path) -> None:
+    tokens = lengths(expected(tmp_path), lambda _: 1.0)
+    one = school(tmp_path, tokens=tokens, drift=True, watch=AGREEMENT)
+    for day in range(1, 8):
+        one.clock.time = 1e9 + 86_400.0 * day
+        await seconds(one, 0.0, DAILY, seed=day, callers=("",))
+    assert [alarm.signal for alarm in one.learner.alarms] == ["check"]
 
 
 async def test_a_fit_that_told_nothing_of_agreement_learns_nothing_of_checks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from emafusion.catalog import tokens
 from emafusion.config.sessions import DOUBT, FIRST_GUESS, Sessions
 from emafusion.types import (
     Estimate,
@@ -32,7 +33,8 @@ FORECAST = Forecast(
         for name in ("caching", "plain")
     )
 )
-ASKED = Request(id="d", messages=({"role": "user", "content": "and then?"},), session="s1")
+ASKED = Request(id="d", messages=({"role": "user", "content": "and then? " * 2500},), session="s1")
+"""Some 6,000 tokens, as a conversation may have by its third turn."""
 
 
 class Clock:
@@ -131,10 +133,24 @@ def test_a_model_whose_cache_never_holds_is_not_counted_on_for_long() -> None:
     assert sessions.reliability("caching") > 0.85
 
 
-def test_a_saving_never_makes_a_call_cost_less_than_nothing() -> None:
+@pytest.mark.parametrize("cached", [0.2, 0.0])
+def test_a_saving_never_makes_a_call_cost_nothing(cached: float) -> None:
+    model = replace(CACHING, usd_per_mtok_cached=cached)
+    sessions = Sessions(Clock())
+    for _ in range(200):
+        sessions.note(ASKED, outcome(step("caching", 50_000, cached=50_000)))
+    dear = replace(FORECAST.estimates[0], cost_usd=1e-4)
+    priced = sessions.priced(ASKED, Forecast(estimates=(dear,)), (model,))
+    assert 0.0 < priced["caching"].cost_usd < 1e-4
+
+
+def test_a_cache_saves_no_more_tokens_than_are_sent() -> None:
     sessions = Sessions(Clock())
     sessions.note(ASKED, outcome(step("caching", 50_000)))
-    assert costs(sessions)["caching"] == 0.0
+    saved = FIRST_GUESS * tokens.expected(ASKED.messages) * (2.0 - 0.2) / 1e6
+    assert costs(sessions)["caching"] == pytest.approx(0.02 - saved)
+    short = replace(ASKED, messages=({"role": "user", "content": "and then?"},))
+    assert costs(sessions, short)["caching"] == 0.02
 
 
 def test_the_conversation_that_was_silent_longest_is_forgotten_first() -> None:

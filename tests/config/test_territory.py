@@ -25,6 +25,9 @@ WATCH = {
     f"queries_{name}": array
     for name, array in Reference.fit(ENCODER.encode(USUAL)).to_arrays().items()
 }
+OTHERS = {**WATCH}
+"""What a fit on others' queries left, or one that did not say whose they were."""
+WATCH["queries_of_callers"] = np.array([True])
 
 
 def decisions(texts: Sequence[str], *, caller: str = "ann", begun: float = 1e9) -> list[Outcome]:
@@ -132,6 +135,32 @@ async def test_serving_leans_while_queries_stray_and_accuses_no_model(tmp_path: 
         one.learner.read_on()
     assert one.learner.alarms == ()
     assert one.learner.counted == 60
+
+
+async def test_from_queries_that_were_not_callers_straying_is_told_once_and_no_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = school(tmp_path, drift=True, watch=OTHERS)
+    before = {name: one.forecast(name) for name in (SMALL, LARGE)}
+    with caplog.at_level(logging.WARNING):
+        await strayed(one)
+    told = one.learner.status()["queries"]
+    assert isinstance(told, dict)
+    assert (told["strayed"], told["of_callers"], one.learner.strayed) == (True, False, False)
+    assert {name: one.forecast(name) for name in before} == before
+    # The watch on models goes on: they are held against the fit as ever.
+    for number in range(60):
+        await one.voted(0.0, caller=f"caller {number}")
+        one.learner.read_on()
+    assert [alarm.model for alarm in one.learner.alarms] == [SMALL]
+    found = Territory.from_arrays(OTHERS, ENCODER)
+    assert found is not None
+    for begun in (2e9, 4e9):
+        found.take(decisions(ODD[:300], begun=begun))
+        assert found.strayed
+        found.take(decisions(USUAL, begun=begun + 1e9))
+        assert not found.strayed
+    assert caplog.text.count("learn --traffic") == 2
 
 
 async def test_a_restarted_process_knows_that_queries_stray(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ NEXT: Message = {"role": "user", "content": "In which category?"}
 
 
 def of(*messages: Message, caller: Caller = ANYONE, named: str = "") -> str:
-    return session(Request(id="r", messages=messages), caller, named)
+    return session(Request(id="r", messages=messages), caller, named=named)
 
 
 def test_later_turns_belong_to_the_first() -> None:

@@ -12,28 +12,42 @@ from emafusion.gateway.terms import TermsGate, allowed
 from emafusion.types import Knobs, Request
 
 MODELS = ("house", "large", "small")
+POOLS = [MODELS]
 
 
 def test_a_key_without_terms_changes_nothing() -> None:
     knobs = Knobs(prefer=0.3, models=("large",))
-    assert allowed(knobs, ANYONE, MODELS) is knobs
+    assert allowed(knobs, ANYONE, POOLS) is knobs
 
 
 def test_a_key_narrows_the_pool_and_names_what_it_may_use() -> None:
     caller = Caller(models=frozenset({"small", "house", "gone"}))
-    assert allowed(Knobs(), caller, MODELS).models == ("house", "small")
-    assert allowed(Knobs(models=("small",)), caller, MODELS).models == ("small",)
+    assert allowed(Knobs(), caller, POOLS).models == ("house", "small")
+    assert allowed(Knobs(models=("small",)), caller, POOLS).models == ("small",)
     with pytest.raises(ForbiddenError, match="may not use model 'large'; it may use: house, small"):
-        allowed(Knobs(models=("small", "large")), caller, MODELS)
+        allowed(Knobs(models=("small", "large")), caller, POOLS)
     with pytest.raises(ForbiddenError, match="none of the models that are configured now"):
-        allowed(Knobs(), Caller(models=frozenset({"gone"})), MODELS)
+        allowed(Knobs(), Caller(models=frozenset({"gone"})), POOLS)
+
+
+def test_a_key_adds_no_models_to_those_that_the_settings_chose() -> None:
+    pools = [("small",), ("large", "small"), ("embedder", "large", "small")]
+    for permitted, found in [
+        ({"large", "small"}, ("small",)),
+        ({"embedder", "large"}, ("large",)),
+        ({"embedder"}, ("embedder",)),
+    ]:
+        caller = Caller(models=frozenset(permitted))
+        assert allowed(Knobs(), caller, pools).models == found
+    wide = Caller(models=frozenset({"large", "small"}))
+    assert allowed(Knobs(models=("large",)), wide, pools).models == ("large",)
 
 
 def test_a_key_s_default_yields_to_the_request_its_floor_does_not() -> None:
     caller = Caller(prefer=0.2, min_quality=0.8)
-    assert allowed(Knobs(), caller, MODELS) == Knobs(prefer=0.2, min_quality=0.8)
+    assert allowed(Knobs(), caller, POOLS) == Knobs(prefer=0.2, min_quality=0.8)
     asked = Knobs(prefer=0.9, min_quality=0.5)
-    assert allowed(asked, caller, MODELS) == Knobs(prefer=0.9, min_quality=0.8)
+    assert allowed(asked, caller, POOLS) == Knobs(prefer=0.9, min_quality=0.8)
 
 
 @given(
@@ -45,7 +59,7 @@ def test_no_request_gets_past_its_key(
 ) -> None:
     caller = Caller(models=permitted)
     try:
-        found = allowed(Knobs(models=named), caller, MODELS).models
+        found = allowed(Knobs(models=named), caller, POOLS).models
     except ForbiddenError:
         assert permitted is not None
         assert named is not None
@@ -57,6 +71,6 @@ def test_no_request_gets_past_its_key(
 async def test_the_gate_changes_the_request_before_the_engine_sees_it() -> None:
     request = Request(id="r", messages=({"role": "user", "content": "hi"},))
     passage = Passage(request=request, caller=Caller(prefer=0.1))
-    async with TermsGate(lambda: MODELS).open(passage):
+    async with TermsGate(lambda: POOLS).open(passage):
         assert passage.request.knobs.prefer == 0.1
         assert passage.request.messages == request.messages

@@ -17,9 +17,12 @@ from emafusion.encoders import Remembered, default
 from emafusion.errors import ConfigError, DataError, StoreError
 from emafusion.evaluate.questions import Question
 from emafusion.learn.bounds import Bounds
+from emafusion.learn.collection import spent_of
 from emafusion.learn.compare import Setup
 from emafusion.learn.families import Split
 from emafusion.learn.interchange import read_questions
+from emafusion.learn.journal import Journal
+from emafusion.learn.labelling.tournament import spent
 from emafusion.learn.loop import Course, Learned, Parts, Watcher, run
 from emafusion.learn.seeds import Source, read
 from emafusion.learn.synthesise import Synthesis
@@ -73,7 +76,7 @@ def classifier(shipped: Artefact) -> FastClassifier:
 
 
 class _Drawn(Exception):  # noqa: N818  # it is no error
-    """The questions are drawn: the run may end."""
+    """As far as a test goes, all is done: the run may end."""
 
 
 class _Case:
@@ -132,6 +135,14 @@ def _ended(step: str) -> None:
         raise _Drawn
 
 
+def _ended_before(last: str) -> Callable[[str], None]:
+    def step(name: str) -> None:
+        if name == last:
+            raise _Drawn
+
+    return step
+
+
 @pytest.fixture
 def case(tmp_path: Path, shipped: Artefact, classifier: FastClassifier) -> _Case:
     return _Case(tmp_path / "loop", shipped, classifier)
@@ -173,38 +184,41 @@ async def test_a_budget_is_never_passed_and_what_it_bought_is_learnt_from(case: 
     assert found.fitted_on >= 40
 
 
+def _decision(number: int, prompt: str, texts: Sequence[str]) -> Outcome:
+    """A decision for which every model drafted one of `texts`."""
+    steps = tuple(
+        Step(
+            model=name,
+            purpose="draft",
+            cost_usd=1e-5,
+            latency_s=0.1,
+            usage=Usage(prompt_tokens=20, completion_tokens=3),
+            text=text,
+        )
+        for name, text in zip(TALENT, texts, strict=True)
+    )
+    return Outcome(
+        decision_id=f"d{number}",
+        created=float(number),
+        prompt=prompt,
+        labels=Labels(axes={}),
+        forecast=Forecast(estimates=()),
+        plan=None,
+        steps=steps,
+        verdicts=(),
+        model="large",
+        text=texts[-1],
+        confidence=0.9,
+        cost_usd=1e-4,
+        latency_s=0.1,
+    )
+
+
 async def test_decisions_on_record_join_what_was_collected(case: _Case) -> None:
     diary = Memory()
     for number in range(60):
         prompt = f"What is {number} + 200? Reply with the number only."
-        steps = tuple(
-            Step(
-                model=name,
-                purpose="draft",
-                cost_usd=1e-5,
-                latency_s=0.1,
-                usage=Usage(prompt_tokens=20, completion_tokens=3),
-                text=str(number + 200),
-            )
-            for name in TALENT
-        )
-        await diary.record(
-            Outcome(
-                decision_id=f"d{number}",
-                created=float(number),
-                prompt=prompt,
-                labels=Labels(axes={}),
-                forecast=Forecast(estimates=()),
-                plan=None,
-                steps=steps,
-                verdicts=(),
-                model="large",
-                text=str(number + 200),
-                confidence=0.9,
-                cost_usd=1e-4,
-                latency_s=0.1,
-            )
-        )
+        await diary.record(_decision(number, prompt, [str(number + 200)] * 3))
         await diary.note(Feedback(decision_id=f"d{number}", score=1.0, created=1.0))
     found = await case.run(diary=diary)
     assert found.traffic is not None
@@ -275,7 +289,7 @@ async def test_too_few_held_out_questions_are_told_before_any_is_asked(
     assert not case.provider.asked
     assert bool(case.notes) is told
     if told:
-        assert "will promote nothing: 46 questions" in case.notes[0]
+        assert "may promote nothing: 46 questions" in case.notes[0]
         assert "draw 120 or more" in case.notes[0]
 
 
@@ -293,7 +307,10 @@ async def test_no_seeds_and_no_questions_is_an_error_that_says_so(case: _Case) -
 LETTERS = """
 [[seed]]
 name = "thanks"
-wordings = ["Thank {name} in {town} for the {gift}.", "Write a note: {name} of {town} sent a {gift}."]
+wordings = [
+  "Thank {name} in {town} for the {gift}.",
+  "Write a note: {name} of {town} sent a {gift}.",
+]
 held_out = ["{name} ({town}) sent us a {gift}. Thank them."]
 grader = { type = "judged", rubric = "Warm." }
 variations = false
@@ -306,7 +323,23 @@ gift = ["lamp", "chair", "book", "plant", "vase", "clock"]
 WARMTH = {"small": 4, "middle": 14, "large": 9}
 """Words of a note: the middle model says most of what there is to say."""
 JUDGE = Model(name="judge", provider="p", upstream="judge", usd_per_mtok_in=2, usd_per_mtok_out=2)
-KIND = "thank you so very much for the lovely present it looks wonderful here with us".split()
+KIND = [
+    "thank",
+    "you",
+    "so",
+    "very",
+    "much",
+    "for",
+    "the",
+    "lovely",
+    "present",
+    "it",
+    "looks",
+    "wonderful",
+    "here",
+    "with",
+    "us",
+]
 
 
 def _note(call: Call) -> str:
@@ -318,7 +351,9 @@ def _note(call: Call) -> str:
     return " ".join(KIND[: WARMTH[call.model.name] - luck]) + "."
 
 
-async def test_seeds_without_a_grader_are_judged_and_learnt_from(case: _Case) -> None:
+async def test_seeds_without_a_grader_are_judged_and_learnt_from_and_promote_nothing(
+    case: _Case,
+) -> None:
     case.provider.answer = _note
     case.seeds.write_text(LETTERS)
     case.sources = read([case.seeds])
@@ -327,25 +362,69 @@ async def test_seeds_without_a_grader_are_judged_and_learnt_from(case: _Case) ->
     assert found.judged.asked > 100
     assert found.fitted_on > 60
     assert 0.0 < found.label_noise < 0.4
-    assert found.promotion.comparison is not None
-    assert found.promotion.comparison.queries >= 50
+    held_out = found.questions["test"]
+    assert case.notes[0].startswith(f"{held_out} of {held_out} held-out questions have no grader")
+    assert "may promote nothing unless answers without a grader can be voted on" in case.notes[1]
+    promotion = found.promotion
+    assert not promotion.promoted
+    assert promotion.comparison is None
+    assert promotion.why.startswith(f"too little to tell; {held_out} held-out questions")
+    assert f"emafusion promote {promotion.id} --force --why" in promotion.why
+    versions = Versions(case.folder / "policies")
+    assert versions.current() is None
+    versions.promote(promotion.id, why="read by people")
     asked = len(case.provider.asked)
     again = await case.run(course=Course(count=160), seeds=False, judges=(JUDGE,))
     assert again.judged is not None
     assert again.judged.asked == 0
     assert len(case.provider.asked) == asked
+    assert again.promotion.why == "it serves already"
+
+
+async def test_policies_are_compared_on_what_is_marked_alone(case: _Case) -> None:
+    case.provider.answer = lambda call: (
+        _answer(call) if "number" in str(call.messages[-1]["content"]) else _note(call)
+    )
+    case.seeds.write_text(SEEDS + LETTERS)
+    case.sources = read([case.seeds])
+    found = await case.run(course=Course(count=200))
+    questions = read_questions(case.folder / "questions")
+    graded = sum(q.grader.type != "judged" for part in questions.values() for q in part)
+    nobody = sum(q.grader.type == "judged" for q in questions["test"])
+    compared = found.promotion.comparison
+    assert compared is not None
+    assert 0 < compared.queries == graded < sum(found.questions.values())
+    assert f"; {nobody} held-out questions that nobody marks" in found.promotion.why
+
+
+async def test_judges_never_see_what_is_on_record(case: _Case) -> None:
+    case.provider.answer = _note
+    case.seeds.write_text(LETTERS)
+    case.sources = read([case.seeds])
+    diary = Memory()
+    for number in range(8):
+        texts = [f"{' '.join(KIND[: 5 + 2 * size])}: private." for size in range(3)]
+        await diary.record(_decision(number, f"Thank patient {number} for nothing.", texts))
+    with pytest.raises(_Drawn):
+        await case.run(
+            course=Course(count=40), judges=(JUDGE,), diary=diary, step=_ended_before("fitting")
+        )
+    seen = [prompt for name, prompt in case.provider.asked if name == "judge"]
+    assert len(seen) > 40
+    assert not any("patient" in prompt or "private" in prompt for prompt in seen)
 
 
 async def test_judges_are_paid_within_the_budget_of_the_whole(case: _Case) -> None:
     case.provider.answer = _note
     case.seeds.write_text(LETTERS)
     case.sources = read([case.seeds])
-    budget = 0.16
-    course = Course(count=160, bounds=Bounds(budget_usd=budget, max_tokens=20))
-    found = await case.run(course=course, judges=(JUDGE,))
-    assert found.judged is not None
-    assert found.judged.spent_usd > 0.0
-    assert found.collected.spent_usd + found.judged.spent_usd <= budget
-    again = await case.run(course=course, seeds=False, judges=(JUDGE,))
-    assert again.judged is not None
-    assert again.collected.spent_usd + again.judged.spent_usd <= budget
+    course = Course(count=60, bounds=Bounds(budget_usd=0.05, max_tokens=20))
+    outcomes = case.folder / "outcomes"
+    # Those of an earlier run were paid too, where nobody is named to judge any more.
+    for judges in ((JUDGE,), (JUDGE,), ()):
+        with pytest.raises(_Drawn):
+            await case.run(course=course, judges=judges, step=_ended_before("fitting"))
+        with Journal(outcomes) as journal:
+            answers = spent_of(journal.rows())
+        assert spent(outcomes) > 0.0
+        assert answers + spent(outcomes) <= 0.05

@@ -270,6 +270,46 @@ def test_stand_ins_never_saw_the_rows_they_are_measured_on(held_out: Recorded) -
     assert stand_ins(recorded.rows(range(45)), fit_on) == []
 
 
+def test_what_is_alike_is_in_one_part_and_rows_without_a_score_in_none(held_out: Recorded) -> None:
+    scores = held_out.scores.copy()
+    scores[:10] = np.nan
+    recorded = replace(held_out, scores=scores)
+    kin = {query: f"item {place // 4}" for place, query in enumerate(recorded.queries)}
+    policy = artefacts.read(Path(config.__file__).parent / "policy")
+    found = stand_ins(recorded, lambda _: policy, kin=kin)
+    where = [{kin[query] for query in one.recorded.queries} for one in found]
+    assert sum(map(len, where)) == len(set.union(*where))
+    asked = {query for one in found for query in one.recorded.queries}
+    assert asked == set(recorded.queries[10:])
+    scores[:80] = np.nan
+    assert stand_ins(replace(held_out, scores=scores), lambda _: policy) == []
+
+
+def test_queries_that_are_alike_count_as_fewer(
+    default: Artefact, fitted: Artefact, held_out: Recorded
+) -> None:
+    kin = {query: f"item {place // 6}" for place, query in enumerate(held_out.queries)}
+    plain = compare(default, fitted, recorded=held_out, setup=SETUP)
+    alike = compare(default, fitted, recorded=held_out, setup=replace(SETUP, kin=kin))
+    assert alike.gain.value == pytest.approx(plain.gain.value)
+    assert alike.gain.high - alike.gain.low != plain.gain.high - plain.gain.low
+
+
+def test_a_policy_that_is_worse_where_most_requests_are_is_worse(
+    fitted: Artefact, held_out: Recorded
+) -> None:
+    safe = fitted.arrays["plan/lookahead_safe"].copy()
+    safe[28:33] = 0
+    poor = replace(fitted, arrays={**fitted.arrays, "plan/lookahead_safe": safe})
+    setup = replace(SETUP, prefer=None)
+    found = compare(fitted, poor, recorded=held_out, setup=setup)
+    assert found.gain.value < 0.0
+    assert found.verdict == "worse"
+    margin = Rule(margin=0.9)
+    lenient = compare(fitted, poor, recorded=held_out, setup=replace(setup, rule=margin))
+    assert lenient.verdict == "no worse"
+
+
 def test_stand_ins_count_only_over_what_was_not_fitted_on_their_rows(
     tmp_path: Path, default: Artefact, fitted: Artefact, held_out: Recorded
 ) -> None:

@@ -73,4 +73,6 @@ def test_callers_own_queries_are_the_reference_where_they_are_enough(tmp_path: P
     told = watching.queries(asked, encoder)
     assert int(told["queries_count"][0]) == (count if count >= watching.ENOUGH_ASKED else count + 1)
     assert int(watching.queries(recorded, encoder)["queries_count"][0]) == count + 1
+    assert bool(told["queries_of_callers"][0]) is (count >= watching.ENOUGH_ASKED)
+    assert not watching.queries(recorded, encoder)["queries_of_callers"][0]
     Reference.from_arrays({n.removeprefix("queries_"): a for n, a in told.items()})

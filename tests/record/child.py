@@ -1,6 +1,6 @@
 """A process that records concurrently and says on stdout what was acknowledged, until it is killed.
 
-Run as ``python -m record.child PATH SYNCHRONOUS`` in the folder of the tests.
+Run as ``python -m record.child PLACE SYNCHRONOUS`` in the folder of the tests.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from emafusion.record import Store
 from .outcomes import outcome
 
 
-async def main(path: str, synchronous: str) -> None:
-    store = Store(path, synchronous="full" if synchronous == "full" else "normal")
+async def main(place: str, synchronous: str) -> None:
+    store = Store(place, synchronous="full" if synchronous == "full" else "normal")
     numbers = count()
 
     async def record_for_ever() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import sqlite3
@@ -10,16 +9,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emafusion.errors import StoreError
 from emafusion.record import Store
-from emafusion.record.rows import pack
-from emafusion.record.schema import connect
-from emafusion.record.writer import Writer
 
 from .outcomes import outcome
 
@@ -33,13 +28,18 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await store.aclose()
 
 
+def file(store: Store) -> Path:
+    assert store.path is not None
+    return store.path
+
+
 async def refusal(store: Store) -> str:
     """What recording says; reading and :meth:`Store.ready` must say so too."""
     with pytest.raises(StoreError) as recording:
         await store.record(outcome("refused"))
     with pytest.raises(StoreError):
         await store.ready()
-    assert str(store.path) in str(recording.value)
+    assert str(file(store)) in str(recording.value)
     return str(recording.value)
 
 
@@ -115,7 +115,7 @@ async def test_a_folder_in_the_files_place(tmp_path: Path) -> None:
 
 async def test_a_lock_is_waited_for_then_named_and_recording_goes_on(store: Store) -> None:
     await store.record(outcome("d1"))
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(file(store), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert "another program holds it locked" in await refusal(store)
         assert await store.find("d1") is not None
@@ -125,9 +125,9 @@ async def test_a_lock_is_waited_for_then_named_and_recording_goes_on(store: Stor
 
 
 async def test_a_file_that_is_no_database(store: Store) -> None:
-    store.path.write_bytes(b"a diary, not a database" * 100)
+    file(store).write_bytes(b"a diary, not a database" * 100)
     assert "no SQLite database" in await refusal(store)
-    store.path.unlink()
+    file(store).unlink()
     await store.record(outcome("d1"))
     assert await store.find("d1") is not None
 
@@ -135,11 +135,11 @@ async def test_a_file_that_is_no_database(store: Store) -> None:
 async def test_a_damaged_database(store: Store) -> None:
     await store.record(outcome("d1"))
     await store.aclose()
-    pages = store.path.stat().st_size // 4096 - 1
-    with store.path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xa5" * 4096 * pages)
-    again = Store(store.path)
+    pages = file(store).stat().st_size // 4096 - 1
+    with file(store).open("r+b") as damaged:
+        damaged.seek(4096)
+        damaged.write(b"\xa5" * 4096 * pages)
+    again = Store(file(store))
     with pytest.raises(StoreError, match=r"damaged: move it away"):
         await again.find("d1")
     with pytest.raises(StoreError, match=r"damaged: move it away"):
@@ -149,7 +149,7 @@ async def test_a_damaged_database(store: Store) -> None:
 
 async def test_a_row_that_is_no_outcome(store: Store) -> None:
     await store.record(outcome("d1"))
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(file(store), isolation_level=None)) as other:
         other.execute("UPDATE decisions SET outcome = '{\"decision_id\": 1}'")
     with pytest.raises(StoreError, match=r"cannot be read.*decision_id"):
         await store.find("d1")
@@ -157,64 +157,7 @@ async def test_a_row_that_is_no_outcome(store: Store) -> None:
 
 async def test_a_file_removed_under_us_is_made_anew(store: Store) -> None:
     await store.record(outcome("d1"))
-    for file in store.path.parent.iterdir():
-        file.unlink()
+    for one in file(store).parent.iterdir():
+        one.unlink()
     await store.record(outcome("d2"))
     assert [o.decision_id for o in await store.recent(9)] == ["d2"]
-
-
-async def test_a_disk_that_hangs_is_not_waited_for_without_end(tmp_path: Path) -> None:
-    await Store(tmp_path / "record.db").ready()
-    store = Store(tmp_path / "record.db", busy_timeout_s=30, max_wait_s=0.1, max_pending=1)
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        waits = (store.record(outcome(f"d{i}")) for i in range(1, 5))
-        results = await asyncio.gather(*waits, return_exceptions=True)
-    assert [type(result) for result in results] == [StoreError] * 4
-    assert all("did not confirm" in str(result) for result in results)
-    await store.aclose()
-    assert await store.find("d1") is not None
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dying_thread_leaves_nobody_waiting(tmp_path: Path) -> None:
-    class Broken:
-        def insert(self, connection: sqlite3.Connection) -> None:
-            raise RuntimeError("a defect")
-
-    writer = Writer(tmp_path / "record.db", synchronous="normal", busy_timeout_s=1.0, max_pending=9)
-    good = pack(outcome("d1"), content=True)
-    failed = writer.submit(Broken())
-    assert failed is not None
-    with pytest.raises(StoreError, match="stopped writing"):
-        failed.result(timeout=5)
-    written = writer.submit(good)
-    assert written is not None
-    assert written.result(timeout=5) is None
-    writer.close()
-
-
-@pytest.mark.parametrize("unfit", [2**70, "\ud800", object()])
-def test_a_row_that_does_not_fit_fails_alone_and_leaves_nothing(
-    tmp_path: Path, unfit: object
-) -> None:
-    path = tmp_path / "record.db"
-    writer = Writer(path, synchronous="normal", busy_timeout_s=5.0, max_pending=9)
-    rows = [pack(outcome(f"d{number}"), content=True) for number in range(3)]
-    call = rows[1].calls[1]
-    rows[1] = replace(rows[1], calls=(rows[1].calls[0], (*call[:3], unfit, *call[4:])))
-    with closing(connect(path, synchronous="normal", busy_timeout_s=5.0)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        first = writer.submit(pack(outcome("first"), content=True))
-        futures = [writer.submit(row) for row in rows]  # wait together, and share a transaction
-        other.execute("ROLLBACK")
-    assert first is not None
-    assert first.result(timeout=5) is None
-    outcomes = [future.exception(timeout=5) for future in futures if future is not None]
-    writer.close()
-    assert [type(failure) for failure in outcomes] == [type(None), StoreError, type(None)]
-    assert "cannot be recorded" in str(outcomes[1])
-    assert writer.commits <= 2
-    with closing(sqlite3.connect(path)) as found:
-        assert found.execute("SELECT count(*) FROM decisions").fetchone() == (3,)
-        assert found.execute("SELECT count(*) FROM calls").fetchone() == (6,)

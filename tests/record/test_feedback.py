@@ -11,6 +11,7 @@ from emafusion.protocols import Recorder
 from emafusion.record import Memory, Store
 from emafusion.types import Feedback, replace
 
+from .looking import contents
 from .outcomes import outcome
 
 
@@ -20,13 +21,13 @@ def _said(decision_id: str, score: float, *, caller: str = "a", comment: str = "
     )
 
 
-def _bytes(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
-
-
-@pytest.fixture(params=["memory", "store"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def recorder(request: pytest.FixtureRequest, tmp_path: Path) -> Recorder:
-    return Memory() if request.param == "memory" else Store(tmp_path / "record.db")
+    if request.param == "memory":
+        return Memory()
+    if request.param == "sqlite":
+        return Store(tmp_path / "record.db")
+    return Store(str(request.getfixturevalue("address")))
 
 
 async def test_it_is_read_in_the_order_it_came(recorder: Recorder) -> None:
@@ -55,6 +56,15 @@ async def test_who_reads_on_sees_what_is_new_or_changed_and_nothing_twice(
     await recorder.aclose()
 
 
+async def test_the_same_opinion_again_is_not_written_again(recorder: Recorder) -> None:
+    await recorder.record(outcome("d1"))
+    await recorder.note(_said("d1", 1.0))
+    first = await recorder.noted()
+    await recorder.note(_said("d1", 1.0))
+    assert await recorder.noted() == first
+    await recorder.aclose()
+
+
 async def test_an_unknown_decision_is_refused_and_others_in_the_batch_are_kept(
     recorder: Recorder,
 ) -> None:
@@ -66,27 +76,27 @@ async def test_an_unknown_decision_is_refused_and_others_in_the_batch_are_kept(
     await recorder.aclose()
 
 
-async def test_a_record_without_content_keeps_no_comment(tmp_path: Path) -> None:
-    store = Store(tmp_path / "record.db", store_content=False)
+async def test_a_record_without_content_keeps_no_comment(place: str) -> None:
+    store = Store(place, store_content=False)
     await store.record(outcome("d1"))
     await store.note(_said("d1", 1.0, comment="Mr Smith's invoice"))
     await store.aclose()
     assert (await store.noted())[0][1] == _said("d1", 1.0)
-    assert b"Smith" not in _bytes(tmp_path)
+    assert b"Smith" not in contents(place)
 
 
-async def test_feedback_survives_the_process(tmp_path: Path) -> None:
-    first = Store(tmp_path / "record.db")
+async def test_feedback_survives_the_process(place: str) -> None:
+    first = Store(place)
     await first.record(outcome("d1"))
     await first.note(_said("d1", 0.25))
     await first.aclose()
-    second = Store(tmp_path / "record.db")
+    second = Store(place)
     assert [one.score for _, one in await second.noted()] == [0.25]
     await second.aclose()
 
 
-async def test_half_a_surrogate_pair_does_not_lose_an_opinion(tmp_path: Path) -> None:
-    store = Store(tmp_path / "record.db")
+async def test_half_a_surrogate_pair_does_not_lose_an_opinion(place: str) -> None:
+    store = Store(place)
     await store.record(replace(outcome("d1"), caller="\ud800"))
     await store.note(_said("d1", 1.0, caller="\ud800", comment="\udc00"))
     with pytest.raises(UnknownDecisionError):

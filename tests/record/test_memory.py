@@ -32,13 +32,12 @@ async def test_another_outcome_under_a_known_id_is_refused() -> None:
         await memory.record(replace(outcome("d1"), text="52"))
 
 
-async def test_it_adds_up_as_the_store_does(tmp_path: object) -> None:
-    memory, store = Memory(), Store(f"{tmp_path}/record.db")
+async def test_it_adds_up_as_the_store_does(store: Store) -> None:
+    memory = Memory()
     for i in range(3):
         for recorder in (memory, store):
             await recorder.record(outcome(f"d{i}", created=float(i), error="gone" if i else None))
     ours, theirs = await memory.totals(since=1.0), await store.totals(since=1.0)
-    await store.aclose()
     assert (ours.decisions, ours.failed) == (theirs.decisions, theirs.failed) == (2, 2)
     assert ours.cost_usd == pytest.approx(theirs.cost_usd)
     assert set(ours.models) == set(theirs.models)

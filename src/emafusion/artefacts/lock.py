@@ -45,7 +45,7 @@ def _take(file: int, path: Path, until: float) -> None:
         except BlockingIOError as error:
             if time.monotonic() >= until:
                 raise StoreError(
-                    f"another process is changing the policies in {str(path.parent)!r}; "
+                    f"another process is changing the files in {str(path.parent)!r}; "
                     "wait for it, then run this again"
                 ) from error
         time.sleep(POLL_S)

@@ -15,8 +15,13 @@ import msgspec
 from emafusion.errors import ConfigError, UnknownModelError
 from emafusion.types import Model
 
-CAPABILITIES = frozenset({"audio", "json", "logprobs", "streaming", "tools", "vision"})
-"""What a model may be able to do beyond text: the words for ``Model.capabilities``."""
+CAPABILITIES = frozenset(
+    {"audio", "embeddings", "json", "logprobs", "streaming", "tools", "vision"}
+)
+"""What a model may be able to do beyond text: the words for ``Model.capabilities``.
+
+One with ``"embeddings"`` turns texts to vectors, and is never asked for an answer.
+"""
 
 
 class Catalog(Mapping[str, Model]):

@@ -23,7 +23,7 @@ from emafusion.config.checks import Terms as CheckTerms
 from emafusion.config.clock import SystemClock
 from emafusion.config.explorer import BoundedExplorer
 from emafusion.config.learner import Learner, Origin, fitted_on
-from emafusion.config.load import environment, secret
+from emafusion.config.load import address, environment, secret
 from emafusion.config.policies import DEFAULT, Make, Policies
 from emafusion.config.sessions import Sessions
 from emafusion.config.settings import (
@@ -183,9 +183,13 @@ def _checks(
     made: Mapping[str, Provider],
     kept: Recorder,
 ) -> SampledChecks | None:
-    """What has answers judged anew now and then, where a share of them was given for it."""
+    """What has answers judged anew now and then, where a share of them was given for it.
+
+    Refused where nobody would learn from it: each check is paid for.
+    """
     if not one.check:
         return None
+    _check_taught(one, kept)
     return SampledChecks(
         CheckTerms(share=one.check, budget=one.check_budget, max_usd=one.check_usd),
         models=catalog.Catalog(models),
@@ -193,6 +197,23 @@ def _checks(
         clock=SystemClock(),
         recorder=kept,
     )
+
+
+def _check_taught(one: LearnSettings, kept: Recorder) -> None:
+    """Checks are read in the record, by who looks out for models that have changed."""
+    from emafusion.record import Store
+
+    if not one.drift:
+        raise ConfigError(
+            f"learn.check is {one.check:g}, but learn.drift is false, so nothing would be learnt "
+            "from checks; set learn.drift to true, or learn.check to 0"
+        )
+    if not isinstance(kept, Store) or not kept.store_content:
+        raise ConfigError(
+            f"learn.check is {one.check:g}, but the record keeps no texts, so nothing would be "
+            "learnt from checks; set record.path to a file or a database and record.content to "
+            "true, or learn.check to 0"
+        )
 
 
 def _engine(
@@ -231,7 +252,7 @@ def diary(one: RecordSettings) -> Store:
     if not isinstance(found, Store) or not one.content:
         raise ConfigError(
             "the record keeps no texts, so there is nothing to learn from it; "
-            "set record.path to a file, and record.content to true"
+            "set record.path to a file or a database, and record.content to true"
         )
     return found
 
@@ -265,9 +286,9 @@ def model(name: str, one: ModelSettings, made: Mapping[str, Provider]) -> Model:
         raise ConfigError(
             f"models.{name}.provider is {one.provider!r}, but the configured providers are: {known}"
         )
-    address = getattr(made[one.provider], "base_url", None)
+    base_url = getattr(made[one.provider], "base_url", None)
     return catalog.resolve(
-        name, one.provider, upstream=one.upstream, base_url=address, **written(one)
+        name, one.provider, upstream=one.upstream, base_url=base_url, **written(one)
     )
 
 
@@ -375,17 +396,18 @@ def _splitter(one: UnderstandSettings) -> Splitter | None:
 
 
 def recorder(one: RecordSettings) -> Recorder:
-    """Where decisions go: a file of SQLite, by default in the user's state folder, or memory."""
+    """Where decisions go: SQLite's file (by default the user's own), PostgreSQL, or memory."""
     from emafusion.record import Memory, Store
 
-    if one.path == "memory":
+    place = address(one.path, "record.path")
+    if place == "memory":
         return Memory()
-    if one.path is None:
+    if place is None:
         import platformdirs
 
         folder = Path(platformdirs.user_state_dir("emafusion"))
         return Store(folder / "decisions.sqlite3", store_content=one.content)
-    return Store(Path(one.path).expanduser(), store_content=one.content)
+    return Store(place, store_content=one.content)
 
 
 def _classifier(settings: Settings, fast: FastClassifier, policy: artefacts.Artefact) -> Blend:

@@ -16,10 +16,12 @@ from typing import Final
 from msgspec import Struct
 
 from emafusion import answers
-from emafusion.errors import EmafusionError, RequestError
+from emafusion.errors import BadResponseError, DeadlineError, EmafusionError, RequestError
 from emafusion.execute import Ledger, Limits
+from emafusion.learn.online import Daily
 from emafusion.plan.eligible import eligible
 from emafusion.protocols import Clock, Provider, Recorder
+from emafusion.providers.ending import BrokenOff
 from emafusion.types import Estimate, Forecast, Model, Outcome, Request, Verdict, replace
 
 log = logging.getLogger("emafusion.checks")
@@ -33,6 +35,8 @@ AT_ONCE: Final = 4
 LONGEST_S: Final = 60.0
 WIDER: Final = 4.0
 """Times its expected cost that a check may cost: an answer may be longer than most."""
+UNKNOWN: Final = (BadResponseError, DeadlineError, BrokenOff)
+"""Failures after which nobody knows what the call cost."""
 LAST_S: Final = 5.0
 """Seconds that checks under way get when the client is closed."""
 STEERED: Final = ("tools", "functions", "n")
@@ -76,8 +80,10 @@ class SampledChecks:
     """Asks the model that promises most among those cleared whether it says the same.
 
     Only answers that can be compared are checked (a choice, a number, a short phrase), and none
-    whose caller forbids learning by `explore`. The bounds hold for one process; they hold after
-    every check, whatever it turns out to cost.
+    whose caller forbids learning by `explore`. The bounds hold for one process. A check is begun
+    only where :data:`WIDER` times its expected cost is left, and its answer is cut where that would
+    be spent by our count of tokens; what the upstream bills beyond it counts against later checks.
+    A check whose end nobody knows (no answer in time, cancelled) counts as if all were spent.
 
     Parameters
     ----------
@@ -120,6 +126,9 @@ class SampledChecks:
         self._clock, self._recorder = clock, recorder
         self._chance = chance
         self._under_way: set[asyncio.Task[None]] = set()
+        # US dollars set aside for each of them, until it is known what it cost.
+        self._bounds: dict[asyncio.Task[None], float] = {}
+        self._daily = Daily()
         # Requests of several event loops share one account.
         self._lock = threading.Lock()
 
@@ -128,30 +137,50 @@ class SampledChecks:
 
         Returns at once; the check runs in the event loop of the caller.
         """
+        self._drop()
         doubted = self.doubted()
         often = outcome.model in doubted
         share = max(self.terms.share, DOUBTED) if often else self.terms.share
         drawn = self._chance() < share and len(self._under_way) < AT_ONCE
+        # What would count for nothing is not paid for.
+        drawn = drawn and self._daily.open(request.caller, outcome.model, at=self._clock.now())
         judge = self._judge(request, outcome, models=models, doubted=doubted) if drawn else None
         bound = self._open(outcome, judge)
         if judge is None or bound is None:
             return
+        self._daily.count(request.caller, outcome.model)
         work = self._check(request, outcome, judge.model, bound=bound)
         task = asyncio.get_running_loop().create_task(work)
+        self._bounds[task] = bound
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
 
     async def aclose(self) -> None:
         """Wait a little for what is under way in this event loop, and end the rest."""
+        self._drop()
         here = asyncio.get_running_loop()
-        mine = [one for one in self._under_way if one.get_loop() is here]
+        mine = [one for one in tuple(self._under_way) if one.get_loop() is here]
         for other in self._under_way.difference(mine):
-            other.get_loop().call_soon_threadsafe(other.cancel)
+            try:
+                other.get_loop().call_soon_threadsafe(other.cancel)
+            except RuntimeError:  # its loop was closed this moment: nothing of it runs any more
+                self._ended(other)
         if mine:
             _, late = await asyncio.wait(mine, timeout=LAST_S)
             for one in late:
                 one.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    def _drop(self) -> None:
+        """Forget what was under way in event loops that were closed: it never ends."""
+        # A copy: requests of other event loops begin checks meanwhile.
+        for task in tuple(self._under_way):
+            if task.get_loop().is_closed():
+                self._ended(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._settle(task)
 
     def _judge(
         self,
@@ -185,9 +214,7 @@ class SampledChecks:
                 seen=account.seen + 1,
                 answers_usd=account.answers_usd + outcome.cost_usd,
             )
-            bound = None if judge is None else WIDER * judge.cost_usd
-            if bound is not None and bound > max(account.left(self.terms), 0.0):
-                bound = None
+            bound = None if judge is None else self._bound(judge, account)
             if bound is not None:
                 account = replace(
                     account,
@@ -197,32 +224,49 @@ class SampledChecks:
             self.account = account
         return bound
 
+    def _bound(self, judge: Estimate, account: Account) -> float | None:
+        """US dollars that a call to `judge` may cost; ``None`` where there are not so many left."""
+        if self._free(judge.model):
+            return 0.0
+        bound = WIDER * judge.cost_usd
+        # What has a price does not cost nothing: of such a forecast no bound is to be had.
+        return bound if 0.0 < bound <= account.left(self.terms) else None
+
+    def _free(self, model: str) -> bool:
+        one = self._models[model]
+        return one.usd_per_mtok_in == one.usd_per_mtok_out == 0.0
+
     async def _check(self, request: Request, outcome: Outcome, judge: str, *, bound: float) -> None:
         """Ask `judge` the same, and put on record whether it says the same."""
-        # A model that costs nothing needs no bound, and a bound of nothing allows no call.
-        limits = Limits(max_cost_usd=bound or None, max_latency_s=LONGEST_S)
+        most = None if self._free(judge) else bound
+        limits = Limits(max_cost_usd=most, max_latency_s=LONGEST_S)
         ledger = Ledger(self._models, self._providers, clock=self._clock, limits=limits)
         ledger.restrict([judge])
-        text, error = "", ""
+        text, error, known = "", "", False
         try:
             draft = await ledger.complete(
                 judge, request.messages, purpose="check", params=request.params
             )
-            text = draft.text
+            text, known = draft.text, True
         except EmafusionError as failure:
             error = f"{type(failure).__name__}: {failure}"
+            known = not isinstance(failure, UNKNOWN)
         finally:
-            self._settle(ledger.spent, bound)
+            self._settle(asyncio.current_task(), ledger.spent if known else None)
             found = _record(request, outcome, ledger, judge=judge, text=text)
             found = replace(found, created=self._clock.now(), error=error or found.error)
             if ledger.steps:
                 await asyncio.shield(self._kept(found))
 
-    def _settle(self, spent: float, bound: float) -> None:
+    def _settle(self, task: asyncio.Task[None] | None, spent: float | None = None) -> None:
+        """Count what a check cost, once: what was set aside where that is not known."""
         with self._lock:
+            bound = None if task is None else self._bounds.pop(task, None)
+            if bound is None:
+                return
             self.account = replace(
                 self.account,
-                checks_usd=self.account.checks_usd + spent,
+                checks_usd=self.account.checks_usd + (bound if spent is None else spent),
                 reserved_usd=self.account.reserved_usd - bound,
             )
 

@@ -23,7 +23,8 @@ class BoundedExplorer:
 
     A single plan asks another model; an adaptive one begins with another model of its own, and goes
     on as ever. Never explored are requests for private models, those whose caller forbids it, names
-    models or an arrangement, and models that the request's own limits rule out.
+    models or an arrangement, and models that the request's own limits rule out, the least quality
+    that it asks for among them.
 
     Parameters
     ----------
@@ -89,12 +90,13 @@ class BoundedExplorer:
         else:
             names = [model.name for model in eligible(request, models)]
         told = [one for one in map(counted.get, names) if one is not None]
-        cost, latency = knobs.max_cost_usd, knobs.max_latency_s
+        cost, latency, least = knobs.max_cost_usd, knobs.max_latency_s, knobs.min_quality
         return [
             one.model
             for one in told
             if (cost is None or one.cost_usd <= cost)
             and (latency is None or one.latency_s <= latency)
+            and (least is None or one.quality >= least)
         ]
 
 

@@ -122,8 +122,8 @@ class Learner:
 
     @property
     def strayed(self) -> bool:
-        """Whether the queries of late are unlike those that the policy was fitted on."""
-        return self._territory is not None and self._territory.strayed
+        """Whether the queries of late are unlike those of callers that the policy was fitted on."""
+        return self._territory is not None and self._territory.left
 
     @property
     def changed(self) -> frozenset[str]:
@@ -213,6 +213,8 @@ class Learner:
         if decision is not None:
             self._hear_check(outcome, decision)
             return
+        if self._lookout is not None:
+            self._lookout.witnesses.saw(outcome.caller)
         self._asked.append(outcome)
         if self._lookout is None or self.strayed:
             return
@@ -228,7 +230,7 @@ class Learner:
         asked, self._asked = self._asked, []
         if self._territory is None or not self._territory.take(asked):
             return
-        if self._lookout is not None:
+        if self._lookout is not None and self._territory.of_callers:
             self._lookout.afresh()
 
     def _hear(self, said: Feedback) -> None:
@@ -240,16 +242,22 @@ class Learner:
         if self._feedback:
             self._learn(lesson)
             self.counted, self.weight = self.counted + 1, self.weight + lesson.weight
-        self._hold(lesson, "reward", off, at=said.created)
+        self._hold(lesson, "reward", off, at=said.created, caller=said.caller)
 
     def _hear_check(self, outcome: Outcome, decision: str) -> None:
-        """Learn from whether a second model said the same as the answer of `decision`."""
+        """Learn from whether a second model said the same as the answer of `decision`.
+
+        Of one caller's answers by one model, so many a day count as his opinions may weigh.
+        """
         first = self._diary.find_sync(decision)
         told = [one.score for one in outcome.verdicts if one.score is not None]
         model = None if first is None else author(first, self._fitted.pool)
         if first is None or model is None or not told or not first.prompt:
             return
         if self._lookout is None or outcome.model not in self._fitted.pool:
+            return
+        daily = self._lookout.witnesses.daily
+        if not daily.open(first.caller, model, at=outcome.created):
             return
         fitted, labels = self._fitted, first.labels
         vector = fitted.features.vectors([first.prompt], [labels])[0]
@@ -265,20 +273,28 @@ class Learner:
         if fit is None or now is None:
             return
         self.checks += 1
+        daily.count(first.caller, model)
         score = seconded(told[0], believed, expected=now, second=shifted(0.5, second))
         lesson = replace(plain, score=score)
         if self._feedback:
             self._learn(lesson)
         held = now if model in self._lookout.changed else fit
-        self._hold(lesson, "check", (told[0] - fit, told[0] - held), at=outcome.created)
+        off = (told[0] - fit, told[0] - held)
+        self._hold(lesson, "check", off, at=outcome.created, caller=first.caller)
 
     def _hold(
-        self, lesson: Lesson, signal: str, off: tuple[float, float] | None, *, at: float
+        self,
+        lesson: Lesson,
+        signal: str,
+        off: tuple[float, float] | None,
+        *,
+        at: float,
+        caller: str,
     ) -> None:
         """Hold against a model how far its answer lay off what the fit, and we now, expected."""
         if self._lookout is None or off is None or self.strayed:
             return
-        found = self._lookout.judged(lesson.model, signal, fit=off[0], now=off[1], at=at)
+        found = self._lookout.judged(lesson.model, signal, off=off, at=at, caller=caller)
         self._lessons[lesson.model].append((self._lookout.seen[lesson.model], lesson))
         if found is not None:
             self._turned(found)

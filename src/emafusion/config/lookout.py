@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from emafusion.learn.online import Alarm, Habits, Recovery, Signal, Watch
+from emafusion.learn.online import Alarm, Habits, Recovery, Signal, Watch, Witnesses
 from emafusion.learn.online.drift import SIGNALS
 from emafusion.types import Outcome, Step, log_odds
 
@@ -73,6 +73,7 @@ class Lookout:
         self._habits = Habits(known.habits)
         checked = known.agreement is not None
         self._watch = Watch(self.pool, (*SIGNALS, CHECK) if checked else SIGNALS)
+        self.witnesses = Witnesses(self.pool, (*SIGNALS, CHECK))
         self._last: dict[tuple[str, str], deque[float]] = {}
         self._recovery: dict[str, Recovery] = {}
 
@@ -121,30 +122,42 @@ class Lookout:
             # A model that has changed has no habits that are known.
             now = None if step.model in self.changed else residual
             at = outcome.created
-            found = self.judged(step.model, "length", fit=residual, now=now, at=at)
+            found = self.judged(step.model, "length", off=(residual, now), at=at)
             if found is not None:
                 yield found
 
     def judged(
-        self, model: str, signal: str, *, fit: float | None, now: float | None, at: float
+        self,
+        model: str,
+        signal: str,
+        *,
+        off: tuple[float | None, float | None],
+        at: float,
+        caller: str = "",
     ) -> Alarm | Recovered | None:
         """What an answer, judged `at` this time, tells: that its model changed or is what it was.
 
-        By `fit` it lay off what the fit expected, by `now` off what is expected by now, which is
-        another thing once the model has changed; ``None`` where nothing exact was expected.
+        By ``off[0]`` it lay off what the fit expected, by ``off[1]`` off what is expected by now,
+        which is another thing once the model has changed; ``None`` where nothing exact was
+        expected. What checks tell must stand without any one `caller`.
         """
+        fit, now = off
         if fit is not None:
             self._last.setdefault((model, signal), deque(maxlen=KEPT)).append(fit)
             begun = self.changed.get(model)
             if begun is not None and begun.signal == signal and self._recovery[model].observe(fit):
                 del self.changed[model], self._recovery[model]
-                self._watch.reset(model)
+                self._reset(model)
                 return Recovered(model=model, alarm=begun)
         if now is None:
             return None
         self.seen[model] += 1
         self._times[model].append(at)
         alarm = self._watch.observe(model, {signal: now})
+        if signal == CHECK.name and (alarm is None or alarm.signal == signal):
+            alarm = self.witnesses.vetted(
+                model, now, caller=caller, alarm=alarm, seen=self.seen[model]
+            )
         if alarm is not None:
             self._changed(alarm)
         return alarm
@@ -157,10 +170,15 @@ class Lookout:
     def afresh(self) -> None:
         """Give up what was won so far: it was won on queries that nothing is known of."""
         for model in self.pool:
-            self._watch.reset(model)
+            self._reset(model)
+
+    def _reset(self, model: str) -> None:
+        self._watch.reset(model)
+        self.witnesses.forget(model)
 
     def _changed(self, alarm: Alarm) -> None:
         """Remember `alarm`, and look out for its end; a change of a change has the first's end."""
+        self.witnesses.forget(alarm.model)
         if alarm.model in self.changed:
             return
         self.changed[alarm.model] = alarm

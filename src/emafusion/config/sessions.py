@@ -13,6 +13,9 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from msgspec import Struct
+
+from emafusion.catalog import tokens
 from emafusion.protocols import Clock
 from emafusion.types import Estimate, Forecast, Model, Outcome, Request, Step, replace
 
@@ -52,19 +55,21 @@ class Sessions:
     def priced(self, request: Request, forecast: Forecast, models: Sequence[Model]) -> Forecast:
         """`forecast` with the costs of `models` less what their caches are expected to save.
 
-        Saved are the tokens that a model was last sent in this conversation, times what its price
-        list takes off for a cached one, times how often its caches were found to hold what was
-        hoped for.
+        Saved are the tokens that a model was last sent in this conversation, as far as `request`
+        has so many, times what its price list takes off for a cached one, times how often its
+        caches were found to hold what was hoped for. What costs something still does.
         """
         turns = self._alive(request.session)
         if not turns:
             return forecast
+        # A conversation that was cut short in between has nothing beyond its end in any cache.
+        sent = tokens.expected(request.messages)
         savings = {
-            model.name: self._saving(model, turns[model.name])
+            model.name: self._saving(model, min(turns[model.name], sent))
             for model in models
             if model.name in turns
         }
-        if not any(savings.values()):
+        if not any(one.share for one in savings.values()):
             return forecast
         return replace(
             forecast,
@@ -106,11 +111,13 @@ class Sessions:
             name: tokens for name, (tokens, when) in turns.items() if now - when <= self._kept_s
         }
 
-    def _saving(self, model: Model, tokens: int) -> float:
-        if tokens < SHORTEST or model.usd_per_mtok_cached is None:
-            return 0.0
-        less = max(model.usd_per_mtok_in - model.usd_per_mtok_cached, 0.0)
-        return self.reliability(model.name) * tokens * less / 1e6
+    def _saving(self, model: Model, held: float) -> _Saving:
+        """What is taken off where the cache of `model` is hoped to hold so many tokens."""
+        price, cached = model.usd_per_mtok_in, model.usd_per_mtok_cached
+        if held < SHORTEST or cached is None or price <= 0.0:
+            return _Saving(share=0.0, usd=0.0)
+        share = self.reliability(model.name) * max(1.0 - cached / price, 0.0)
+        return _Saving(share=share, usd=held * price / 1e6)
 
     def _learn(self, step: Step, hoped: int) -> None:
         """One turn more: the share that was held, capped since a prompt may hold other prefixes."""
@@ -124,8 +131,17 @@ def _counts(step: Step) -> bool:
     return step.purpose == "draft" and step.error is None and step.part is None
 
 
-def _cheaper(estimate: Estimate, savings: Mapping[str, float]) -> Estimate:
-    saving = savings.get(estimate.model, 0.0)
-    if not saving:
+class _Saving(Struct, frozen=True, kw_only=True):
+    """A `share`, less than 1, is taken off so many US dollars' worth of the prompt."""
+
+    share: float
+    usd: float
+
+
+def _cheaper(estimate: Estimate, savings: Mapping[str, _Saving]) -> Estimate:
+    saving = savings.get(estimate.model)
+    if saving is None or not saving.share:
         return estimate
-    return replace(estimate, cost_usd=max(estimate.cost_usd - saving, 0.0))
+    # The prompt is part of the expected cost: no more than that can have a share taken off.
+    less = saving.share * min(saving.usd, estimate.cost_usd)
+    return replace(estimate, cost_usd=estimate.cost_usd - less)

@@ -160,7 +160,10 @@ class ArtefactSettings(Table, frozen=True, kw_only=True):
 
 
 class RecordSettings(Table, frozen=True, kw_only=True):
-    """``[record]``: where decisions go (``"memory"`` keeps none); whether texts go too."""
+    """``[record]``: where decisions go, and whether texts go too.
+
+    A file, ``env:NAME`` with a PostgreSQL address, or ``"memory"``, which keeps none.
+    """
 
     path: str | None = None
     content: bool = True

@@ -23,10 +23,20 @@ log = logging.getLogger("emafusion.learner")
 
 PREFIX: Final = "queries_"
 """Of the reference's arrays among those of a watch."""
+OF_CALLERS: Final = "of_callers"
+"""Says whether they are callers' own; a fit that says nothing of it is taken to have had others."""
 LEAN: Final = 0.75
 """How far forecasts of strayed queries lean to how good each model is on the whole: single-model
 routing on subjects that its fit had not seen was better for it in seven splits of seven
 (docs/online.md)."""
+BEGUN: Final = (
+    "the queries are no longer like those the policy was fitted on: forecasts lean to how good "
+    "each model is on the whole; learn from them with: emafusion learn --traffic"
+)
+STRANGE: Final = (
+    "the queries are not like those the policy was fitted on, which were not your callers'; "
+    "it serves as it is, learn from yours with: emafusion learn --traffic"
+)
 MARGIN_S: Final = 0.02
 """Seconds between two queries that are looked at, at least: however many are asked, telling their
 vectors anew costs a hundredth of the processor at most."""
@@ -41,10 +51,19 @@ class Territory:
         The queries of the fit.
     encoder : Encoder
         What they were told by.
+    of_callers : bool
+        Whether those were callers' own queries. What was fitted on others is strange to every
+        caller's traffic: that it strays is told, once, and nothing follows from it.
+
+    Attributes
+    ----------
+    strayed : bool
+        Whether the queries of late do not lie in it.
     """
 
-    def __init__(self, reference: Reference, encoder: Encoder) -> None:
-        self.strayed = False
+    def __init__(self, reference: Reference, encoder: Encoder, *, of_callers: bool) -> None:
+        self.strayed, self.of_callers = False, of_callers
+        self._told = False
         self._stray, self._encoder = Stray(reference), encoder
         self._last = -math.inf
         self._inside = 0
@@ -59,7 +78,13 @@ class Territory:
             for name, array in arrays.items()
             if name.startswith(PREFIX)
         }
-        return cls(Reference.from_arrays(found), encoder) if found else None
+        own = bool(found.pop(OF_CALLERS, (False,))[0])
+        return cls(Reference.from_arrays(found), encoder, of_callers=own) if found else None
+
+    @property
+    def left(self) -> bool:
+        """Whether queries stray from what callers used to ask, so that something follows."""
+        return self.strayed and self.of_callers
 
     def take(self, outcomes: Sequence[Outcome]) -> bool:
         """Look at the queries of these decisions; whether they began or ceased to stray."""
@@ -79,6 +104,7 @@ class Territory:
             "distance": round(self._stray.distance, 6),
             "threshold": round(self._stray.threshold, 6),
             "strayed": self.strayed,
+            "of_callers": self.of_callers,
         }
 
     def _sampled(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -98,18 +124,16 @@ class Territory:
         if self._stray.strayed:
             self._inside = 0
             begun, self.strayed = not self.strayed, True
-            if begun:
-                log.warning(
-                    "the queries are no longer like those the policy was fitted on: forecasts lean "
-                    "to how good each model is on the whole; learn from them with: "
-                    "emafusion learn --traffic"
-                )
+            if begun and not self._told:
+                log.warning(BEGUN if self.of_callers else STRANGE)
+                self._told = not self.of_callers
             return begun
         self._inside += fresh
         if not self.strayed or self._inside < WINDOW:
             return False
         self.strayed = False
-        log.warning("the queries are again like those the policy was fitted on")
+        if self.of_callers:
+            log.warning("the queries are again like those the policy was fitted on")
         return True
 
 

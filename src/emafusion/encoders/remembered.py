@@ -44,8 +44,8 @@ class Remembered:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of `texts`, shape ``(len(texts), dim)``; the caller may change the array."""
-        if len(texts) == 1 and (kept := self._recall(texts)):
-            return kept[texts[0]][None].copy()
+        if len(texts) == 1:
+            return self._single(texts)
         found = self._recall(texts)
         missing = list(dict.fromkeys(text for text in texts if text not in found))
         if missing:
@@ -55,6 +55,18 @@ class Remembered:
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
         return np.stack([found[text] for text in texts])
+
+    def _single(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As :meth:`encode` for one text, which is what a server asks of most."""
+        (text,) = texts
+        with self._lock:
+            kept = self._kept.get(text)
+            if kept is not None:
+                self._kept.move_to_end(text)
+        if kept is None:
+            kept = self.inner.encode(texts)[0]
+            self._keep({text: kept})
+        return kept[None].copy()
 
     def _recall(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         found: dict[str, NDArray[np.float32]] = {}

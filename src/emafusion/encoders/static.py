@@ -85,7 +85,7 @@ class Static:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of `texts`, shape ``(len(texts), dim)``; zero where no word is known."""
         table = self.table
-        out = np.zeros((len(texts), self.dim), dtype=np.float32)
+        out = np.zeros((len(texts), table.vectors.shape[1]), dtype=np.float32)
         for row, text in enumerate(texts):
             rows = self.rows(text)
             if rows:

@@ -217,6 +217,9 @@ class Trial:
                 lambda: self._sample(model, 0),
                 lambda: self._sample(instead or model, 0),
             )
+        elif len(models) == 1:
+            # Most requests ask one model: a task of its own would cost more than it brings.
+            results = [await self._sample(models[0], 0)]
         else:
             for model in models:
                 calls.append(self._sample(model, asked.get(model, 0)))

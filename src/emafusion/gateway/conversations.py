@@ -17,7 +17,7 @@ LONGEST = 200
 """Characters of a name that a caller gives; more would be a way to fill our memory."""
 
 
-def session(request: Request, caller: Caller, named: str = "") -> str:
+def session(request: Request, caller: Caller, *, named: str = "") -> str:
     """The conversation of `request`, as no other tenant's is called.
 
     Every turn of a chat sends its earlier ones again, so whatever comes before the first answer

@@ -73,7 +73,7 @@ class Conversation(Generic[A]):
         headers = dict(scope["headers"])
         named = headers.get(b"x-emafusion-session", b"").decode("latin-1")
         passage = Passage(
-            request=replace(asked.request, session=session(asked.request, caller, named)),
+            request=replace(asked.request, session=session(asked.request, caller, named=named)),
             caller=caller,
             stream=asked.stream,
             cache_control=headers.get(b"cache-control", b"").decode("latin-1"),

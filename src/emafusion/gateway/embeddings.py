@@ -53,7 +53,8 @@ class Embeddings:
         caller = caller_of(scope, "embeddings")
         body = json_of(await read(scope, receive, self._settings))
         request = _request(body, self._exchange.client, caller)
-        passage = Passage(request=request, caller=caller)
+        # A cache of answers has no part in this: a chat may look the same to it.
+        passage = Passage(request=request, caller=caller, cache_control="no-store")
         scope.setdefault("state", {})["passage"] = passage
         try:
             async with Presence(receive), self._exchange.open(passage) as client:

@@ -42,10 +42,12 @@ from emafusion.gateway.limits.gate import Use, estimated
 from emafusion.gateway.limits.rates import Unit
 from emafusion.gateway.telemetry.observations import Witness
 from emafusion.gateway.terms import TermsGate
-from emafusion.types import Outcome, Request, replace
+from emafusion.types import Model, Outcome, Request, replace
 
 LONGEST_ANSWER = 4096
 """Tokens that are reserved for an answer whose caller sets no bound."""
+BESIDE = 64
+"""Tokens that a vendor's own template may add to a prompt."""
 CALLS = 2
 """Calls of the dearest model that are reserved for a request which leaves the choice to us."""
 
@@ -88,7 +90,7 @@ class Entrance:
         self._link = None if doors.valkey is None else Link(doors.valkey)
         self.accounts = None
         if doors.accounts is not None:
-            self.accounts = Accounts(doors.accounts, estimate=self.most_usd, models=self._models)
+            self.accounts = Accounts(doors.accounts, estimate=self.most_usd, models=self._usual)
         # Without keys everyone is one tenant, which may have all the places.
         share = 0.75 if self.accounts is not None else 1.0
         self.shedder = Shedder(doors.places, share=share)
@@ -117,26 +119,19 @@ class Entrance:
         """What `request` may cost at most: the dearest model it may be answered by, US dollars.
 
         With a choice left to us that is two calls of it, since a draft may be rejected or judged.
+        The settings' own limit holds here, too.
         """
-        catalog = self._client().engine.models
-        named = request.knobs.models
-        pool = [catalog[name] for name in (catalog if named is None else named) if name in catalog]
+        engine = self._client().engine
+        named = self._usual() if request.knobs.models is None else request.knobs.models
+        pool = [engine.models[name] for name in named if name in engine.models]
         prompt = tokens.count_messages(request.messages)
-        longest = request.max_tokens or LONGEST_ANSWER
-        samples = request.params.get("n")
-        longest *= samples if isinstance(samples, int) and samples > 1 else 1
-        dearest = max(
-            (
-                prompt * model.usd_per_mtok_in
-                + min(longest, model.max_output) * model.usd_per_mtok_out
-                for model in pool
-            ),
-            default=0.0,
-        )
-        return dearest / 1e6 * (1 if len(pool) == 1 else CALLS)
+        dearest = max((_most_usd(model, request, prompt) for model in pool), default=0.0)
+        most = dearest * (1 if len(pool) == 1 else CALLS)
+        limit = engine.knobs.max_cost_usd
+        return most if limit is None else min(most, limit)
 
     def _made(self) -> Sequence[Gate]:
-        gates: list[Gate] = [Witness(), Places(self.shedder), TermsGate(self._models)]
+        gates: list[Gate] = [Witness(), Places(self.shedder), TermsGate(self._pools)]
         if self.accounts is not None:
             gates.append(RateGate(self._buckets(), self._allowances, estimate=self._use))
         gates.extend(self._caches())
@@ -191,8 +186,17 @@ class Entrance:
         private = passage.request.knobs.private or engine.knobs.private
         return stages.policy, "private" if private else "public"
 
-    def _models(self) -> Collection[str]:
-        return self._client().engine.models
+    def _usual(self) -> Collection[str]:
+        """The models that answer requests which name none: the policy's, else all that talk."""
+        policy, talking, _ = self._pools()
+        return policy or talking
+
+    def _pools(self) -> tuple[Collection[str], Collection[str], Collection[str]]:
+        """The models that the policy names, all that talk, and all there are."""
+        engine = self._client().engine
+        models = engine.models
+        talking = [name for name in models if "embeddings" not in models[name].capabilities]
+        return engine.knobs.models or (), talking, models
 
 
 class Places:
@@ -204,6 +208,18 @@ class Places:
     def open(self, passage: Passage) -> contextlib.AbstractAsyncContextManager[None]:
         """Hold a place for `passage`; entering waits, and raises ``OverloadedError``."""
         return self._shedder.place(passage.caller.tenant)
+
+
+def _most_usd(model: Model, request: Request, prompt: int) -> float:
+    """What one call of `model` may cost, whose messages have so many tokens."""
+    tools = request.params.get("tools")
+    asked = prompt + BESIDE + tokens.count(model.system or "") + tokens.count(str(tools or ""))
+    longest = min(request.max_tokens or LONGEST_ANSWER, model.max_output)
+    samples = request.params.get("n")
+    longest *= samples if isinstance(samples, int) and samples > 1 else 1
+    usd = asked * model.usd_per_mtok_in + longest * model.usd_per_mtok_out
+    # A hair more: whoever divides by the price again must not find one token less.
+    return usd / 1e6 * (1.0 + 1e-9)
 
 
 def allowance(rates: Rates) -> Allowance:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
+from types import TracebackType
 
 from starlette.types import Scope as AsgiScope
 
@@ -88,23 +89,25 @@ class Exchange:
                     self._returns.note(passage, piece)
                 yield piece
 
-    @asynccontextmanager
-    async def open(self, passage: Passage, gates: Sequence[Gate] = ()) -> AsyncIterator[Client]:
+    def open(
+        self, passage: Passage, gates: Sequence[Gate] = ()
+    ) -> AbstractAsyncContextManager[Client]:
         """The client that answers, behind the gates, which are open as long as the block."""
+        return _Way(self, passage, (*self._gates, *gates))
+
+    def enter(self) -> Client:
+        """The client that answers from now on, with one request more under way."""
         client = self.client
         self._under_way[client] = self._under_way.get(client, 0) + 1
-        try:
-            self._keep_to_its_model(passage, client)
-            async with AsyncExitStack() as opened:
-                for gate in (*self._gates, *gates):
-                    await opened.enter_async_context(gate.open(passage))
-                yield client
-        finally:
-            self._under_way[client] -= 1
-            if not self._under_way[client]:
-                del self._under_way[client]
+        return client
 
-    def _keep_to_its_model(self, passage: Passage, client: Client) -> None:
+    def leave(self, client: Client) -> None:
+        """One request that `client` answers is over."""
+        self._under_way[client] -= 1
+        if not self._under_way[client]:
+            del self._under_way[client]
+
+    def keep_to_its_model(self, passage: Passage, client: Client) -> None:
         """Have a conversation that brings tool results answered by the model that called them."""
         model = self._returns.model(passage)
         request = passage.request
@@ -113,6 +116,50 @@ class Exchange:
         if request.knobs.models is None or model in request.knobs.models:
             knobs = replace(request.knobs, models=(model,), arrangement="single", explore=False)
             passage.request = replace(request, knobs=knobs)
+
+
+class _Way:
+    """The gates on one request's way: entered in order, left in reverse, whatever fails.
+
+    Each is told what the request failed with, as in nested blocks; none can make that undone. Every
+    request comes this way, and ``AsyncExitStack`` takes four times as long.
+    """
+
+    __slots__ = ("_client", "_exchange", "_gates", "_open", "_passage")
+
+    def __init__(self, exchange: Exchange, passage: Passage, gates: Sequence[Gate]) -> None:
+        self._exchange = exchange
+        self._passage = passage
+        self._gates = gates
+        self._open: list[AbstractAsyncContextManager[None]] = []
+
+    async def __aenter__(self) -> Client:
+        client = self._client = self._exchange.enter()
+        try:
+            self._exchange.keep_to_its_model(self._passage, client)
+            for gate in self._gates:
+                one = gate.open(self._passage)
+                await one.__aenter__()
+                self._open.append(one)
+        except BaseException as refused:
+            await self.__aexit__(type(refused), refused, refused.__traceback__)
+            raise
+        return client
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        while self._open:
+            try:
+                await self._open.pop().__aexit__(kind, error, trace)
+            except BaseException as raised:
+                # The gates before it are told of this instead.
+                await self.__aexit__(type(raised), raised, raised.__traceback__)
+                raise
+        self._exchange.leave(self._client)
 
 
 def caller_of(scope: AsgiScope, needed: Scope) -> Caller:

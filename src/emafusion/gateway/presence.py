@@ -10,6 +10,10 @@ from types import TracebackType
 
 from starlette.types import Receive
 
+UNWATCHED_S = 0.02
+"""An answer that comes sooner is sent before anyone could notice that its caller left: work so
+short is not worth a task that waits for it."""
+
 
 class Gone(Exception):  # noqa: N818 - nothing went wrong: nobody is left to tell
     """The caller hung up before the answer."""
@@ -18,6 +22,8 @@ class Gone(Exception):  # noqa: N818 - nothing went wrong: nobody is left to tel
 class Presence:
     """A block that is cancelled when the caller hangs up, and then raises :class:`Gone`.
 
+    Who leaves within :data:`UNWATCHED_S` is noticed after it.
+
     A response's last piece must be sent after the block: to a server the end of the response and
     the end of the connection look alike.
     """
@@ -25,10 +31,11 @@ class Presence:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._gone = False
+        self._watch: asyncio.TimerHandle | asyncio.Task[None]
 
     async def __aenter__(self) -> None:
         self._task = asyncio.current_task()
-        self._watch = asyncio.create_task(self._cancel_when_gone())
+        self._watch = asyncio.get_running_loop().call_later(UNWATCHED_S, self._begin)
 
     async def __aexit__(
         self,
@@ -42,6 +49,9 @@ class Presence:
         self._task.uncancel()
         if kind is None or issubclass(kind, asyncio.CancelledError):
             raise Gone from None
+
+    def _begin(self) -> None:
+        self._watch = asyncio.create_task(self._cancel_when_gone())
 
     async def _cancel_when_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from emafusion.gateway.workers import Leash
 
+LATE_S = 0.1
+"""How long a stopping server listens to connections that it has accepted, seconds."""
 Ready = Callable[[str], Coroutine[None, None, None] | None]
 """Told the server's URL once it answers. What it returns, if anything, is done beside the serving,
 and cancelled when that ends."""
@@ -162,6 +164,10 @@ def _server(
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             doing.drain()
+            for each in self.servers:
+                each.close()
+            # Who was let in a moment ago has a question on its way: closing now would cut it off.
+            await asyncio.sleep(LATE_S)
             if self.beside is not None:
                 self.beside.cancel()
                 await asyncio.wait([self.beside])

@@ -105,6 +105,14 @@ class Bench:
             told = humbled(told, [look.flagged for look in looks])
             return _ranked(told, surfaces)
         trust = self._trust(forecast, drafts, surfaces)
+        if len(drafts) == 1:
+            sure = self._council.alone(
+                number,
+                trust=trust[0],
+                prior=forecast[names[0]].log_odds,
+                ease=self._context(forecast).mean,
+            )
+            return Assessment(confidences=(sure,), verdicts=_verdicts(looks, trust, surfaces))
         order = sorted(range(len(drafts)), key=lambda i: self._council.members.index(names[i]))
         heard = self._heard(forecast, [(looks[i], trust[i]) for i in order])
         told = self._council.confidences(number, heard)[0]

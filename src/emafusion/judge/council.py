@@ -8,6 +8,7 @@ elsewhere. Works on any number of queries at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,12 @@ class Council:
         """Whether this set has been fitted."""
         return number in self._weights
 
+    def alone(self, number: int, *, trust: float, prior: float, ease: float) -> float:
+        """P(right) of the one draft of a set of one; what :meth:`confidences` says of it."""
+        start, by_trust, by_prior, by_ease = self._weights[number].tolist()
+        odds = start + by_trust * trust + by_prior * prior + by_ease * ease
+        return 1.0 / (1.0 + math.exp(-min(max(odds, -30.0), 30.0)))
+
     def confidences(self, number: int, heard: Heard) -> Array:
         """P(right) of each draft's answer, shape (n, k)."""
         import numpy as np
@@ -105,7 +112,7 @@ class Council:
         found = np.zeros(heard.trust.shape)
         for place in range(heard.trust.shape[1]):
             odds = columns(heard, place) @ weights[1:] + weights[0]
-            found[:, place] = 1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0)))
+            found[:, place] = 1.0 / (1.0 + np.exp(-np.minimum(np.maximum(odds, -30.0), 30.0)))
         return found
 
 
@@ -130,7 +137,7 @@ def columns(heard: Heard, place: int) -> Array:
     import numpy as np
 
     if heard.trust.shape[1] == 1:
-        return np.column_stack([heard.trust, heard.priors, heard.ease])
+        return np.concatenate([heard.trust, heard.priors, heard.ease[:, None]], axis=1)
     answers, trust = heard.answers, heard.trust
     read = answers >= 0
     support = (answers == answers[:, [place]]) & read

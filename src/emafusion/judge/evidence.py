@@ -71,18 +71,37 @@ def rows(
     """
     import numpy as np
 
-    logits = [prior(draft, forecast) for draft in drafts]
     table = np.zeros((len(drafts), len(COMMON) + len(OWN) * len(pool)))
+    found = told(drafts, forecast, scores=scores, keys=keys)
+    for place, (draft, common) in enumerate(zip(drafts, found, strict=True)):
+        table[place, : len(COMMON)] = [common[name] for name in COMMON]
+        if draft.model in pool:
+            start = len(COMMON) + len(OWN) * list(pool).index(draft.model)
+            table[place, start : start + len(OWN)] = own(common)
+    return table
+
+
+def told(
+    drafts: Sequence[Draft],
+    forecast: Forecast,
+    *,
+    scores: Mapping[str, Sequence[float | None]],
+    keys: Sequence[str | None],
+) -> list[dict[str, float]]:
+    """The columns that all models share, by name, of each of `drafts`; as :func:`rows`."""
+    logits = [prior(draft, forecast) for draft in drafts]
+    found = []
     for place, draft in enumerate(drafts):
         common = _common(place, drafts, logits=logits, scores=scores, keys=keys)
         length = _length(draft, forecast)
         common["longer"], common["off_length"] = length, abs(length)
-        table[place, : len(COMMON)] = [common[name] for name in COMMON]
-        if draft.model in pool:
-            start = len(COMMON) + len(OWN) * list(pool).index(draft.model)
-            own = (1.0, common["prior"], common["logprob"], common["sequence"])
-            table[place, start : start + len(OWN)] = own
-    return table
+        found.append(common)
+    return found
+
+
+def own(common: Mapping[str, float]) -> tuple[float, float, float, float]:
+    """A draft's entries in its model's own columns, in the order of :data:`OWN`."""
+    return 1.0, common["prior"], common["logprob"], common["sequence"]
 
 
 def prior(draft: Draft, forecast: Forecast) -> float:

@@ -89,7 +89,7 @@ class Heads:
             off_length=off_length,
         )
         weights = self._weights[model]
-        odds: Array = np.clip(table @ weights[1:] + weights[0], -6.0, 6.0)
+        odds: Array = np.minimum(np.maximum(table @ weights[1:] + weights[0], -6.0), 6.0)
         return odds
 
 
@@ -97,7 +97,8 @@ def columns(standard: Array, priors: Array, *, pool: Array, off_length: Array) -
     """What a head weighs, shape (n, WIDTH); `standard` are standardised surfaces."""
     import numpy as np
 
-    bounded = np.clip(standard, -4.0, 4.0)
-    return np.column_stack(
-        [bounded, bounded**2 / 4.0, bounded * priors[:, None] / 2.0, priors, pool, off_length]
+    bounded = np.minimum(np.maximum(standard, -4.0), 4.0)
+    own = priors[:, None]
+    return np.concatenate(
+        [bounded, bounded**2 / 4.0, bounded * own / 2.0, own, pool, off_length[:, None]], axis=1
     )

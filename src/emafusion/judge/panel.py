@@ -6,11 +6,12 @@ by stated pseudo-evidence, good enough to start with and to be replaced by a fit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from emafusion.judge.agreement import AgreementJudge, keys
-from emafusion.judge.evidence import COMMON, rows
+from emafusion.judge.evidence import COMMON, OWN, own, told
 from emafusion.judge.logprob import LogprobJudge
 from emafusion.judge.model import ModelJudge
 from emafusion.judge.rules import RulesJudge
@@ -56,8 +57,13 @@ class CalibratedPanel:
         without: Sequence[str] = (),
     ) -> None:
         arrays = arrays or {}
-        self._pool = tuple(pool) if "weights" in arrays else ()
-        self._weights = arrays.get("weights")
+        fitted = arrays["weights"].tolist() if "weights" in arrays else []
+        self._common = dict(zip(COMMON, fitted, strict=False)) or dict(UNFITTED)
+        starts = range(len(COMMON), len(fitted), len(OWN))
+        self._own = {
+            model: fitted[start : start + len(OWN)]
+            for model, start in zip(pool, starts, strict=False)
+        }
         self._bias = float(arrays["bias"][0]) if "bias" in arrays else 0.0
         everyone: tuple[Judge, ...] = (RulesJudge(), LogprobJudge(), AgreementJudge())
         self._judges = tuple(judge for judge in everyone if judge.name not in without)
@@ -89,23 +95,23 @@ class CalibratedPanel:
         found: Sequence[str | None],
     ) -> tuple[float, ...]:
         """One P(right) per draft from its evidence."""
-        import numpy as np
-
         silent: list[float | None] = [None] * len(drafts)
         heard = {"rules": silent, **scores}
         voices = found if "agreement" in scores else silent_keys(len(drafts))
-        evidence = rows(drafts, forecast, scores=heard, keys=voices, pool=self._pool)
-        if "logprob" not in scores:
-            evidence[:, [COMMON.index(name) for name in ("logprob", "lowest", "sequence")]] = 0.0
-        log_odds = evidence @ self._vector() + self._bias
-        return tuple((1.0 / (1.0 + np.exp(-log_odds))).tolist())
+        table = told(drafts, forecast, scores=heard, keys=voices)
+        return tuple(
+            self._confidence(draft.model, common, muted="logprob" not in scores)
+            for draft, common in zip(drafts, table, strict=True)
+        )
 
-    def _vector(self) -> NDArray[np.float64]:
-        import numpy as np
-
-        if self._weights is not None:
-            return np.asarray(self._weights, dtype=np.float64)
-        return np.array([UNFITTED.get(name, 0.0) for name in COMMON])
+    def _confidence(self, model: str, common: dict[str, float], *, muted: bool) -> float:
+        """P(right) of a draft of `model` by its columns; `muted`: none of its log-probabilities."""
+        mine = zip(self._own.get(model, ()), own(common), strict=False)
+        log_odds = self._bias + math.fsum(weight * told for weight, told in mine)
+        if muted:
+            common |= dict.fromkeys(("logprob", "lowest", "sequence"), 0.0)
+        log_odds += math.fsum(weight * common[name] for name, weight in self._common.items())
+        return 1.0 / (1.0 + math.exp(min(-log_odds, 700.0)))
 
 
 def silent_keys(count: int) -> list[str | None]:

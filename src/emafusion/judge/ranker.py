@@ -124,7 +124,7 @@ class Ranker:
 
         start, by_merit, by_ease = self._level
         odds = start + by_merit * merits + by_ease * ease[:, None]
-        found: Array = 1.0 / (1.0 + np.exp(-np.clip(odds, -6.0, 6.0)))
+        found: Array = 1.0 / (1.0 + np.exp(-np.minimum(np.maximum(odds, -6.0), 6.0)))
         return found
 
 
@@ -132,4 +132,5 @@ def columns(standard: Array, priors: Array) -> Array:
     """What merit is linear in, shape (…, WIDTH), from standardised surfaces."""
     import numpy as np
 
-    return np.concatenate([np.clip(standard, -WIDEST, WIDEST), priors[..., None]], axis=-1)
+    bounded = np.minimum(np.maximum(standard, -WIDEST), WIDEST)
+    return np.concatenate([bounded, priors[..., None]], axis=-1)

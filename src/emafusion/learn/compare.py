@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from emafusion.artefacts import Artefact
 from emafusion.errors import DataError
@@ -27,6 +27,7 @@ from emafusion.learn.bootstrap import Estimate
 from emafusion.learn.fit import spending
 from emafusion.learn.fit.spending import Bills
 from emafusion.plan import Dial
+from emafusion.plan.planner import DEFAULT_PREFER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +39,9 @@ FEWEST: Final = 50
 """Held-out queries below which no difference is called one."""
 _FAR: Final = 1e6
 """Times the queries at hand that nobody will ask."""
-DIAL: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
-"""The settings that frontiers are drawn through, and that count where none is fixed."""
+DIAL: Final = (0.2, 0.4, DEFAULT_PREFER, 0.6, 0.8, 1.0)
+"""The settings that frontiers are drawn through, and that count where none is fixed; what requests
+get that ask for none is among them."""
 
 Verdict = Literal["better", "no worse", "worse", "too little to tell"]
 
@@ -69,7 +71,8 @@ class Setup(Struct, frozen=True, kw_only=True):
     Where no ``prefer`` is fixed every request chooses its own: then what a policy is worth is its
     mean over the dial. ``frontier`` replays the whole dial in any case, for the policies' AIQ.
     ``stand_ins`` gives what else a candidate may be measured on, where that is fair
-    (:func:`~emafusion.learn.promote.consider`); ``tick`` is told each replayed query.
+    (:func:`~emafusion.learn.promote.consider`). ``kin`` names what queries are alike in: those of
+    one name are drawn together, as equal prompts are. ``tick`` is told each replayed query.
     """
 
     build: live.Build
@@ -79,6 +82,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     seed: int = 0
     tick: Callable[[], None] = lambda: None
     stand_ins: Callable[[], Sequence[HeldOut]] = tuple
+    kin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> tuple[float, ...]:
@@ -154,9 +158,8 @@ def compare(
     setup : Setup
         The engine, the dial's setting and the rule.
     stand_ins : sequence of HeldOut
-        Policies fitted as `candidate` was, each without its rows, which count as well. The
-        incumbent may not have been fitted on these rows either. What is measured of them is the
-        way of fitting, on somewhat fewer rows than the candidate had.
+        Policies fitted as `candidate` was, each without its rows, which count as well: the way of
+        fitting is measured on them. The incumbent may not have been fitted on these rows either.
 
     Raises
     ------
@@ -170,14 +173,15 @@ def compare(
     after = _replayed(parts, setup, bills)
     scale = _scale((incumbent, candidate), whole, setup)
     now, then = (_worth(runs, scale) for runs in (after, before))
+    alike = [setup.kin.get(q, p) for q, p in zip(whole.queries, whole.prompts, strict=True)]
     accuracy, cost = (
-        bootstrap.mean(values, clusters=whole.prompts, seed=setup.seed)
+        bootstrap.mean(values, clusters=alike, seed=setup.seed)
         for values in (now.scores - then.scores, now.costs - then.costs)
     )
     gain = bootstrap.wary(
         now.utilities - then.utilities,
-        clusters=whole.prompts,
-        worst=-float(max(now.costs.max(), then.costs.max())) if scale == {0.0: 0.0} else -1.0,
+        clusters=alike,
+        worst=_worst(scale, float(whole.costs.max())),
         seed=setup.seed,
     )
     dearest = 2.0 * float(whole.costs[:, int(whole.scores.mean(axis=0).argmax())].mean())
@@ -191,7 +195,7 @@ def compare(
         gain=gain,
         accuracy=accuracy,
         cost_usd=cost,
-        verdict=_verdict(gain, len(whole.queries), setup.rule),
+        verdict=_verdict(gain, len(whole.queries), setup.rule, usual=_usual(after, before, scale)),
         needed=_needed(gain, len(whole.queries), setup.rule),
     )
 
@@ -294,6 +298,18 @@ def _scale(
     return {prefer: dial.usd_per_quality(prefer, dearest) for prefer in setup.settings}
 
 
+def _worst(scale: Mapping[float, float], dearest: float) -> float:
+    """What one more query could lose: its answer, and the dearest call's price on top.
+
+    The mean over the settings, each at its own price; where cost alone counts, that price alone.
+    """
+    lost = [
+        -dearest if price == 0.0 else -1.0 - (dearest / price if math.isfinite(price) else 0.0)
+        for price in scale.values()
+    ]
+    return math.fsum(lost) / len(lost)
+
+
 def _utility(run: Run, price: float) -> Array:
     """Per query; where the dial is at cost alone, a US dollar less is a point more."""
     if price == 0.0:
@@ -312,9 +328,29 @@ def _figures(runs: Mapping[float, Run], worth: _Worth, dearest: float) -> Figure
     )
 
 
-def _verdict(gain: Estimate, queries: int, rule: Rule) -> Verdict:
+def _usual(
+    after: Mapping[float, Run], before: Mapping[float, Run], scale: Mapping[float, float]
+) -> Array | None:
+    """The gain per query at the setting of requests that ask for none, where others count too."""
+    if len(scale) == 1:
+        return None
+    price = scale[DEFAULT_PREFER]
+    found: Array = _utility(after[DEFAULT_PREFER], price) - _utility(before[DEFAULT_PREFER], price)
+    return found
+
+
+def _verdict(gain: Estimate, queries: int, rule: Rule, *, usual: Array | None = None) -> Verdict:
+    """What `gain` amounts to.
+
+    A policy that is worse where most requests are, by more than the margin and two standard errors,
+    is worse, whatever it gains elsewhere.
+    """
     if queries < rule.fewest:
         return "too little to tell"
+    if usual is not None:
+        error = 2.0 * float(usual.std()) / math.sqrt(len(usual))
+        if float(usual.mean()) + error < -rule.margin:
+            return "worse"
     if gain.floor > 0.0:
         return "better"
     if gain.floor > -rule.margin:

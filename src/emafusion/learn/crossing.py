@@ -6,7 +6,7 @@ fitting (cross-validation). It knows how rows are parted; how a policy is fitted
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from emafusion.artefacts import Artefact
@@ -18,13 +18,23 @@ PARTS: Final = 5
 
 
 def stand_ins(
-    recorded: Recorded, fit: Callable[[Recorded], Artefact], *, seed: int = 0
+    recorded: Recorded,
+    fit: Callable[[Recorded], Artefact],
+    *,
+    kin: Mapping[str, str] | None = None,
+    seed: int = 0,
 ) -> list[HeldOut]:
     """:data:`PARTS` policies, each with the rows of `recorded` that it was fitted without.
 
-    Equal prompts are in one part. None where the rest of the rows would be too few for a fit.
+    Only rows with a score count, and a policy is fitted on no others. Equal prompts are in one
+    part, and so are the queries that `kin` gives one name. None where the rest of the rows would be
+    too few for a fit.
     """
-    parts = _parts(recorded.prompts, seed)
+    recorded = _scored(recorded)
+    names = kin or {}
+    parts = _parts(
+        [names.get(q, p) for q, p in zip(recorded.queries, recorded.prompts, strict=True)], seed
+    )
     if len(recorded.prompts) - max(map(len, parts), default=0) < FEWEST:
         return []
     everything = set(range(len(recorded.prompts)))
@@ -37,11 +47,18 @@ def stand_ins(
     ]
 
 
-def _parts(prompts: tuple[str, ...], seed: int) -> list[list[int]]:
-    """Positions by part, of about equal size."""
+def _scored(recorded: Recorded) -> Recorded:
+    """The rows of which at least one answer has a score."""
     import numpy as np
 
-    different = list(dict.fromkeys(prompts))
+    return recorded.rows(np.flatnonzero(~np.isnan(recorded.scores).all(axis=1)).tolist())
+
+
+def _parts(names: Sequence[str], seed: int) -> list[list[int]]:
+    """Positions by part, of about equal size; equal names are together."""
+    import numpy as np
+
+    different = list(dict.fromkeys(names))
     order = np.random.default_rng(seed).permutation(len(different)).tolist()
     number = {different[at]: place % PARTS for place, at in enumerate(order)}
-    return [[at for at, prompt in enumerate(prompts) if number[prompt] == n] for n in range(PARTS)]
+    return [[at for at, name in enumerate(names) if number[name] == n] for n in range(PARTS)]

@@ -35,6 +35,7 @@ from emafusion.evaluate.questions import Question
 from emafusion.evaluate.recorded import Recorded, joined, read
 from emafusion.evaluate.threads import one_thread
 from emafusion.learn import interchange, traffic
+from emafusion.learn.benchmark.rows import complete
 from emafusion.learn.bounds import Bounds
 from emafusion.learn.collect import Progress, Report, collect
 from emafusion.learn.collection import spent_of
@@ -46,8 +47,8 @@ from emafusion.learn.journal import Journal
 from emafusion.learn.label import Labels
 from emafusion.learn.labelling import Opinions, opinions_in
 from emafusion.learn.labelling.tournament import Told, ask, spent
-from emafusion.learn.labelling.unmarked import labelled, posed
-from emafusion.learn.promote import Promotion, consider
+from emafusion.learn.labelling.unmarked import posed, voted
+from emafusion.learn.promote import KEPT, Promotion, consider
 from emafusion.learn.seeds import Source
 from emafusion.learn.synthesise import Synthesis, from_seeds
 from emafusion.learn.traffic import Diary, Exported
@@ -145,16 +146,8 @@ async def run(
 ) -> Learned:
     """Draw questions, ask the models, fit, compare with what serves, and promote what is better.
 
-    Parameters
-    ----------
-    folder : Path
-        The loop's own; made if it is not there.
-    sources : sequence of Source
-        What :func:`emafusion.learn.seeds.read` gives; may be empty where the folder holds
-        questions already.
-    parts : Parts
-    course : Course, optional
-    watcher : Watcher, optional
+    `folder` is the loop's own, made if it is not there; `sources`, what
+    :func:`emafusion.learn.seeds.read` gives, may be none where it holds questions already.
 
     Raises
     ------
@@ -170,22 +163,19 @@ async def run(
         steps = _Steps(watcher)
         steps.begin("drawing questions")
         counts = await asyncio.to_thread(_drawn, folder, sources, parts=parts, course=course)
-        _warn(counts, parts, watcher)
+        for doubt in await asyncio.to_thread(_doubts, folder, parts):
+            watcher.note(doubt)
         steps.begin("asking the models")
         collected = await _collected(folder, parts=parts, course=course, watcher=watcher)
-        exported = None
-        if parts.diary is not None:
-            steps.begin("reading the record")
-            exported = await traffic.export(
-                parts.diary, folder / TRAFFIC, parts.models, stale=parts.stale
-            )
+        exported = await _exported(folder, parts, steps)
         recorded = await asyncio.to_thread(_recorded, folder, exported)
         judged = None
         if parts.judges:
             steps.begin("asking judges")
-            judged = await _judged(folder, recorded, parts=parts, course=course, watcher=watcher)
+            judged = await _judged(folder, parts=parts, course=course, watcher=watcher)
         steps.begin("fitting")
-        opinions = await asyncio.to_thread(opinions_in, folder / OUTCOMES, recorded)
+        who = (*parts.models, *parts.judges)
+        opinions = await asyncio.to_thread(opinions_in, folder / OUTCOMES, recorded, models=who)
         artefact = await asyncio.to_thread(_fitted, recorded, opinions, parts, course=course)
         steps.begin("comparing with what serves")
         promotion = await asyncio.to_thread(
@@ -285,18 +275,33 @@ def _join(place: Path, found: Synthesis, *, there: bool) -> None:
         Synthesis(questions=union).write(place)
 
 
-def _warn(counts: Mapping[str, int], parts: Parts, watcher: Watcher) -> None:
-    """Say, before anything is paid for, where there is too little to compare policies on."""
-    held_out, fewest = counts.get("test", 0), parts.setup.rule.fewest
-    if held_out >= fewest:
-        return
-    unless = "" if parts.diary is None else " unless the record brings more"
-    enough = math.ceil(fewest / MOST_HELD_OUT)
-    watcher.note(
-        f"this run will promote nothing{unless}: {held_out} questions are held out, and of fewer "
-        f"than {fewest} nothing is concluded; draw {enough} or more, from further seeds where "
-        "these run out"
-    )
+def _doubts(folder: Path, parts: Parts) -> list[str]:
+    """What to know before anything is paid for: where policies have too little to meet on."""
+    held_out = interchange.read_questions(folder / QUESTIONS).get("test", [])
+    nobody = sum(question.grader.type == "judged" for question in held_out)
+    marked, fewest = len(held_out) - nobody, parts.setup.rule.fewest
+    found = []
+    if nobody:
+        found.append(
+            f"{nobody} of {len(held_out)} held-out questions have no grader: nobody marks their "
+            "answers, and unless these can be put to the vote no policy is compared on them"
+        )
+    if marked < fewest:
+        what = "with a grader are held out" if nobody else "are held out"
+        whence = "from seeds that have one" if nobody else "from further seeds where these run out"
+        found.append(
+            f"this run may promote nothing{_unless(nobody, parts)}: {marked} questions {what}, "
+            f"and of fewer than {fewest} in all nothing is concluded; draw "
+            f"{math.ceil(fewest / MOST_HELD_OUT)} or more, {whence}"
+        )
+    return found
+
+
+def _unless(nobody: int, parts: Parts) -> str:
+    """What may bring more questions to compare policies on than are counted beforehand."""
+    ways = ["the record brings more"] if parts.diary is not None else []
+    ways += ["answers without a grader can be voted on"] if nobody else []
+    return f" unless {' or '.join(ways)}" if ways else ""
 
 
 def _shares(count: int) -> Mapping[Split, float]:
@@ -308,10 +313,12 @@ def _shares(count: int) -> Mapping[Split, float]:
 async def _collected(folder: Path, *, parts: Parts, course: Course, watcher: Watcher) -> Report:
     questions = interchange.read_questions(folder / QUESTIONS)
     bounds = course.bounds
-    if parts.judges and bounds.budget_usd is not None:
+    if bounds.budget_usd is not None:
         unmarked = any(q.grader.type == "judged" for part in questions.values() for q in part)
-        kept = bounds.budget_usd * JUDGES_SHARE * (unmarked or course.labels == "consensus")
-        left = bounds.budget_usd - max(kept, spent(folder / OUTCOMES))
+        wanted = bool(parts.judges) and (unmarked or course.labels == "consensus")
+        # Judges of an earlier run were paid out of the same budget, whoever is named now.
+        paid = await asyncio.to_thread(spent, folder / OUTCOMES)
+        left = bounds.budget_usd - max(bounds.budget_usd * JUDGES_SHARE * wanted, paid)
         bounds = replace(bounds, budget_usd=max(left, 0.0))
     return await collect(
         questions,
@@ -323,13 +330,17 @@ async def _collected(folder: Path, *, parts: Parts, course: Course, watcher: Wat
     )
 
 
-async def _judged(
-    folder: Path, recorded: Recorded, *, parts: Parts, course: Course, watcher: Watcher
-) -> Told:
-    """Have judges compare the answers that nothing marks, with the money that is left."""
+async def _judged(folder: Path, *, parts: Parts, course: Course, watcher: Watcher) -> Told:
+    """Have judges compare the answers that nothing marks, with the money that is left.
+
+    They see what was collected alone: what the record holds, who asked may have meant for nobody
+    but the models that were asked, and the record does not say.
+    """
     parted = interchange.read_questions(folder / QUESTIONS).values()
     questions = [question for part in parted for question in part]
-    due = await asyncio.to_thread(posed, recorded, questions, labels=course.labels)
+    collected = await asyncio.to_thread(read, folder / OUTCOMES)
+    models = (*parts.models, *parts.judges)
+    due = await asyncio.to_thread(posed, collected, questions, models=models, labels=course.labels)
     bounds = course.bounds
     if bounds.budget_usd is not None:
         left = bounds.budget_usd - await asyncio.to_thread(_paid, folder / OUTCOMES)
@@ -348,6 +359,14 @@ def _paid(folder: Path) -> float:
     """What the answers in `folder` have cost, calls of unknown ending included, US dollars."""
     with Journal(folder) as journal:
         return spent_of(journal.rows())
+
+
+async def _exported(folder: Path, parts: Parts, steps: _Steps) -> Exported | None:
+    """The decisions on record as tables, where they are learnt from too."""
+    if parts.diary is None:
+        return None
+    steps.begin("reading the record")
+    return await traffic.export(parts.diary, folder / TRAFFIC, parts.models, stale=parts.stale)
 
 
 def _recorded(folder: Path, exported: Exported | None) -> Recorded:
@@ -382,16 +401,25 @@ def _promoted(
     course: Course,
 ) -> Promotion:
     versions = Versions(folder / POLICIES)
-    # What nothing marks is compared by its labels; a fit labels what it is fitted on by itself.
-    full = labelled(recorded, opinions)
-    held_out = full.where(("test",))
+    name = versions.add(artefact)
+    # What judges and agreement in content say is learnt from, but it measures nothing.
+    full = voted(recorded)
+    held_out = complete(full.where(("test",)))
+    nobody = len(complete(full.where(("test",)), scored=False).queries) - len(held_out.queries)
+    serving = versions.current()
+    if nobody and not held_out.queries and (serving is None or serving.id != name):
+        versions.prune(KEPT, besides=name)
+        return _noting(Promotion(id=name, promoted=False, why="too little to tell"), nobody)
+    kin = _kin(folder)
 
     def others() -> Sequence[HeldOut]:
         if len(held_out.queries) >= ENOUGH_HELD_OUT:
             return ()
-        fitted = recorded.where(("train", "val"))
         found = stand_ins(
-            fitted, lambda rows: _fitted(rows, opinions, parts, course=course), seed=course.seed
+            recorded.where(("train", "val")),
+            lambda rows: _fitted(rows, opinions, parts, course=course),
+            kin=kin,
+            seed=course.seed,
         )
         places = {query: place for place, query in enumerate(full.queries)}
         return [
@@ -399,14 +427,38 @@ def _promoted(
             for one in found
         ]
 
-    return consider(
+    told = consider(
         versions,
-        versions.add(artefact),
+        name,
         held_out=held_out,
         default=parts.default,
-        setup=replace(parts.setup, stand_ins=others),
+        setup=replace(parts.setup, stand_ins=others, kin=kin),
         canary=course.canary,
     )
+    return _noting(told, nobody)
+
+
+def _kin(folder: Path) -> Mapping[str, str]:
+    """By question, the item that it is of: a row of a divided table, else its filling."""
+    found = {}
+    for part in interchange.read_questions(folder / QUESTIONS).values():
+        for question in part:
+            rows = question.provenance.get("rows")
+            item = question.provenance.get("item")
+            known = rows[0] if isinstance(rows, list) and rows else item
+            if known is not None:
+                found[question.id] = f"{question.family}/{known}"
+    return found
+
+
+def _noting(told: Promotion, nobody: int) -> Promotion:
+    """`told`, which says besides how many held-out questions had no part in it."""
+    if not nobody or (told.promoted and told.comparison is None):
+        return told
+    why = f"{told.why}; {nobody} held-out questions that nobody marks are not compared on"
+    if not told.promoted:
+        why += f"; to have it serve all the same: emafusion promote {told.id} --force --why TEXT"
+    return replace(told, why=why)
 
 
 def _told(folder: Path, found: Learned) -> None:

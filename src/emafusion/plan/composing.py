@@ -37,13 +37,14 @@ ORDERS = re.compile(
 
 def divisible(request: Request) -> bool:
     """Whether `request` may be answered in parts: one user's text, any form, nobody's tools."""
+    if request.knobs.arrangement != "auto" or one_voice(request):
+        return False
     last = request.messages[-1] if request.messages else {}
     plain = last.get("role") == "user" and isinstance(last.get("content"), str)
     free = not any(request.params.get(name) for name in FORMED)
     told = any(ORDERS.search(content_text(message)) for message in request.messages[:-1])
     roomy = all(_tokens(request.params, name) >= LEAST_TOKENS for name in BOUNDS)
-    choice = request.knobs.arrangement == "auto" and not one_voice(request)
-    return plain and free and choice and roomy and not told
+    return plain and free and roomy and not told
 
 
 def requests(request: Request, split: Split) -> list[Request]:

@@ -19,8 +19,14 @@ prior: dearer models are better, by less than their price."""
 PRIOR_WEIGHT = 4.0
 
 
-def estimate(model: Model, labels: Labels, prompt_tokens: float) -> Estimate:
-    """The forecast for `model` before any outcome: price prior blended with ``model.ability``."""
+def estimate(
+    model: Model, labels: Labels, prompt_tokens: float, *, limit: int | None = None
+) -> Estimate:
+    """The forecast for `model` before any outcome: price prior blended with ``model.ability``.
+
+    `limit` is the caller's bound on the answer's tokens, if it has set one.
+    """
+    length = min(TYPICAL_TOKENS, float(model.max_output), math.inf if limit is None else limit)
     quality = _from_price(model)
     told = opinion(model, labels)
     weight = PRIOR_WEIGHT
@@ -28,14 +34,14 @@ def estimate(model: Model, labels: Labels, prompt_tokens: float) -> Estimate:
         weight += model.ability_weight
         quality = (PRIOR_WEIGHT * quality + model.ability_weight * told) / weight
     pace = model.tokens_per_s or TYPICAL_TOKENS_PER_S
-    cost = prompt_tokens * model.usd_per_mtok_in + TYPICAL_TOKENS * model.usd_per_mtok_out
+    cost = prompt_tokens * model.usd_per_mtok_in + length * model.usd_per_mtok_out
     return Estimate(
         model=model.name,
         quality=quality,
         quality_std=math.sqrt(quality * (1.0 - quality) / (weight + 1.0)),
         cost_usd=cost / 1e6,
-        latency_s=TYPICAL_WAIT_S + TYPICAL_TOKENS / pace,
-        tokens=TYPICAL_TOKENS,
+        latency_s=TYPICAL_WAIT_S + length / pace,
+        tokens=length,
     )
 
 

@@ -1,6 +1,6 @@
 """Stage 7: what happened to every request, why, and what it cost.
 
-:class:`Store` keeps outcomes in an SQLite file and acknowledges one only once it is durable;
+:class:`Store` keeps outcomes in SQLite or PostgreSQL and acknowledges one only once it is durable;
 :class:`Memory` keeps the last few for as long as the process lives.
 """
 

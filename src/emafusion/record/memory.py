@@ -38,6 +38,9 @@ class Memory:
         """Keep `feedback`; raises :class:`UnknownDecisionError` where there is no such decision."""
         if feedback.decision_id not in self._outcomes:
             raise UnknownDecisionError(f"there is no decision {feedback.decision_id!r}")
+        known = self._feedback.get((feedback.decision_id, feedback.caller))
+        if known is not None and known[1] == feedback:
+            return
         self._seq += 1
         # Deleted first, so that a changed opinion goes to the end.
         self._feedback.pop((feedback.decision_id, feedback.caller), None)

@@ -1,4 +1,4 @@
-"""Nouns ↔ rows: what of an outcome, or of feedback, goes into which column, and back.
+"""Nouns → rows: what of an outcome, or of feedback, goes into which column.
 
 Knows the tables' columns; not where the database is or when it commits.
 """
@@ -6,42 +6,31 @@ Knows the tables' columns; not where the database is or when it commits.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 
+from emafusion.databases import Cell, Connection
 from emafusion.errors import EmafusionError, StoreError, UnknownDecisionError
 from emafusion.types import Decompose, Feedback, Json, Outcome, Plan, Verdict, replace
 
 _INSERT_DECISION = (
     "INSERT INTO decisions (id, created, prompt_sha256, model, arrangement, confidence, cost_usd,"
-    " latency_s, finish_reason, tier, error, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (id) DO NOTHING"
+    " latency_s, finish_reason, tier, error, outcome)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING"
 )
 _INSERT_CALL = (
     "INSERT INTO calls (decision_id, seq, model, purpose, cost_usd, latency_s, prompt_tokens,"
     " completion_tokens, cached_tokens, reasoning_tokens, finish_reason, error)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 )
 _INSERT_VERDICT = (
-    "INSERT INTO verdicts (decision_id, seq, judge, draft, score, reason) VALUES (?, ?, ?, ?, ?, ?)"
-)
-_REPLACE_FEEDBACK = (
-    "INSERT OR REPLACE INTO feedback (decision_id, caller, score, created, comment)"
-    " VALUES (?, ?, ?, ?, ?)"
+    "INSERT INTO verdicts (decision_id, seq, judge, draft, score, reason)"
+    " VALUES ($1, $2, $3, $4, $5, $6)"
 )
 _LARGEST_INTEGER = 2**63 - 1
-"""SQLite's; a lying upstream may report more tokens than that."""
-
-
-class Row(Protocol):
-    """Values ready to be inserted."""
-
-    def insert(self, connection: sqlite3.Connection) -> EmafusionError | None:
-        """Insert them in the open transaction; what speaks against it, if anything does."""
-        ...
+"""The databases'; a lying upstream may report more tokens than that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,26 +39,22 @@ class OutcomeRow:
 
     id: str
     json: str
-    decision: tuple[object, ...]
-    calls: tuple[tuple[object, ...], ...]
-    verdicts: tuple[tuple[object, ...], ...]
+    decision: tuple[Cell, ...]
+    calls: tuple[tuple[Cell, ...], ...]
+    verdicts: tuple[tuple[Cell, ...], ...]
 
-    def insert(self, connection: sqlite3.Connection) -> StoreError | None:
-        """Insert them; an error where the id holds another outcome.
+    def clash(self, connection: Connection) -> StoreError | None:
+        """An error where the id, which is taken, holds another outcome.
 
         The same outcome a second time is no error: a caller that was not told may try again.
         """
-        if connection.execute(_INSERT_DECISION, self.decision).rowcount == 0:
-            known = connection.execute("SELECT outcome FROM decisions WHERE id = ?", (self.id,))
-            if known.fetchone()[0] == self.json:
-                return None
-            return StoreError(
-                f"decision {self.id!r} is already recorded with another outcome; "
-                "give every request an id of its own"
-            )
-        connection.executemany(_INSERT_CALL, self.calls)
-        connection.executemany(_INSERT_VERDICT, self.verdicts)
-        return None
+        known = connection.rows(tuple[str], "SELECT outcome FROM decisions WHERE id = $1", self.id)
+        if known == [(self.json,)]:
+            return None
+        return StoreError(
+            f"decision {self.id!r} is already recorded with another outcome; "
+            "give every request an id of its own"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +64,50 @@ class FeedbackRow:
     feedback: Feedback
     content: bool
 
-    def insert(self, connection: sqlite3.Connection) -> EmafusionError | None:
-        """Insert them; an error where there is no such decision."""
+    def insert(self, connection: Connection) -> EmafusionError | None:
+        """Insert them; an error where there is no such decision.
+
+        The same opinion a second time stays where it is: it was written, and not acknowledged.
+        """
         one = self.feedback
         # As `encode` has it, so that the names are those of the recorded outcome.
         name, caller = _mended(one.decision_id), _mended(one.caller)
-        known = connection.execute("SELECT 1 FROM decisions WHERE id = ?", (name,))
-        if known.fetchone() is None:
+        if not connection.rows(tuple[int], "SELECT 1 FROM decisions WHERE id = $1", name):
             return UnknownDecisionError(f"there is no decision {name!r}")
-        comment = _mended(one.comment) if self.content else ""
-        connection.execute(_REPLACE_FEEDBACK, (name, caller, one.score, one.created, comment))
+        said = (one.score, one.created, _mended(one.comment) if self.content else "")
+        of = "FROM feedback WHERE decision_id = $1 AND caller = $2"
+        before = connection.rows(
+            tuple[float, float, str], f"SELECT score, created, comment {of}", name, caller
+        )
+        if before != [said]:
+            connection.run(f"DELETE {of}", name, caller)
+            connection.run(
+                "INSERT INTO feedback (decision_id, caller, score, created, comment)"
+                " VALUES ($1, $2, $3, $4, $5)",
+                name,
+                caller,
+                *said,
+            )
         return None
+
+
+Row = OutcomeRow | FeedbackRow
+
+
+def write(connection: Connection, rows: Sequence[Row]) -> list[EmafusionError | None]:
+    """Insert `rows` in the open transaction, in a few statements; what speaks against each."""
+    outcomes = [row for row in rows if isinstance(row, OutcomeRow)]
+    inserted = connection.run_each(_INSERT_DECISION, [row.decision for row in outcomes])
+    new = [row for row, count in zip(outcomes, inserted, strict=True) if count]
+    connection.run_all(_INSERT_CALL, [call for row in new for call in row.calls])
+    connection.run_all(_INSERT_VERDICT, [one for row in new for one in row.verdicts])
+    counts = iter(inserted)
+    return [
+        row.insert(connection)
+        if isinstance(row, FeedbackRow)
+        else (None if next(counts) else row.clash(connection))
+        for row in rows
+    ]
 
 
 def pack(outcome: Outcome, *, content: bool) -> OutcomeRow:
@@ -126,7 +144,7 @@ def pack(outcome: Outcome, *, content: bool) -> OutcomeRow:
     )
 
 
-def _call_values(outcome: Outcome) -> tuple[tuple[object, ...], ...]:
+def _call_values(outcome: Outcome) -> tuple[tuple[Cell, ...], ...]:
     return tuple(
         (
             outcome.decision_id,

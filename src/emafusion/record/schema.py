@@ -1,24 +1,21 @@
-"""Opens the store's file and brings its tables up to date, forward only.
+"""Opens SQLite's file and brings its tables up to date, forward only.
 
-Each ``migrations/NNNN_name.sql`` runs once, in a transaction of its own, and leaves its number in
-``schema_version``. Knows files, pragmas and versions; not what the tables hold.
+Each ``migrations/sqlite/NNNN_name.sql`` runs once, in a transaction of its own, and leaves its
+number in ``schema_version``. Knows files, pragmas and versions; not what the tables hold.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Literal
 
+from emafusion.databases import scripts
+from emafusion.databases.sqlite import create
 from emafusion.errors import StoreError
+from emafusion.record.backends import Synchronous
 from emafusion.record.remedies import store_error
-
-Synchronous = Literal["normal", "full"]
 
 APPLICATION_ID = int.from_bytes(b"EMAF")
 _PRAGMAS = {
@@ -59,35 +56,17 @@ def abandon(connection: sqlite3.Connection) -> None:
         connection.close()
 
 
-def create(path: Path) -> None:
-    """Make the file at `path`, readable by its owner alone, and the folders it lacks.
-
-    The folder is synced: a file whose name is lost with the power would take its rows along.
-    """
-    if path.exists():
-        return
-    for folder in reversed([p for p in path.parents if not p.exists()]):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    if os.name == "posix":
-        folder_fd = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder_fd)
-        finally:
-            os.close(folder_fd)
-
-
-def migrate(connection: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:
-    """Run those of `scripts` that the store has not had; script ``n`` is at ``n - 1``.
+def migrate(connection: sqlite3.Connection, path: Path, wanted: Sequence[str]) -> None:
+    """Run those of `wanted` that the store has not had; script ``n`` is at ``n - 1``.
 
     Raises :class:`StoreError` where the file is another program's or a newer emafusion's.
     """
-    if version(connection, path, newest=len(scripts)) == len(scripts):
+    if version(connection, path, newest=len(wanted)) == len(wanted):
         return
-    for number, script in enumerate(scripts, start=1):
+    for number, script in enumerate(wanted, start=1):
         connection.execute("BEGIN IMMEDIATE")
         # Another process may have migrated while this one waited for the lock.
-        if version(connection, path, newest=len(scripts)) < number:
+        if version(connection, path, newest=len(wanted)) < number:
             for statement in statements(script):
                 connection.execute(statement)
             connection.execute("INSERT INTO schema_version (version) VALUES (?)", (number,))
@@ -112,12 +91,9 @@ def version(connection: sqlite3.Connection, path: Path, *, newest: int) -> int:
     return found
 
 
-@cache
 def migrations() -> tuple[str, ...]:
     """The migrations' SQL in order; number ``n`` is at ``n - 1``."""
-    folder = files("emafusion.record") / "migrations"
-    scripts = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return tuple(script.read_text(encoding="utf-8") for script in scripts)
+    return scripts("emafusion.record", "migrations/sqlite")
 
 
 def statements(script: str) -> Iterator[str]:

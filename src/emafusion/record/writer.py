@@ -1,74 +1,57 @@
 """One thread that writes rows, many to a transaction.
 
 While one transaction waits for the disk the next rows gather, so a busy server pays few waits and
-an idle one never waits for company. Knows when rows are durable; not what they mean.
+an idle one never waits for company. Rows outlast a database that is away: they are written when it
+is back. Knows when rows are durable; not what they mean.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from threading import Condition, Thread
 
 from emafusion.errors import EmafusionError, StoreError
-from emafusion.record.remedies import store_error
-from emafusion.record.rows import Row
-from emafusion.record.schema import Synchronous, abandon, connect
+from emafusion.record.backends import AwayError, Backend, UnfitError
+from emafusion.record.rows import Row, write
 
 MAX_BATCH = 256
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+"""Between attempts at a database that is away; doubled each time."""
 Pending = tuple[Row, "Future[None]"]
-UNFIT = (
-    UnicodeError,
-    OverflowError,
-    sqlite3.DataError,
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-)
-"""What a row raises whose values the table cannot hold; others would fit all the same."""
 
 
 class Writer:
-    """Writes rows to the store at `path`, from any number of threads and event loops.
+    """Writes rows to `backend`, from any number of threads and event loops.
 
     Parameters
     ----------
-    path : Path
-        The database file.
-    synchronous : {"normal", "full"}
-        As :class:`~emafusion.record.Store`.
-    busy_timeout_s : float
-        How long to wait for another process's lock, seconds.
+    backend : Backend
+        The database.
     max_pending : int
-        How many rows may wait for the disk.
+        How many rows may wait for it.
     """
 
-    def __init__(
-        self, path: Path, *, synchronous: Synchronous, busy_timeout_s: float, max_pending: int
-    ) -> None:
-        self.path = path
-        self.synchronous: Synchronous = synchronous
-        self.busy_timeout_s = busy_timeout_s
+    def __init__(self, backend: Backend, *, max_pending: int) -> None:
         self.max_pending = max_pending
         self.commits = 0
+        self.trouble: str | None = None
+        """Why the database is away, while it is."""
+        self._backend = backend
         self._pending: deque[Pending] = deque()
         self._batch: list[Pending] = []
         self._waiting: list[Future[None]] = []
         self._changed = Condition()
         self._thread: Thread | None = None
         self._closed = False
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
 
     def submit(self, row: Row) -> Future[None] | None:
         """Queue `row`: a future, done once it is durable, or ``None`` while there is no room."""
         future: Future[None] = Future()
         with self._changed:
             if self._closed:
-                raise StoreError(f"the record {str(self.path)!r} is closed")
+                raise StoreError(f"the record {self._backend.place} is closed")
             if len(self._pending) >= self.max_pending:
                 return None
             if self._thread is None:
@@ -90,7 +73,10 @@ class Writer:
         return future
 
     def close(self) -> None:
-        """Write what is queued and end the thread; afterwards :meth:`submit` raises."""
+        """Write what is queued and end the thread; afterwards :meth:`submit` raises.
+
+        A database that is away is not waited for: what is queued then fails.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -107,9 +93,11 @@ class Writer:
             self._end()
 
     def _take(self) -> bool:
-        """Wait for rows and take a batch of them; ``False`` once closed and empty."""
+        """Wait for rows and take a batch of them; ``False`` once closed and empty, or in vain."""
         with self._changed:
             self._changed.wait_for(lambda: self._pending or self._closed)
+            if self._closed and self.trouble is not None:
+                return False
             size = min(len(self._pending), MAX_BATCH)
             self._batch = [self._pending.popleft() for _ in range(size)]
             self._admit()
@@ -125,45 +113,53 @@ class Writer:
     def _write(self, batch: Sequence[Pending]) -> None:
         # From here on a waiter that gives up no longer cancels: its row is written all the same.
         waited_for = [future.set_running_or_notify_cancel() for _, future in batch]
-        try:
-            results: Sequence[EmafusionError | None] = self._commit([row for row, _ in batch])
-        except (sqlite3.Error, OSError, StoreError) as error:
-            failure = error if isinstance(error, StoreError) else store_error(error, self.path)
-            results = [failure] * len(batch)
-            self._disconnect()
+        results = self._results([row for row, _ in batch])
         for (_, future), waited, result in zip(batch, waited_for, results, strict=True):
             if waited and result is not None:
                 future.set_exception(result)
             elif waited:
                 future.set_result(None)
 
+    def _results(self, rows: Sequence[Row]) -> Sequence[EmafusionError | None]:
+        """What came of each of `rows`, tried until the database is there or the record closed.
+
+        A commit whose answer got lost may be tried twice; rows that are there already stay as they
+        are.
+        """
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                results = self._commit(rows)
+            except AwayError as error:
+                self.trouble = str(error)
+                if self._closes_within(pause_s):
+                    return [error] * len(rows)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            except StoreError as error:
+                return [error] * len(rows)
+            else:
+                self.trouble = None
+                return results
+
     def _commit(self, rows: Sequence[Row]) -> Sequence[EmafusionError | None]:
-        connection = self._connected()
-        connection.execute("BEGIN IMMEDIATE")
-        results = [_inserted(row, connection) for row in rows]
-        connection.execute("COMMIT")
+        try:
+            results = self._backend.transact(lambda connection: write(connection, rows))
+        except UnfitError as error:
+            if len(rows) == 1:
+                return [error]
+            # One that does not fit fails no other: it is found by halving.
+            half = len(rows) // 2
+            return [*self._commit(rows[:half]), *self._commit(rows[half:])]
         self.commits += 1
         return results
 
-    def _connected(self) -> sqlite3.Connection:
-        """The connection, made anew where the file was removed or replaced under it."""
-        if self._connection is not None and self._file != _identity(self.path):
-            self._disconnect()
-        if self._connection is None:
-            self._connection = connect(
-                self.path, synchronous=self.synchronous, busy_timeout_s=self.busy_timeout_s
-            )
-            self._file = _identity(self.path)
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            abandon(self._connection)
-        self._connection = None
+    def _closes_within(self, pause_s: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed, pause_s)
 
     def _end(self) -> None:
         """Close, and fail whatever a dying thread leaves behind: nobody waits for it forever."""
-        self._disconnect()
+        self._backend.release()
         with self._changed:
             self._thread = None
             left = [*self._batch, *self._pending]
@@ -172,24 +168,6 @@ class Writer:
             self._admit()
         for _, future in left:
             if not future.done():
-                future.set_exception(StoreError(f"the record {str(self.path)!r} stopped writing"))
-
-
-def _inserted(row: Row, connection: sqlite3.Connection) -> EmafusionError | None:
-    """Insert `row` whole or not at all; what speaks against it fails no other row of the batch."""
-    connection.execute("SAVEPOINT one_row")
-    try:
-        problem = row.insert(connection)
-    except UNFIT as error:
-        connection.execute("ROLLBACK TO one_row")
-        problem = StoreError(f"this cannot be recorded: {type(error).__name__}: {error}")
-    connection.execute("RELEASE one_row")
-    return problem
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
+                future.set_exception(
+                    StoreError(f"the record {self._backend.place} stopped writing")
+                )

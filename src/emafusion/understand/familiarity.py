@@ -28,8 +28,8 @@ class Familiarity:
 
     def __call__(self, vector: NDArray[np.float32]) -> float:
         """The familiarity in [0, 1] of a unit `vector`, shape ``(dim,)``."""
-        nearest = float((self.centroids @ vector).max())
-        return float(np.searchsorted(self.cosines, nearest, side="right") / len(self.cosines))
+        nearest = (self.centroids @ vector).max()
+        return int(self.cosines.searchsorted(nearest, side="right")) / len(self.cosines)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """The arrays an artefact stores."""

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from emafusion.databases import Connection
 from emafusion.errors import StoreError
-from emafusion.gateway.accounts.database import Connection, Database
+from emafusion.gateway.accounts.database import Database
 from emafusion.gateway.callers import Caller, Passage
 from emafusion.types import Forecast, Knobs, Labels, Outcome, Request, Step
 

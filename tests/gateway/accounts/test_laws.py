@@ -15,11 +15,11 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emafusion.databases.sqlite import Transaction
 from emafusion.errors import BudgetError
 from emafusion.gateway.accounts import leases, rows
-from emafusion.gateway.accounts.database import migrate, migrations
+from emafusion.gateway.accounts.database import migrate
 from emafusion.gateway.accounts.purse import Purse, Waiter
-from emafusion.gateway.accounts.sqlite import Transaction
 from emafusion.gateway.accounts.terms import Budget, window
 
 LIMIT = 1000
@@ -113,7 +113,7 @@ def world() -> Iterator[World]:
     loop = asyncio.new_event_loop()
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection, closing(loop):
         store = Transaction(connection)
-        migrate(store, migrations(), "memory")
+        migrate(store, "memory")
         rows.write_budget(store, rows.BudgetRow(BUDGET.holder, BUDGET.period, LIMIT))
         yield World(store, loop)
 

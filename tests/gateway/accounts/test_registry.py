@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from emafusion.databases import Connection
 from emafusion.errors import ConfigError, StoreError
 from emafusion.gateway.accounts import Registry, Terms, database
-from emafusion.gateway.accounts.database import Connection, Database, migrations
+from emafusion.gateway.accounts.database import Database, migrations
 from emafusion.gateway.accounts.sqlite import SQLiteDatabase
 
 TERMS = Terms(

@@ -29,6 +29,14 @@ def test_length_beyond_the_usual_earns_nothing() -> None:
     assert row[3] == alone[3]
 
 
+def test_the_usual_length_of_two_drafts_is_that_of_the_shorter() -> None:
+    words = [f"word{n}" for n in range(1000)]
+    usual = " ".join(words[:40])
+    (row,) = shared([[usual, " ".join(words)]])
+    (cut,) = shared([[usual, " ".join(words[:120])]])
+    np.testing.assert_array_equal(row, cut)
+
+
 def test_copies_are_one_voice() -> None:
     (few,) = shared([[FULL, STRANGE, THIN]])
     (many,) = shared([[FULL, STRANGE, STRANGE, STRANGE, THIN]])

@@ -38,6 +38,7 @@ def test_a_demand_is_found_and_checked(prompt: str, meets: str, fails: str) -> N
         "What did he mean by JSON and XML?",
         "In 1990 five people met. Who were they?",
         "Tell me about Words, the 1982 song.",
+        "He spoke with two sentences of Latin on a wall of 90 words. What did he mean?",
     ],
 )
 def test_other_numbers_and_names_are_no_demands(prompt: str) -> None:
@@ -47,3 +48,17 @@ def test_other_numbers_and_names_are_no_demands(prompt: str) -> None:
 def test_several_demands_share_the_mark() -> None:
     checks = demanded("Answer in two sentences and at most 4 words.")
     assert share(checks, "It rains. We stay in the house.") == 0.5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "meets", "fails"),
+    [
+        ("Write a maximum of 20 words.", "Two words.", "It rains. " * 20),
+        ("Give a minimum of 3 words, please.", "It rains. " * 20, "Two words."),
+        ("Reply in not more than one word.", "Rain.", "Two words."),
+    ],
+)
+def test_a_bound_is_no_exact_length(prompt: str, meets: str, fails: str) -> None:
+    (check,) = demanded(prompt)
+    assert check(meets)
+    assert not check(fails)

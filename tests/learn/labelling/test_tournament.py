@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.bounds import Bounds
 from emafusion.learn.labelling.opinions import USUAL, read
 from emafusion.learn.labelling.tournament import Told, ask, cases, gauges, spent
+from emafusion.learn.labelling.unmarked import posed
 from emafusion.types import Call, Model
 
 from ..collecting import Bookkeeper
@@ -91,6 +93,32 @@ async def test_no_model_is_asked_about_its_own_draft(tmp_path: Path) -> None:
     odds = read(tmp_path, outcomes).log_odds(outcomes)
     assert np.isnan(odds[:, 1]).all()
     assert (odds[:, 0] > odds[:, 2]).all()
+
+
+async def test_a_judge_under_another_name_is_not_asked_about_its_own_draft_either(
+    tmp_path: Path,
+) -> None:
+    fair, twin, stranger = (
+        Model(name=name, provider=provider, upstream="f", usd_per_mtok_in=1, usd_per_mtok_out=1)
+        for name, provider in (("fair", "p"), ("twin", "p"), ("stranger", "q"))
+    )
+    outcomes, provider = _outcomes(), Bookkeeper(_fair)
+    for judges, asked in (((twin,), 3 * 2), ((stranger,), 3 * 3 * 2)):
+        posed_ = posed(outcomes, models=(fair, *judges))
+        told = await ask(
+            tmp_path / judges[0].name,
+            posed_,
+            judges=judges,
+            providers={"p": provider, "q": provider},
+            bounds=Bounds(),
+        )
+        assert told.asked == asked
+    # What it was asked while nobody knew who it is does not count.
+    known, unknown = tmp_path / "stranger", (fair, msgspec.structs.replace(stranger, provider="p"))
+    assert not np.isnan(
+        read(known, outcomes, models=(fair, stranger)).log_odds(outcomes)[:, 1]
+    ).any()
+    assert np.isnan(read(known, outcomes, models=unknown).log_odds(outcomes)[:, 1]).all()
 
 
 async def test_one_who_always_says_the_first_says_nothing(tmp_path: Path) -> None:

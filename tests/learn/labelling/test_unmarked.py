@@ -15,9 +15,9 @@ from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.bounds import Bounds
 from emafusion.learn.collect import collect
 from emafusion.learn.interchange import read_questions
-from emafusion.learn.labelling import opinions_in
+from emafusion.learn.labelling import NOTHING, Opinions, judged, opinions_in
 from emafusion.learn.labelling.tournament import ask
-from emafusion.learn.labelling.unmarked import labelled, posed
+from emafusion.learn.labelling.unmarked import posed, voted
 from emafusion.learn.report import Progress
 from emafusion.learn.seeds import read
 from emafusion.learn.synthesise import from_seeds
@@ -110,15 +110,20 @@ async def test_replies_that_only_judges_can_tell_apart_are_kept_without_a_mark(
     }
 
 
+def _labels(found: Recorded, opinions: Opinions = NOTHING) -> np.ndarray:
+    flagged = np.zeros(found.scores.shape, dtype=np.bool_)
+    return judged(found, found.scores, flagged=flagged, opinions=opinions).scores
+
+
 async def test_every_draft_gets_a_label_and_marks_stand(tmp_path: Path) -> None:
     found = await _collected(tmp_path)
     known = ~np.isnan(found.scores)
-    full = labelled(found)
-    np.testing.assert_array_equal(full.scores[known], found.scores[known])
-    assert not np.isnan(full.scores).any()
-    letters = full.scores[~known.any(axis=1)]
-    assert letters.mean(axis=0).argmin() == found.models.index("odd")
-    assert labelled(full) is full
+    scores = _labels(found)
+    np.testing.assert_array_equal(scores[known], found.scores[known])
+    assert not np.isnan(scores).any()
+    assert scores[~known.any(axis=1)].mean(axis=0).argmin() == found.models.index("odd")
+    # Opinions are no marks.
+    np.testing.assert_array_equal(voted(found).scores, found.scores)
 
 
 async def test_judges_are_asked_of_what_has_no_mark_and_tried_where_there_is_one(
@@ -140,9 +145,9 @@ async def test_judges_are_asked_of_what_has_no_mark_and_tried_where_there_is_one
         bounds=Bounds(),
     )
     told = opinions_in(tmp_path / "out", found)
-    with_judge, without = labelled(found, told), labelled(found)
+    with_judge, without = _labels(found, told), _labels(found)
     letters = np.isnan(found.scores).all(axis=1)
-    gap = (with_judge.scores - without.scores)[letters].mean(axis=0)
+    gap = (with_judge - without)[letters].mean(axis=0)
     places = [found.models.index(name) for name in ("brief", "warm")]
     assert gap[places[0]] > 0.0 > gap[places[1]]
 
@@ -164,7 +169,8 @@ def test_comparable_answers_go_to_the_vote_and_scores_are_hidden_from_consensus(
     due = posed(found, labels="consensus")
     assert [case.query for case in due] == ["q3", "q4", "q5"]
     bare = recorded(rows, models=("a", "b", "c"), prompts=prompts, tasks=tasks)
-    full = labelled(bare).scores
+    full = voted(bare).scores
     assert full[0, 0] == full[0, 1] > full[0, 2]
     assert not math.isclose(full[0].mean(), 0.5)
-    np.testing.assert_allclose(full[3:].mean(axis=1), 0.5)
+    assert np.isnan(full[3:]).all()
+    assert voted(found) is found

@@ -1,7 +1,6 @@
 """What the accounts need of a database, and a thread to ask it from.
 
-Knows transactions and migrations; no table. SQL is written once, with ``$1`` for the first value,
-and runs on SQLite and PostgreSQL alike.
+Knows transactions and which migrations are the accounts'; no table.
 """
 
 from __future__ import annotations
@@ -9,29 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from emafusion.errors import StoreError
+from emafusion.databases import Connection, is_address, scripts
+from emafusion.databases import migrate as bring_up
 
 T = TypeVar("T")
-Cell = str | int | float | None
-
-POSTGRES = ("postgres://", "postgresql://")
-
-
-class Connection(Protocol):
-    """A transaction that is open."""
-
-    def rows(self, kind: type[T], sql: str, *values: Cell) -> list[T]:
-        """What `sql` returns, each row as a `kind`."""
-        ...
-
-    def run(self, sql: str, *values: Cell) -> int:
-        """How many rows `sql` changed."""
-        ...
 
 
 class Database(Protocol):
@@ -77,7 +60,7 @@ def database(place: str) -> Database:
     MissingExtraError
         `place` is PostgreSQL's and its driver is not installed.
     """
-    if place.startswith(POSTGRES):
+    if is_address(place):
         from emafusion.gateway.accounts.postgres import PostgresDatabase
 
         return PostgresDatabase(place)
@@ -86,33 +69,14 @@ def database(place: str) -> Database:
     return SQLiteDatabase(Path(place).expanduser())
 
 
-@cache
 def migrations() -> tuple[str, ...]:
     """The migrations' SQL in order; number ``n`` is at ``n - 1``."""
-    folder = files("emafusion.gateway.accounts") / "migrations"
-    scripts = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return tuple(script.read_text(encoding="utf-8") for script in scripts)
+    return scripts("emafusion.gateway.accounts")
 
 
-def migrate(connection: Connection, scripts: tuple[str, ...], where: str) -> None:
-    """Run those of `scripts` that the database has not had, in the transaction that is open.
+def migrate(connection: Connection, where: str) -> None:
+    """Bring the accounts' tables up to date, in the transaction that is open.
 
-    Raises :class:`StoreError` where a newer emafusion made the tables.
+    Raises :class:`StoreError` where a newer emafusion made them.
     """
-    connection.run(
-        "CREATE TABLE IF NOT EXISTS emf_schema (version INTEGER PRIMARY KEY, applied TEXT NOT NULL)"
-    )
-    [(had,)] = connection.rows(tuple[int], "SELECT coalesce(max(version), 0) FROM emf_schema")
-    if had > len(scripts):
-        raise StoreError(
-            f"cannot use the accounts in {where}: a newer emafusion made them (schema {had}, this "
-            f"one knows {len(scripts)}); upgrade emafusion"
-        )
-    for number, script in enumerate(scripts[had:], start=had + 1):
-        for statement in filter(str.strip, script.split(";\n")):
-            connection.run(statement)
-        connection.run(
-            "INSERT INTO emf_schema (version, applied)"
-            " VALUES ($1, CAST(CURRENT_TIMESTAMP AS TEXT))",
-            number,
-        )
+    bring_up(connection, migrations(), table="emf_schema", what=f"the accounts in {where}")

@@ -14,9 +14,10 @@ from contextlib import suppress
 
 from msgspec import Struct
 
+from emafusion.databases import Connection
 from emafusion.errors import StoreError
 from emafusion.gateway.accounts import rows, tokens
-from emafusion.gateway.accounts.database import Connection, Line
+from emafusion.gateway.accounts.database import Line
 from emafusion.gateway.accounts.rows import BudgetRow, Credential
 from emafusion.gateway.accounts.terms import PERIODS, Budget, Key, Team, Terms
 from emafusion.gateway.accounts.tokens import Digest

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
+from emafusion.databases import Connection
 from emafusion.gateway.accounts import rows
-from emafusion.gateway.accounts.database import Connection
 from emafusion.gateway.accounts.terms import NANO, Budget, Period, Spending, window
 
 ALIVE_S = 10.0

@@ -1,7 +1,6 @@
 """The accounts in PostgreSQL, for the processes of many machines.
 
-Knows the driver, its deadlines and its errors; an error's text never holds the address, in which
-a password may stand.
+Knows when to connect again; the driver is :mod:`emafusion.databases.postgres`'s.
 """
 
 from __future__ import annotations
@@ -10,10 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
-from emafusion.errors import ConfigError, MissingExtraError, StoreError
-from emafusion.gateway.accounts.database import Cell, Connection, migrate, migrations
+from emafusion.databases import Connection, postgres
+from emafusion.errors import StoreError
+from emafusion.gateway.accounts.database import migrate
 
 if TYPE_CHECKING:
     import psycopg
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT_S = 3
-STATEMENT_TIMEOUT_S = 4
-"""A database that accepts and never answers must not hold up what waits behind it for longer."""
 MIGRATING = 0x656D66
 """The lock that lets one process at a time change tables."""
 
@@ -36,17 +31,7 @@ class PostgresDatabase:
     """
 
     def __init__(self, address: str) -> None:
-        try:
-            import psycopg
-        except ImportError as error:
-            raise MissingExtraError("psycopg", "postgres") from error
-        try:
-            psycopg.conninfo.conninfo_to_dict(address)
-        except psycopg.ProgrammingError as error:
-            raise ConfigError(
-                "the accounts' PostgreSQL address cannot be read; it has the form "
-                "postgresql://USER:PASSWORD@HOST/DATABASE"
-            ) from error
+        postgres.check(address, "the accounts")
         self._address = address
         self._open: psycopg.Connection[TupleRow] | None = None
 
@@ -57,10 +42,11 @@ class PostgresDatabase:
         try:
             connection = self._connected()
             with connection.transaction():
-                return work(_Connection(connection))
+                return work(postgres.Transaction(connection))
         except psycopg.Error as error:
             self.close()
-            raise StoreError(f"cannot use the accounts in PostgreSQL: {_reason(error)}") from error
+            told = f"cannot use the accounts in PostgreSQL: {postgres.reason(error)}"
+            raise StoreError(told) from error
 
     def close(self) -> None:
         """Close the connection; the next transaction opens another."""
@@ -72,44 +58,15 @@ class PostgresDatabase:
         self._open = None
 
     def _connected(self) -> psycopg.Connection[TupleRow]:
-        import psycopg
-
         if self._open is not None and not self._open.closed:
             return self._open
-        connection = psycopg.connect(
-            self._address,
-            autocommit=True,
-            cursor_factory=psycopg.RawCursor,
-            application_name="emafusion",
-            connect_timeout=CONNECT_TIMEOUT_S,
-            options=f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000}",
-            keepalives_idle=STATEMENT_TIMEOUT_S,
-            tcp_user_timeout=(STATEMENT_TIMEOUT_S + 1) * 1000,
-        )
+        connection = postgres.connect(self._address)
         try:
             with connection.transaction():
                 connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
-                migrate(_Connection(connection), migrations(), "PostgreSQL")
+                migrate(postgres.Transaction(connection), "PostgreSQL")
         except BaseException:
             connection.close()
             raise
         self._open = connection
         return connection
-
-
-class _Connection:
-    def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
-        self._connection = connection
-
-    def rows(self, kind: type[T], sql: str, *values: Cell) -> list[T]:
-        found = self._connection.execute(sql.encode(), values).fetchall()
-        return [msgspec.convert(row, kind) for row in found]
-
-    def run(self, sql: str, *values: Cell) -> int:
-        return self._connection.execute(sql.encode(), values or None).rowcount
-
-
-def _reason(error: psycopg.Error) -> str:
-    """The server's own first line where it spoke, else the kind of failure."""
-    told = error.diag.message_primary
-    return told or f"it does not answer ({type(error).__name__})"

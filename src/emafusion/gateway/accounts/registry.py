@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 from msgspec import structs
 
+from emafusion.databases import Connection
 from emafusion.errors import ConfigError
 from emafusion.gateway.accounts import leases, rows, tokens
-from emafusion.gateway.accounts.database import Connection, Database
+from emafusion.gateway.accounts.database import Database
 from emafusion.gateway.accounts.terms import (
     HOLDERS,
     MOST_USD,

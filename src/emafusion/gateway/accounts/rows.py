@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from emafusion.gateway.accounts.database import Connection
+from emafusion.databases import Connection
 from emafusion.gateway.accounts.terms import Budget, Key, Period, Team, Terms
 from emafusion.gateway.accounts.tokens import Digest
 from emafusion.gateway.callers import Scope

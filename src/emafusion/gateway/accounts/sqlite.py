@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
+from emafusion.databases import Connection
+from emafusion.databases.sqlite import Transaction, create, identity
 from emafusion.errors import StoreError
-from emafusion.gateway.accounts.database import Cell, Connection, migrate, migrations
-from emafusion.record.schema import create
+from emafusion.gateway.accounts.database import migrate
 
 T = TypeVar("T")
 
@@ -62,7 +61,7 @@ class SQLiteDatabase:
 
     def _connected(self) -> sqlite3.Connection:
         """The connection, made anew where the file was removed or replaced under it."""
-        if self._open is not None and self._file != _identity(self._path):
+        if self._open is not None and self._file != identity(self._path):
             self.close()
         if self._open is not None:
             return self._open
@@ -79,39 +78,10 @@ class SQLiteDatabase:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA fullfsync = ON")
             connection.execute("BEGIN IMMEDIATE")
-            migrate(Transaction(connection), migrations(), repr(str(self._path)))
+            migrate(Transaction(connection), repr(str(self._path)))
             connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise
-        self._open, self._file = connection, _identity(self._path)
+        self._open, self._file = connection, identity(self._path)
         return connection
-
-
-class Transaction:
-    """The transaction that is open on `connection`."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def rows(self, kind: type[T], sql: str, *values: Cell) -> list[T]:
-        """What `sql` returns, each row as a `kind`."""
-        found = self._connection.execute(sql, _named(values)).fetchall()
-        return [msgspec.convert(row, kind) for row in found]
-
-    def run(self, sql: str, *values: Cell) -> int:
-        """How many rows `sql` changed."""
-        return self._connection.execute(sql, _named(values)).rowcount
-
-
-def _named(values: tuple[Cell, ...]) -> dict[str, Cell]:
-    """To SQLite ``$1`` is a parameter named 1."""
-    return {str(place): value for place, value in enumerate(values, start=1)}
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino

@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 
+from emafusion.databases import Connection
 from emafusion.errors import StoreError
 from emafusion.gateway.accounts import leases
-from emafusion.gateway.accounts.database import Connection, Line
+from emafusion.gateway.accounts.database import Line
 from emafusion.gateway.accounts.leases import Claim, Standing
 from emafusion.gateway.accounts.purse import RETRY_S, Purse
 from emafusion.gateway.accounts.terms import Budget, Period, window

@@ -73,14 +73,18 @@ def calibration(forecast: Array, scores: Array) -> Array:
 def queries(recorded: Recorded, encoder: Encoder) -> dict[str, NDArray[np.generic]]:
     """What the queries of the fit were like, ``queries_*`` in a watch's arrays.
 
-    Callers' own queries are the reference where there are enough of them: those that were drawn
-    from seeds beside them would make every caller's look odd.
+    Callers' own queries are the reference where there are enough of them, as
+    ``queries_of_callers`` says: those that were drawn from seeds beside them would make every
+    caller's look odd.
     """
+    import numpy as np
+
     rows = zip(recorded.queries, recorded.prompts, strict=True)
     asked = [prompt for query, prompt in rows if query == traffic.identifier(prompt)]
-    prompts = asked if len(asked) >= ENOUGH_ASKED else recorded.prompts
-    found = Reference.fit(encoder.encode(prompts))
-    return {f"queries_{name}": array for name, array in found.to_arrays().items()}
+    enough = len(asked) >= ENOUGH_ASKED
+    found = Reference.fit(encoder.encode(asked if enough else recorded.prompts))
+    arrays = {f"queries_{name}": array for name, array in found.to_arrays().items()}
+    return {**arrays, "queries_of_callers": np.array([enough])}
 
 
 def agreement(

@@ -64,7 +64,7 @@ def _voices(texts: set[str]) -> dict[str, _Units]:
     """The units of each text, none of which is read much further than the usual one."""
     read = {text: _WORD.findall(text[:LONGEST].casefold()) for text in sorted(texts)}
     lengths = sorted(len(words) for words in read.values())
-    usual = lengths[len(lengths) // 2] if lengths else 0
+    usual = lengths[(len(lengths) - 1) // 2] if lengths else 0  # of two, the shorter
     most = max(TIMES_USUAL * usual, FEWEST_WORDS)
     return {text: _units(words[:most]) for text, words in read.items()}
 

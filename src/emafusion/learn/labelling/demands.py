@@ -37,7 +37,7 @@ _NO_MORE: Final = (
 _NO_LESS: Final = r"(?:at least|no (?:fewer|less) than|(?:a )?min(?:imum)?(?: of)?|more than|over)"
 _BOUND: Final = re.compile(rf"\b({_NO_MORE}|{_NO_LESS}) {_COUNT} {_KIND}\b", re.IGNORECASE)
 _EXACT: Final = re.compile(
-    rf"\b(?:exactly|precisely|in|using|as|of|with|write|give|list)(?: only| just)? {_COUNT} "
+    rf"\b(?:exactly|precisely|in|using|as|write|give|list)(?: only| just)? {_COUNT} "
     rf"(?:short |complete |brief |concise )?{_KIND}\b",
     re.IGNORECASE,
 )
@@ -83,9 +83,11 @@ def _lengths(asked: str) -> Iterator[Mapping[str, Json]]:
             continue
         low = re.fullmatch(_NO_LESS, bound, re.IGNORECASE) is not None
         yield {"min_words" if low else "max_words": number}
-    for found in _EXACT.finditer(asked):
+    # What bounds a length says no exact one: "in not more than one word".
+    rest = _BOUND.sub("\n", asked)
+    for found in _EXACT.finditer(rest):
         yield from _exactly(found)
-    if _ONE_WORD.search(asked):
+    if _ONE_WORD.search(rest):
         yield {"words": 1}
 
 

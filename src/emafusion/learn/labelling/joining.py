@@ -100,7 +100,7 @@ def judged(
     if not len(rows):
         return Judged(scores=scores, noise=0.0, labelled=0)
     few, there = recorded.rows(rows.tolist()), asked[rows]
-    preferred = _preferred(_merits(few, there, flagged[rows], opinions))
+    preferred = _preferred(_merits(few, there, flagged=flagged[rows], opinions=opinions))
     pairs = there[:, :, None] & there[:, None, :] & ~np.eye(there.shape[1], dtype=bool)
     wins = np.where(pairs, preferred, 0.0)
     found = scores.copy()
@@ -110,7 +110,11 @@ def judged(
 
 
 def _merits(
-    recorded: Recorded, there: NDArray[np.bool_], flagged: NDArray[np.bool_], opinions: Opinions
+    recorded: Recorded,
+    there: NDArray[np.bool_],
+    *,
+    flagged: NDArray[np.bool_],
+    opinions: Opinions,
 ) -> Array:
     """What each draft is worth beside the others of its query, in log-odds; shape (n, m)."""
     texts = [[None if d is None else d.text for d in row] for row in recorded.drafts]

@@ -20,7 +20,7 @@ from emafusion.evaluate.recorded import Recorded
 from emafusion.judge import comparison
 from emafusion.learn.interchange import Recorded as Answers
 from emafusion.learn.journal import FILE, Answered, Journal, Row
-from emafusion.types import Completion, Draft, Usage
+from emafusion.types import Completion, Draft, Model, Usage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,8 +94,20 @@ class Opinions(Struct, frozen=True, kw_only=True):
 NOTHING: Final = Opinions()
 
 
-def read(folder: Path, recorded: Recorded) -> Opinions:
+def namesakes(models: Iterable[Model]) -> dict[str, frozenset[str]]:
+    """By name, all names that the same model goes by: of one provider, with one name upstream."""
+    models = tuple(models)
+    names: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for model in models:
+        names[model.provider, model.upstream].add(model.name)
+    return {model.name: frozenset(names[model.provider, model.upstream]) for model in models}
+
+
+def read(folder: Path, recorded: Recorded, *, models: Iterable[Model] = ()) -> Opinions:
     """What judges said of `recorded`'s drafts, by the journal below the outcomes' `folder`.
+
+    A judge's word on a draft of its own does not count; `models`, judges among them, tell which of
+    them are one model under several names.
 
     Raises
     ------
@@ -108,26 +120,31 @@ def read(folder: Path, recorded: Recorded) -> Opinions:
         return NOTHING
     with Journal(folder / FOLDER) as journal:
         rows = list(journal.rows())
-    verdicts, gauges = heard(rows), gauged(rows)
-    judged = {query for query, _ in verdicts}
+    verdicts, gauges, same = heard(rows), gauged(rows), namesakes(models)
+    texts = {
+        query: (prompt, drafts)
+        for query, prompt, drafts in zip(
+            recorded.queries, recorded.prompts, recorded.drafts, strict=True
+        )
+    }
     said: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for query, prompt, drafts in zip(
-        recorded.queries, recorded.prompts, recorded.drafts, strict=True
-    ):
-        if query not in judged:
-            continue
-        texts = shown(prompt, drafts)
-        for (name, judge), pairs in verdicts.items():
-            if name == query:
-                for digest, score in standing(sorted(set(texts.values())), pairs).items():
-                    for model in (one for one, text in texts.items() if text == digest):
-                        if model != judge:
-                            said[query, model][judge] = score
+    for (query, judge), pairs in verdicts.items():
+        drafts = shown(*texts[query]) if query in texts else {}
+        own = same.get(judge, {judge})
+        drafts = {model: text for model, text in drafts.items() if model not in own}
+        for model, score in _scored(drafts, pairs).items():
+            said[query, model][judge] = score
     return Opinions(
         said=dict(said),
         right=_right(verdicts, gauges),
         verdicts=sum(win is not None for pairs in verdicts.values() for win in pairs.values()),
     )
+
+
+def _scored(texts: Mapping[str, str], pairs: Mapping[Pair, float | None]) -> dict[str, float]:
+    """How each model's draft stands among those of its query, by one judge's `pairs`."""
+    found = standing(sorted(set(texts.values())), pairs)
+    return {model: found[text] for model, text in texts.items() if text in found}
 
 
 def shown(prompt: str, drafts: Sequence[Draft | None]) -> dict[str, str]:

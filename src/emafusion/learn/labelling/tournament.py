@@ -55,7 +55,8 @@ _RUBRIC: Final = (
 class Case(Struct, frozen=True, kw_only=True):
     """One query whose drafts are compared: its unlike texts by digest, and who wrote each.
 
-    ``better`` names the better text of a pair whose outcome is known.
+    ``writers`` has all names that a writer goes by. ``better`` names the better text of a pair
+    whose outcome is known.
     """
 
     query: str
@@ -144,7 +145,7 @@ async def ask(
     posed : sequence of Case
         What :func:`gauges` and :func:`cases` give. A short budget is spread over all of them.
     judges : sequence of Model
-        A model is not asked about a text that it, or one of the same name upstream, wrote.
+        A model is not asked about a text that it wrote, by the case's ``writers``.
     bounds : Bounds
         ``budget_usd`` bounds what judges cost in all, calls of unknown ending included.
 

@@ -11,6 +11,7 @@ from emafusion.learn.online.estimates import Estimates
 from emafusion.learn.online.exploration import Choice, Exploration, Spent, Terms
 from emafusion.learn.online.heads import Doubt, Heads
 from emafusion.learn.online.queries import Reference, Stray
+from emafusion.learn.online.witnesses import Daily, Witnesses
 
 __all__ = [
     "Alarm",
@@ -18,6 +19,7 @@ __all__ = [
     "Ballots",
     "Bounds",
     "Choice",
+    "Daily",
     "Doubt",
     "Estimates",
     "Exploration",
@@ -30,4 +32,5 @@ __all__ = [
     "Stray",
     "Terms",
     "Watch",
+    "Witnesses",
 ]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+PATIENCE = 20_000.0
+"""Answers between false alarms, at least, on average."""
 STAKES = (0.2, 0.4, 0.8)
 """Shares of the capital that each bettor stakes: the best stake grows with the change."""
 
@@ -82,7 +84,7 @@ class Watch:
         pool: Sequence[str],
         signals: Sequence[Signal] = SIGNALS,
         *,
-        patience: float = 20_000.0,
+        patience: float = PATIENCE,
     ) -> None:
         import numpy as np
 

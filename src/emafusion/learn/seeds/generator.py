@@ -87,22 +87,11 @@ async def supply(
     budget_usd: float | None,
     progress: Callable[[Progress], None] | None = None,
 ) -> tuple[tuple[Source, ...], Supply]:
-    """The seeds with the values and wordings that `model` supplies.
+    """The seeds with the values and wordings that `model` supplies; families stay as they are.
 
-    Run again on the same folder, it asks only what it has no answer to yet.
-
-    Parameters
-    ----------
-    sources
-        Seeds and families; families stay as they are.
-    model, providers
-        Who is asked, and how it is reached.
-    folder
-        Keeps the answers, below ``generator``.
-    budget_usd
-        What that folder may cost in all, US dollars; no call is made that could exceed it.
-    progress
-        Told each answer.
+    Run again on the same folder, which keeps the answers below ``generator``, it asks only what it
+    has no answer to yet. ``budget_usd`` is what that folder may cost in all, US dollars: no call is
+    made that could exceed it. ``progress`` is told each answer.
 
     Raises
     ------

@@ -1,0 +1,12 @@
+-- What callers said of decisions: one row for each caller and decision, the last one said.
+-- `seq` only grows, in the order of commits, and a changed opinion gets a new one: whoever reads on
+-- from the last `seq` seen misses nothing.
+CREATE TABLE feedback (
+    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    decision_id TEXT NOT NULL REFERENCES decisions (id) ON DELETE CASCADE,
+    caller TEXT NOT NULL,
+    score DOUBLE PRECISION NOT NULL,
+    created DOUBLE PRECISION NOT NULL,
+    comment TEXT NOT NULL,
+    UNIQUE (decision_id, caller)
+);

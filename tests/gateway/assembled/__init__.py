@@ -1,0 +1,1 @@
+"""``emafusion serve`` with everything on: keys, budgets, rates, caches, workers, real databases."""

@@ -1,0 +1,96 @@
+"""The thread that writes, on both databases: hanging disks, defects and values that do not fit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar, cast
+
+import pytest
+
+from emafusion.databases import Cell, Connection
+from emafusion.errors import StoreError
+from emafusion.record import Store
+from emafusion.record.backends import Backend, backend
+from emafusion.record.rows import pack
+from emafusion.record.writer import Writer
+
+from .looking import held, rows
+from .outcomes import outcome
+
+T = TypeVar("T")
+
+
+def there(place: str) -> Backend:
+    return backend(place, synchronous="normal", busy_timeout_s=5.0)
+
+
+async def test_a_disk_that_hangs_is_not_waited_for_without_end(place: str) -> None:
+    store = Store(place, busy_timeout_s=30, max_wait_s=0.1, max_pending=1)
+    await store.ready()
+    with held(place):
+        waits = (store.record(outcome(f"d{i}")) for i in range(1, 5))
+        results = await asyncio.gather(*waits, return_exceptions=True)
+    assert [type(result) for result in results] == [StoreError] * 4
+    assert all("did not confirm" in str(result) for result in results)
+    await store.aclose()
+    assert await store.find("d1") is not None
+
+
+class Broken:
+    """A database whose first transaction meets a defect of ours."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.place = backend.place
+        self.visit, self.probe = backend.visit, backend.probe
+        self.release, self.close = backend.release, backend.close
+        self._transact = backend.transact
+        self._sound = False
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        if not self._sound:
+            self._sound = True
+            raise RuntimeError("a defect")
+        return self._transact(work)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dying_thread_leaves_nobody_waiting(place: str) -> None:
+    writer = Writer(Broken(there(place)), max_pending=9)
+    failed = writer.submit(pack(outcome("d0"), content=True))
+    assert failed is not None
+    with pytest.raises(StoreError, match="stopped writing"):
+        failed.result(timeout=5)
+    written = writer.submit(pack(outcome("d1"), content=True))
+    assert written is not None
+    assert written.result(timeout=5) is None
+    writer.close()
+
+
+@pytest.mark.parametrize("unfit", [2**70, "\ud800", object(), None])
+async def test_a_row_that_does_not_fit_fails_alone_and_leaves_nothing(
+    place: str, unfit: object
+) -> None:
+    one = there(place)
+    one.probe()
+    writer = Writer(one, max_pending=9)
+    packed = [pack(outcome(f"d{number}"), content=True) for number in range(3)]
+    call = packed[1].calls[1]
+    # Not a value that `pack` lets through: the databases' own guard is tried.
+    odd = (*call[:6], cast("Cell", unfit), *call[7:])
+    packed[1] = replace(packed[1], calls=(packed[1].calls[0], odd))
+    with held(place):
+        first = writer.submit(pack(outcome("first"), content=True))
+        futures = [writer.submit(row) for row in packed]  # wait together, share a transaction
+    assert first is not None
+    assert first.result(timeout=5) is None
+    outcomes = [future.exception(timeout=5) for future in futures if future is not None]
+    writer.close()
+    one.close()
+    assert [failure is None for failure in outcomes] == [True, False, True]
+    assert isinstance(outcomes[1], StoreError)
+    assert "cannot be recorded" in str(outcomes[1])
+    assert writer.commits <= 3
+    assert rows(place, "SELECT count(*) FROM decisions") == [(3,)]
+    assert rows(place, "SELECT count(*) FROM calls") == [(6,)]
