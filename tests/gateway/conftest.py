@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
@@ -14,10 +16,30 @@ from emafusion.errors import (
     RejectedError,
     UnavailableError,
 )
+from emafusion.gateway.valkey import Link
 from emafusion.types import replace
 
 from . import upstreams
 from .parts import Script, Served, broken, catalog, client_of, served
+from .valkeys import Server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Server]:
+    """One Valkey for all tests; its socket's path must be short."""
+    with tempfile.TemporaryDirectory(prefix="ema-") as folder:
+        server = Server(Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+async def link(valkey: Server) -> AsyncIterator[Link]:
+    valkey.clear()
+    found = Link(valkey.url, timeout_s=1.0, retry_s=0.1)
+    yield found
+    await found.aclose()
 
 
 @pytest.fixture(scope="module")

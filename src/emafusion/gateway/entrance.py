@@ -30,7 +30,6 @@ from emafusion.gateway.callers import Caller, Gate, Identify, Passage
 from emafusion.gateway.limits import (
     Allowance,
     Buckets,
-    Link,
     LocalBuckets,
     Rate,
     RateGate,
@@ -38,11 +37,11 @@ from emafusion.gateway.limits import (
     Shedder,
     Standby,
 )
-from emafusion.gateway.limits.gate import Use, estimated
 from emafusion.gateway.limits.rates import Unit
 from emafusion.gateway.telemetry.observations import Witness
 from emafusion.gateway.terms import TermsGate
-from emafusion.types import Model, Outcome, Request, replace
+from emafusion.gateway.valkey import Link
+from emafusion.types import Model, Outcome, Request
 
 LONGEST_ANSWER = 4096
 """Tokens that are reserved for an answer whose caller sets no bound."""
@@ -133,7 +132,7 @@ class Entrance:
     def _made(self) -> Sequence[Gate]:
         gates: list[Gate] = [Witness(), Places(self.shedder), TermsGate(self._pools)]
         if self.accounts is not None:
-            gates.append(RateGate(self._buckets(), self._allowances, estimate=self._use))
+            gates.append(RateGate(self._buckets(), self._allowances, price=self._price))
         gates.extend(self._caches())
         if self.accounts is not None:
             gates.append(self.accounts.budgets)
@@ -172,9 +171,8 @@ class Entrance:
             return ()
         return [allowance(one) for one in self.accounts.rates(caller)]
 
-    def _use(self, request: Request) -> Use:
-        use = estimated(request)
-        return replace(use, usd=self.most_usd(request, Caller()))
+    def _price(self, request: Request) -> float:
+        return self.most_usd(request, Caller())
 
     async def _record(self, outcome: Outcome) -> None:
         await self._client().engine.stages.recorder.record(outcome)

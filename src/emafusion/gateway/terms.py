@@ -37,7 +37,8 @@ class _Entrance:
 
     async def __aenter__(self) -> None:
         passage = self._passage
-        knobs = allowed(passage.request.knobs, passage.caller, self._pools())
+        pools = () if passage.caller.models is None else self._pools()
+        knobs = allowed(passage.request.knobs, passage.caller, pools)
         if knobs is not passage.request.knobs:
             passage.request = replace(passage.request, knobs=knobs)
 

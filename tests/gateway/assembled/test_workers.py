@@ -13,8 +13,8 @@ from typing import Protocol
 
 import pytest
 
-from ..limits.server import Server
 from ..parts import until
+from ..valkeys import Server
 from .conftest import PRICES, settings
 from .house import House, nano, opened
 from .siege import QUESTION, Strike, besiege

@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 
 from emafusion.errors import StoreError, UnavailableError
-from emafusion.gateway.caches import LocalShelf, Rules, SharedShelf, Shelf, replay
+from emafusion.gateway.caches import LocalShelf, Rules, SharedShelf, Shelf
 from emafusion.gateway.caches.kept import packed, unpacked
-from emafusion.gateway.limits import Link
+from emafusion.gateway.valkey import Link
 from emafusion.types import (
-    Answer,
     Branch,
-    Chunk,
     Completion,
     Decompose,
     Knobs,
@@ -25,7 +23,7 @@ from emafusion.types import (
     replace,
 )
 
-from ..limits.server import Server
+from ..valkeys import Server
 from .parts import House, hit
 
 Told = dict[str, Any]
@@ -296,19 +294,6 @@ async def test_an_answer_whose_record_fails_is_not_given() -> None:
     with pytest.raises(StoreError):
         await house.send(asked)
     assert asked.answer is None
-
-
-async def test_replaying_brings_the_whole_text_in_pieces() -> None:
-    text = "  One two\nthree   four five six seven eight nine ten, eleven.\n\n"
-    house = House(text)
-    answer = (await house.ask()).answer
-    assert answer is not None
-    pieces = [piece async for piece in replay(answer)]
-    assert pieces[-1] is answer
-    chunks = [piece for piece in pieces if isinstance(piece, Chunk)]
-    assert "".join(chunk.text for chunk in chunks) == answer.text
-    assert len(chunks) > 1
-    assert not any(isinstance(piece, Answer) for piece in pieces[:-1])
 
 
 async def test_a_valkey_that_is_down_is_a_miss(valkey: Server) -> None:

@@ -11,7 +11,7 @@ import pytest
 from emafusion.gateway.caches import Equal, Key, LocalShelf, SameQuestion, SharedShelf
 from emafusion.gateway.caches.kept import packed, unpacked
 from emafusion.gateway.callers import Caller, Passage
-from emafusion.gateway.limits import Link
+from emafusion.gateway.valkey import Link
 from emafusion.types import Request
 
 from .parts import House, hit, scope

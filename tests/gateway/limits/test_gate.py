@@ -14,7 +14,8 @@ from emafusion.errors import ConfigError, LimitedError
 from emafusion.gateway.callers import Caller, Passage
 from emafusion.gateway.limits import Allowance, Buckets, LocalBuckets, Rate, RateGate
 from emafusion.gateway.limits.gate import duration
-from emafusion.types import Outcome
+from emafusion.gateway.limits.rates import Unit
+from emafusion.types import Outcome, Request
 
 from .parts import Hand, passage, spent
 
@@ -73,6 +74,22 @@ async def test_a_refusal_says_when_to_come_again_and_that_holds(storage: Storage
     assert 0.0 < wait_s <= 0.5
     await turn(wait_s + 0.002)
     await ask(gate, passage())
+
+
+@pytest.mark.parametrize(("unit", "asked"), [("requests", 0), ("usd", 1)])
+async def test_dollars_are_reckoned_only_where_they_have_a_rate(unit: Unit, asked: int) -> None:
+    prices: list[Request] = []
+
+    def price(request: Request) -> float:
+        prices.append(request)
+        return 0.6
+
+    rates = (Allowance(holder="key:one", rates=(Rate(unit=unit, amount=1.0),)),)
+    gate = RateGate(LocalBuckets(time.monotonic), lambda _: rates, price=price)
+    await ask(gate, passage(), outcome=spent(10, usd=0.6))
+    assert len(prices) == asked
+    with pytest.raises(LimitedError):
+        await ask(gate, passage())
 
 
 async def test_keys_do_not_share_their_rates(storage: Storage) -> None:

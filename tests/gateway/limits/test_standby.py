@@ -13,7 +13,6 @@ import pytest
 from emafusion.errors import ConfigError, OverloadedError
 from emafusion.gateway.limits import (
     Allowance,
-    Link,
     LocalBuckets,
     Rate,
     RateGate,
@@ -21,9 +20,10 @@ from emafusion.gateway.limits import (
     Standby,
 )
 from emafusion.gateway.limits.standby import WhenDown
+from emafusion.gateway.valkey import Link
 
+from ..valkeys import Server
 from .parts import passage
-from .server import Server
 from .test_gate import let_in
 
 RATES = (Allowance(holder="key:one", rates=(Rate(unit="requests", amount=8, period_s=3600),)),)

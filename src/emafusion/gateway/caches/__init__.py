@@ -7,7 +7,6 @@ tenant asked is never an answer to another's request, nor to one under another c
 from __future__ import annotations
 
 from emafusion.gateway.caches.cache import AnswerCache
-from emafusion.gateway.caches.kept import replay
 from emafusion.gateway.caches.keys import Equal, Key, SameQuestion
 from emafusion.gateway.caches.rules import Mode, Rules
 from emafusion.gateway.caches.shelves import LocalShelf, SharedShelf, Shelf
@@ -22,5 +21,4 @@ __all__ = [
     "SameQuestion",
     "SharedShelf",
     "Shelf",
-    "replay",
 ]

@@ -5,9 +5,6 @@ Knows what of an answer is kept: what the next caller is shown, and nothing of t
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncGenerator, Iterator
-
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,9 +12,7 @@ from msgspec.structs import replace
 from emafusion.gateway.caches.keys import UNWRITABLE
 from emafusion.gateway.callers import Passage
 from emafusion.record.rows import without_content
-from emafusion.types import Answer, Chunk, Forecast, Request
-
-_PIECE = re.compile(r"\S*\s*(?:\S+\s*){0,7}", re.DOTALL)
+from emafusion.types import Answer, Forecast, Request
 
 
 class Kept(Struct, frozen=True, kw_only=True, array_like=True):
@@ -90,14 +85,3 @@ def tell(passage: Passage, status: str, *, kept: Kept | None = None, now: float 
     if kept is not None:
         passage.reply_headers["age"] = str(max(0, int(now - kept.stored)))
         passage.reply_headers["x-emafusion-cached-decision"] = kept.answer.decision_id
-
-
-async def replay(answer: Answer) -> AsyncGenerator[Chunk | Answer]:
-    """`answer` as the engine's stream would bring it: a few words a chunk, and last the whole."""
-    for piece in _pieces(answer.text):
-        yield Chunk(text=piece)
-    yield answer
-
-
-def _pieces(text: str) -> Iterator[str]:
-    return (found[0] for found in _PIECE.finditer(text) if found[0])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from emafusion.gateway.limits.valkey import Down, Link
+from emafusion.gateway.valkey import Down, Link
 
 if TYPE_CHECKING:
     from valkey.asyncio import Valkey

@@ -12,12 +12,10 @@ from emafusion.gateway.limits.shared import SharedBuckets
 from emafusion.gateway.limits.shedder import Shedder
 from emafusion.gateway.limits.standby import Standby
 from emafusion.gateway.limits.storage import Buckets, LocalBuckets
-from emafusion.gateway.limits.valkey import Link
 
 __all__ = [
     "Allowance",
     "Buckets",
-    "Link",
     "LocalBuckets",
     "Rate",
     "RateGate",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from emafusion.errors import LimitedError
 from emafusion.gateway.callers import Caller, Passage
@@ -67,8 +68,10 @@ class RateGate:
     allowances : callable
         The rates that a caller's requests must keep: its key's and its team's.
     estimate : callable, optional
-        What a request is likely to use; by default no dollars are, so they only delay what comes
-        after.
+        How many requests and tokens a request is likely to use.
+    price : callable, optional
+        How many dollars; asked only of callers whose dollars have a rate. Without it they only
+        delay what comes after.
     """
 
     def __init__(
@@ -77,16 +80,24 @@ class RateGate:
         allowances: Callable[[Caller], Sequence[Allowance]],
         *,
         estimate: Callable[[Request], Use] = estimated,
+        price: Callable[[Request], float] | None = None,
     ) -> None:
         self._buckets = buckets
         self._allowances = allowances
         self._estimate = estimate
+        self._price = price
 
     def open(self, passage: Passage) -> _Passing:
         """Hold `passage` to its caller's rates; entering raises ``LimitedError``."""
-        return _Passing(
-            self._buckets, passage, self._allowances(passage.caller), estimate=self._estimate
-        )
+        allowances = self._allowances(passage.caller)
+        return _Passing(self._buckets, passage, allowances, expect=self._expected)
+
+    def _expected(self, request: Request, rates: Sequence[Rate]) -> Use:
+        """What `request` is likely to use, as far as `rates` ask."""
+        use = self._estimate(request)
+        if self._price is None or all(rate.unit != "usd" for rate in rates):
+            return use
+        return replace(use, usd=self._price(request))
 
 
 class _Passing:
@@ -98,7 +109,7 @@ class _Passing:
         passage: Passage,
         allowances: Sequence[Allowance],
         *,
-        estimate: Callable[[Request], Use],
+        expect: Callable[[Request, Sequence[Rate]], Use],
     ) -> None:
         self._buckets = buckets
         self._passage = passage
@@ -108,14 +119,14 @@ class _Passing:
             for allowance in allowances
             for rate in allowance.rates
         ]
-        self._estimate = estimate
+        self._expect = expect
         self._expected = Use()
         self._taken: Taken | None = None
 
     async def __aenter__(self) -> None:
         if not self._rates:
             return
-        self._expected = use = self._estimate(self._passage.request)
+        self._expected = use = self._expect(self._passage.request, self._rates)
         pairs = zip(self._names, self._rates, strict=True)
         # More than the whole bucket is not held back while nobody knows that it will be used.
         demands = [demand(name, rate, min(use.of(rate.unit), rate.amount)) for name, rate in pairs]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from emafusion.gateway.limits.rates import Demand, Level
 from emafusion.gateway.limits.storage import Taken
-from emafusion.gateway.limits.valkey import Link
+from emafusion.gateway.valkey import Link
 
 if TYPE_CHECKING:
     from valkey.asyncio import Valkey

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from emafusion.errors import OverloadedError
 from emafusion.gateway.limits.rates import Demand
 from emafusion.gateway.limits.storage import Buckets, Taken
-from emafusion.gateway.limits.valkey import Down
+from emafusion.gateway.valkey import Down
 
 WhenDown = Literal["open", "share", "closed"]
 
