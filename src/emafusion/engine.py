@@ -35,7 +35,7 @@ from emafusion.execute import (
     write,
 )
 from emafusion.execute.hedging import Hedging
-from emafusion.judge import ComparisonJudge, screened
+from emafusion.judge import ComparisonJudge, Unread, screened
 from emafusion.plan import composing
 from emafusion.protocols import (
     Checker,
@@ -262,7 +262,10 @@ class Engine:
             await self.stages.recorder.aclose()
 
     async def _understand(self, case: Case) -> list[Model]:
-        """Stages 1 and 2: who may see the request, and what kind of request it is."""
+        """Stages 1 to 3: who may see the request, of what kind it is, and what models promise.
+
+        A caller who named the model has chosen: of such a request no text is read.
+        """
         request, stages = case.request, case.stages
         models = self._named(request)
         clearance = stages.protector.protect(request, models)
@@ -274,6 +277,10 @@ class Engine:
             )
         case.ledger.restrict(clearance.models)
         cleared = self._reachable(cleared)
+        case.chosen = len(models) == 1 and request.knobs.arrangement == "single"
+        if case.chosen:
+            case.forecast = stages.predictor.usual(request, cleared)
+            return cleared
         case.labels = await stages.classifier.understand(request, case.ledger)
         case.forecast = stages.predictor.predict(request, case.labels, cleared)
         if stages.dialogues is not None:
@@ -284,7 +291,9 @@ class Engine:
         """Stage 4: from a forecast to a plan."""
         stages = case.stages
         case.plan = stages.planner.plan(case.request, case.forecast, cleared)
-        if stages.explorer is not None:
+        if case.chosen:
+            stages = replace(stages, panel=Unread())
+        elif stages.explorer is not None:
             case.plan = stages.explorer.explore(
                 case.request, case.forecast, case.plan, models=cleared
             )
@@ -484,6 +493,8 @@ class Case:
         self.labels = Labels(axes={})
         self.forecast = Forecast(estimates=())
         self.plan: Plan | None = None
+        self.chosen = False
+        """Whether the caller named the model that shall answer: nothing is left to decide."""
         self.told: Told | None = None
         self.recorded = False
 

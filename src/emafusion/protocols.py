@@ -151,6 +151,10 @@ class Predictor(Protocol):
         """One estimate for each of `models`, in their order."""
         ...
 
+    def usual(self, request: Request, models: Sequence[Model]) -> Forecast:
+        """As :meth:`predict`, of what `models` do on the whole: no text is read, no label known."""
+        ...
+
 
 class Planner(Protocol):
     """Stage 4: which models, in which arrangement, under which limits."""

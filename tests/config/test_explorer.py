@@ -54,6 +54,9 @@ class Fixed:
     def predict(self, request: Request, labels: Labels, models: Sequence[Model]) -> Forecast:
         return FORECAST
 
+    def usual(self, request: Request, models: Sequence[Model]) -> Forecast:
+        return FORECAST
+
 
 def engine(explorer: BoundedExplorer) -> Engine:
     stages = Stages(

@@ -83,6 +83,9 @@ class Parts:
             )
         )
 
+    def usual(self, request: Request, models: Sequence[Model]) -> Forecast:
+        return self.predict(request, Labels(axes={}), models)
+
     def plan(self, request: Request, forecast: Forecast, models: Sequence[Model]) -> Plan:
         tiers = tuple(Tier(models=(model.name,), accept=0.5) for model in models)
         return Plan(arrangement=Cascade(tiers=tiers), quality=0.5, cost_usd=0.0, latency_s=0.0)

@@ -98,6 +98,20 @@ def test_rates_shrink_from_the_cell_to_the_whole() -> None:
     assert (doubt > error).all()
 
 
+def test_a_model_on_the_whole_is_all_it_did_whatever_the_request_says() -> None:
+    union = Union(fitted())
+    usual = union.usual(
+        request("aaa"), [model("a"), model("b"), model("new", ability={"law": 0.1})]
+    )
+    a, b, new = usual.estimates
+    assert (a.quality, b.quality) == pytest.approx(((36 + 2.5) / 45, (12 + 2.5) / 45))
+    assert (a.tokens, b.tokens) == pytest.approx((10.0, 100.0))
+    assert b.cost_usd - a.cost_usd == pytest.approx(90e-6)
+    assert new.quality_std > 2 * a.quality_std
+    assert union.usual(request("xyz"), [model("a")]).estimates == (a,)
+    assert union.usual(request("aaa", max_tokens=5), [model("b")]).estimates[0].tokens == 5.0
+
+
 def test_few_trials_say_little() -> None:
     few, _ = counted(1.0, (1.0, 0.0)).rate(labels())
     many, _ = counted(400.0, (400.0, 0.0)).rate(labels())

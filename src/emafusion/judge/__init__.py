@@ -10,6 +10,7 @@ from emafusion.judge.logprob import LogprobJudge
 from emafusion.judge.model import ModelJudge
 from emafusion.judge.panel import CalibratedPanel
 from emafusion.judge.rules import RulesJudge
+from emafusion.judge.unread import Unread
 
 __all__ = [
     "AgreementJudge",
@@ -20,5 +21,6 @@ __all__ = [
     "LogprobJudge",
     "ModelJudge",
     "RulesJudge",
+    "Unread",
     "screened",
 ]

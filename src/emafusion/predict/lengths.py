@@ -37,13 +37,20 @@ class Lengths:
 
     def tokens(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected completion tokens per model, shape (models,)."""
-        import numpy as np
+        return _exp(vector @ self._weights + self._levels)
 
-        log: NDArray[np.float64] = vector @ self._weights + self._levels
-        return np.exp(np.minimum(np.maximum(log, 0.0), 9.0))
+    def usual(self) -> NDArray[np.float64]:
+        """Those for the average query, whose standardised vector is nought."""
+        return _exp(self._levels)
 
     def seconds(self, prompt_tokens: float, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected seconds of a call per model, shape (models,)."""
         fixed, per_prompt, per_token = self._paces
         seconds: NDArray[np.float64] = fixed + per_prompt * prompt_tokens + per_token * tokens
         return seconds
+
+
+def _exp(log: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.exp(np.minimum(np.maximum(log, 0.0), 9.0))

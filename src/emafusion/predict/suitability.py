@@ -55,6 +55,7 @@ class Suitability:
         self.rates, self._support = _shrunken(
             [len(names) for _, names in self._axes], trials, successes, strength=strength
         )
+        self.overall = _overall(trials, successes, strength=strength)
         self._models = self.rates.shape[1]
         self._both = np.concatenate([self.rates, self._support], axis=1)
 
@@ -90,6 +91,17 @@ def _shares(told: Mapping[str, float], names: Sequence[str]) -> list[float]:
     found = [told.get(name, 0.0) for name in names]
     total = sum(found)
     return [share / total for share in found] if total > 0 else [1.0 / len(names)] * len(names)
+
+
+def _overall(
+    trials: NDArray[np.float64], successes: NDArray[np.float64], *, strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each model's rate on all queries and its standard error, two arrays of shape (models,)."""
+    import numpy as np
+
+    n, s = (np.asarray(counts, dtype=np.float64).sum(axis=0) for counts in (trials, successes))
+    rate = (s + strength * 0.5) / (n + strength)
+    return rate, np.sqrt(rate * (1.0 - rate) / (n + strength + 1.0))
 
 
 def _shrunken(

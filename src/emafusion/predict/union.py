@@ -113,15 +113,33 @@ class Fitted(Struct, frozen=True, kw_only=True):
         quality = 1.0 / (1.0 + np.exp(-(shares @ _logit(rates))))
         stds *= shares[:, None]
         spread = np.sqrt(np.add.reduce(stds * stds, 0))
-        lengths = self.lengths.tokens(vector)
-        seconds = np.maximum(self.lengths.seconds(prompt_tokens, lengths), 0.0)
-        counts = self.overhead[0] + self.overhead[1] * prompt_tokens
-        table = np.array([quality, spread, lengths, seconds, counts]).T.tolist()
         odds = _logit(quality)
         context = Context(
             mean=float(np.add.reduce(odds)) / len(odds), best=float(np.maximum.reduce(odds))
         )
-        return _Read(dict(zip(self.pool, map(tuple, table), strict=True)), context)
+        lengths = self.lengths.tokens(vector)
+        return _Read(self._rows(quality, spread, lengths, prompt_tokens=prompt_tokens), context)
+
+    def usual(self, prompt_tokens: float) -> Mapping[str, _Row]:
+        """What each model of the pool does on the whole, for a prompt of so many tokens."""
+        return self._rows(
+            *self.suitability.overall, self.lengths.usual(), prompt_tokens=prompt_tokens
+        )
+
+    def _rows(
+        self,
+        quality: NDArray[np.float64],
+        spread: NDArray[np.float64],
+        lengths: NDArray[np.float64],
+        *,
+        prompt_tokens: float,
+    ) -> dict[str, _Row]:
+        import numpy as np
+
+        seconds = np.maximum(self.lengths.seconds(prompt_tokens, lengths), 0.0)
+        counts = self.overhead[0] + self.overhead[1] * prompt_tokens
+        table = np.array([quality, spread, lengths, seconds, counts]).T.tolist()
+        return dict(zip(self.pool, map(tuple, table), strict=True))
 
     def prompts(self, counted: float | NDArray[np.float64]) -> NDArray[np.float64]:
         """Prompt tokens by each model's own count, from ours; shape (..., m)."""
@@ -155,17 +173,19 @@ class Union:
         fitted = self._fitted
         expected, limit = tokens.expected(request.messages), request.max_tokens
         if fitted is None:
-            told = tuple(prior.estimate(model, labels, expected, limit=limit) for model in models)
+            told = _estimates({}, models, labels, prompt_tokens=expected, limit=limit)
             return Forecast(estimates=told)
         gate = self.gate(labels)
         read = fitted.read(request.text, labels, gate=gate, prompt_tokens=expected)
-        estimates = tuple(
-            _of(row, model, labels, limit=limit)
-            if (row := read.rows.get(model.name)) is not None
-            else prior.estimate(model, labels, expected, limit=limit)
-            for model in models
-        )
+        estimates = _estimates(read.rows, models, labels, prompt_tokens=expected, limit=limit)
         return Forecast(estimates=estimates, gate=gate, context=read.context)
+
+    def usual(self, request: Request, models: Sequence[Model]) -> Forecast:
+        """What each of `models` does on the whole: nothing is read but the prompt's length."""
+        expected, limit = tokens.expected(request.messages), request.max_tokens
+        rows = {} if self._fitted is None else self._fitted.usual(expected)
+        told = _estimates(rows, models, Labels(axes={}), prompt_tokens=expected, limit=limit)
+        return Forecast(estimates=told)
 
     def gate(self, labels: Labels) -> float:
         """The learned router's share for a query of this familiarity."""
@@ -183,6 +203,23 @@ class _Read(NamedTuple):
 
     rows: Mapping[str, _Row]
     context: Context | None
+
+
+def _estimates(
+    rows: Mapping[str, _Row],
+    models: Sequence[Model],
+    labels: Labels,
+    *,
+    prompt_tokens: float,
+    limit: int | None,
+) -> tuple[Estimate, ...]:
+    """One of each of `models`, from what was learnt of it or else from the prior."""
+    return tuple(
+        _of(row, model, labels, limit=limit)
+        if (row := rows.get(model.name)) is not None
+        else prior.estimate(model, labels, prompt_tokens, limit=limit)
+        for model in models
+    )
 
 
 def _of(row: _Row, model: Model, labels: Labels, *, limit: int | None) -> Estimate:

@@ -1,0 +1,94 @@
+"""A request whose caller named the model: nothing is decided, so nothing is read to decide it."""
+
+from __future__ import annotations
+
+import pytest
+
+from emafusion.client import Client
+from emafusion.engine import Engine, Stages
+from emafusion.errors import BudgetError, ContextTooLongError
+from emafusion.judge import CalibratedPanel
+from emafusion.plan import UtilityPlanner
+from emafusion.predict import Union
+from emafusion.protect import VisibilityProtector
+from emafusion.protocols import Port
+from emafusion.record import Memory
+from emafusion.testing import ScriptedProvider
+from emafusion.types import Answer, Labels, Model, Request
+
+from .staged import Clock
+
+
+class Counting:
+    """Counts the requests whose text is read."""
+
+    read = 0
+
+    async def understand(self, request: Request, port: Port) -> Labels:
+        self.read += 1
+        return Labels(axes={})
+
+
+def model(name: str, context_window: int = 8192) -> Model:
+    return Model(
+        name=name,
+        provider="p",
+        upstream=name,
+        usd_per_mtok_in=1.0,
+        usd_per_mtok_out=1.0,
+        ability={"overall": 0.7},
+        ability_weight=200.0,
+        context_window=context_window,
+    )
+
+
+def client(classifier: Counting, provider: ScriptedProvider) -> Client:
+    stages = Stages(
+        protector=VisibilityProtector(),
+        classifier=classifier,
+        predictor=Union(),
+        planner=UtilityPlanner(),
+        panel=CalibratedPanel(),
+        recorder=Memory(),
+    )
+    pool = (model("one"), model("two", context_window=512))
+    return Client(Engine(stages, pool, providers={"p": provider}, clock=Clock()))
+
+
+async def test_no_text_is_read_and_no_draft_judged() -> None:
+    classifier = Counting()
+    fusion = client(classifier, ScriptedProvider("I'm sorry, I cannot help with that."))
+    answer = await fusion.answer("What is 2 + 2?", models=["one"], arrangement="single")
+    assert classifier.read == 0
+    assert answer.outcome.labels.axes == {}
+    assert answer.outcome.verdicts == ()
+    assert [one.model for one in answer.outcome.forecast.estimates] == ["one"]
+    assert answer.confidence == answer.outcome.forecast["one"].quality
+    assert answer.confidence == pytest.approx(0.7, abs=0.01)
+    assert answer.plan.cost_usd > 0.0
+
+
+async def test_streams_come_the_same_way() -> None:
+    classifier = Counting()
+    fusion = client(classifier, ScriptedProvider("four"))
+    pieces = [p async for p in fusion.stream("2 + 2?", models=["one"], arrangement="single")]
+    assert isinstance(pieces[-1], Answer)
+    assert (pieces[-1].text, pieces[-1].outcome.verdicts) == ("four", ())
+    assert classifier.read == 0
+
+
+async def test_what_leaves_a_choice_is_read() -> None:
+    classifier = Counting()
+    fusion = client(classifier, ScriptedProvider("four"))
+    for knobs in ({"models": ["one"]}, {"arrangement": "single"}):
+        answer = await fusion.answer("What is 2 + 2?", **knobs)  # type: ignore[arg-type]
+        assert answer.outcome.verdicts != ()
+    assert classifier.read == 2
+
+
+async def test_limits_hold() -> None:
+    fusion = client(Counting(), ScriptedProvider("four"))
+    with pytest.raises(ContextTooLongError):
+        await fusion.answer("word " * 2000, models=["two"], arrangement="single")
+    with pytest.raises(BudgetError):
+        await fusion.answer("Hello", models=["one"], arrangement="single", max_cost_usd=1e-9)
