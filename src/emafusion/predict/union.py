@@ -118,28 +118,27 @@ class Fitted(Struct, frozen=True, kw_only=True):
             mean=float(np.add.reduce(odds)) / len(odds), best=float(np.maximum.reduce(odds))
         )
         lengths = self.lengths.tokens(vector)
-        return _Read(self._rows(quality, spread, lengths, prompt_tokens=prompt_tokens), context)
-
-    def usual(self, prompt_tokens: float) -> Mapping[str, _Row]:
-        """What each model of the pool does on the whole, for a prompt of so many tokens."""
-        return self._rows(
-            *self.suitability.overall, self.lengths.usual(), prompt_tokens=prompt_tokens
-        )
-
-    def _rows(
-        self,
-        quality: NDArray[np.float64],
-        spread: NDArray[np.float64],
-        lengths: NDArray[np.float64],
-        *,
-        prompt_tokens: float,
-    ) -> dict[str, _Row]:
-        import numpy as np
-
         seconds = np.maximum(self.lengths.seconds(prompt_tokens, lengths), 0.0)
         counts = self.overhead[0] + self.overhead[1] * prompt_tokens
         table = np.array([quality, spread, lengths, seconds, counts]).T.tolist()
-        return dict(zip(self.pool, map(tuple, table), strict=True))
+        return _Read(dict(zip(self.pool, map(tuple, table), strict=True)), context)
+
+    def usual(self) -> Mapping[str, _Usual]:
+        """What each model of the pool does on the whole."""
+        import numpy as np
+
+        lengths = self.lengths.usual()
+        none = self.lengths.seconds(0.0, lengths)
+        table = np.array(
+            [
+                *self.suitability.overall,
+                lengths,
+                none,
+                self.lengths.seconds(1.0, lengths) - none,
+                *self.overhead,
+            ]
+        )
+        return dict(zip(self.pool, (_Usual(*row) for row in table.T.tolist()), strict=True))
 
     def prompts(self, counted: float | NDArray[np.float64]) -> NDArray[np.float64]:
         """Prompt tokens by each model's own count, from ours; shape (..., m)."""
@@ -167,6 +166,7 @@ class Union:
     def __init__(self, fitted: Fitted | None = None, *, share: float | None = None) -> None:
         self._fitted = fitted
         self._share = share
+        self._usual = {} if fitted is None else fitted.usual()
 
     def predict(self, request: Request, labels: Labels, models: Sequence[Model]) -> Forecast:
         """One estimate for each of `models`, in their order."""
@@ -183,7 +183,8 @@ class Union:
     def usual(self, request: Request, models: Sequence[Model]) -> Forecast:
         """What each of `models` does on the whole: nothing is read but the prompt's length."""
         expected, limit = tokens.expected(request.messages), request.max_tokens
-        rows = {} if self._fitted is None else self._fitted.usual(expected)
+        known = (one.name for one in models if one.name in self._usual)
+        rows = {name: self._usual[name].row(expected) for name in known}
         told = _estimates(rows, models, Labels(axes={}), prompt_tokens=expected, limit=limit)
         return Forecast(estimates=told)
 
@@ -192,6 +193,24 @@ class Union:
         if self._share is not None:
             return self._share
         return 0.0 if self._fitted is None else self._fitted.share(labels.familiarity)
+
+
+class _Usual(NamedTuple):
+    """What one model does on the whole: seconds and the prompt's tokens by our count of them."""
+
+    quality: float
+    std: float
+    tokens: float
+    seconds: float
+    seconds_per_token: float
+    overhead: float
+    per_token: float
+
+    def row(self, prompt_tokens: float) -> _Row:
+        """For a prompt of so many tokens."""
+        seconds = max(self.seconds + self.seconds_per_token * prompt_tokens, 0.0)
+        prompt = self.overhead + self.per_token * prompt_tokens
+        return self.quality, self.std, self.tokens, seconds, prompt
 
 
 class _Read(NamedTuple):
