@@ -27,7 +27,7 @@ OUTSIDE = {"ServiceMonitor"}
 
 VALUES: list[Mapping[str, Any]] = [
     {},
-    {"persistence": {"enabled": False}, "podDisruptionBudget": {"enabled": False}},
+    {"state": {"claim": "policies"}, "podDisruptionBudget": {"enabled": False}},
     {"autoscaling": {"enabled": True}, "serviceMonitor": {"enabled": True}},
     {
         "image": {"digest": "sha256:" + "0" * 64, "repository": "registry.example/emafusion"},
@@ -37,7 +37,6 @@ VALUES: list[Mapping[str, Any]] = [
         "tolerations": [{"key": "spot", "operator": "Exists"}],
         "podAnnotations": {"team": "search"},
         "networkPolicy": {"from": [{"podSelector": {"matchLabels": {"app": "shop"}}}]},
-        "persistence": {"storageClass": "fast"},
         "terminationGracePeriodSeconds": 90,
     },
     {"networkPolicy": {"enabled": False}, "service": {"type": "LoadBalancer"}},

@@ -55,7 +55,7 @@ def of_unit() -> list[str]:
 
 
 def of_chart() -> list[str]:
-    template = (CHART / "templates" / "statefulset.yaml").read_text()
+    template = (CHART / "templates" / "deployment.yaml").read_text()
     block = template.partition("args:\n")[2].partition("{{-")[0]
     return [line.strip().removeprefix("- ").strip('"') for line in block.strip().splitlines()]
 
@@ -86,7 +86,19 @@ def test_the_settings_that_are_shipped_can_be_used(
     made = providers(settings)
     models = [model(name, one, made) for name, one in settings.models.items()]
     assert all(each.usd_per_mtok_out > 0 for each in models)
-    assert str(settings.record.path).startswith("/var/lib/emafusion/")
+
+
+@pytest.mark.parametrize("text", [(DEPLOY / "emafusion.toml").read_text(), VALUES["config"]])
+def test_gateways_that_may_be_thrown_away_keep_nothing_of_their_own(
+    text: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "emafusion.toml"
+    file.write_text(text)
+    settings = config.load(file)
+    assert settings.gateway.accounts == settings.record.path == "env:EMAFUSION_DATABASE"
+    assert settings.gateway.valkey == "env:EMAFUSION_VALKEY"
+    told = COMPOSE["services"]["gateway-1"]["environment"]
+    assert {"EMAFUSION_DATABASE", "EMAFUSION_VALKEY"} <= set(told)
 
 
 def test_the_image_is_made_in_stages_and_runs_without_root() -> None:
@@ -176,7 +188,7 @@ def test_every_value_of_the_chart_is_used() -> None:
 
 
 def test_probes_ask_for_addresses_that_need_no_key() -> None:
-    template = (CHART / "templates" / "statefulset.yaml").read_text()
+    template = (CHART / "templates" / "deployment.yaml").read_text()
     assert set(re.findall(r"httpGet: \{path: (\S+),", template)) == {"/healthz", "/readyz"}
 
 

@@ -46,6 +46,8 @@ class Options(TypedDict, total=False):
     arrangement: Arrangement
     private: bool
     explore: bool
+    min_quality: float
+    policy: str
     params: Mapping[str, object]
 
 

@@ -15,7 +15,13 @@ from typing import Any
 from msgspec import Struct
 
 from emafusion.catalog import Catalog
-from emafusion.errors import BudgetError, EmafusionError, NoModelError, RequestError
+from emafusion.errors import (
+    BudgetError,
+    EmafusionError,
+    NoModelError,
+    RequestError,
+    UnknownModelError,
+)
 from emafusion.execute import (
     Answered,
     Ask,
@@ -127,6 +133,8 @@ class Engine:
     policies : callable, optional
         The stages for each request, where they change while serving; a request keeps those that it
         began with. Unset, `stages` answer all.
+    named : mapping of str to Knobs
+        What a request gets that names a policy, beside what it asks for itself.
     hedging : Hedging, optional
         Says when an answer is late, and is asked for once more. Unset, none is.
     """
@@ -142,6 +150,7 @@ class Engine:
     ) -> None:
         self.stages = stages
         self.policies: Policies | None = None
+        self.named: Mapping[str, Knobs] = {}
         self.models = Catalog(models)
         self.providers = providers
         self.knobs = knobs or Knobs()
@@ -250,6 +259,17 @@ class Engine:
             comment=comment,
         )
         await self.stages.recorder.note(said)
+
+    def chosen(self, policy: str | None) -> Knobs:
+        """The knobs of a named policy; raises :class:`UnknownModelError` where there is none."""
+        if policy is None:
+            return Knobs()
+        if policy not in self.named:
+            known = ", ".join(map(repr, self.named)) or "none"
+            raise UnknownModelError(
+                f"there is no policy {policy[:200]!r}; those that are configured: {known}", "model"
+            )
+        return self.named[policy]
 
     async def aclose(self) -> None:
         """Finish what is pending and give everything back."""
@@ -407,7 +427,8 @@ class Engine:
     @asynccontextmanager
     async def _open(self, request: Request, told: Told | None) -> AsyncIterator[Case]:
         """A case that is recorded however it ends, if anything was spent on it."""
-        request = replace(request, knobs=request.knobs.over(self.knobs))
+        knobs = request.knobs.over(self.chosen(request.knobs.policy)).over(self.knobs)
+        request = replace(request, knobs=knobs)
         limits = Limits(
             max_cost_usd=request.knobs.max_cost_usd,
             max_latency_s=request.knobs.max_latency_s,

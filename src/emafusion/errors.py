@@ -24,7 +24,8 @@ What a user may see is the message alone: no error here carries a key, a prompt 
     │   ├── UnavailableError      refused, reset, closed early, or a 5xx
     │   ├── BadResponseError      it answered, but not in its own protocol
     │   └── RejectedError         it understood the request and refused it (4xx)
-    ├── StoreError             the record could not be written or read
+    ├── StoreError             the record could not be written or read (HTTP 503)
+    │   └── StoreUnreachableError  a database is away; carries ``retry_after_s``
     ├── ArtefactError          a fitted policy's folder is missing, damaged or of another version
     └── DataError              a file of queries, outcomes or questions is malformed
 """
@@ -185,6 +186,22 @@ class RejectedError(ProviderError):
 
 class StoreError(EmafusionError):
     """A record could not be written or read."""
+
+
+class StoreUnreachableError(StoreError):
+    """A database of keys, budgets or the record does not answer now, and may soon.
+
+    Parameters
+    ----------
+    message : str
+        What cannot be done without it.
+    retry_after_s : float
+        Seconds after which asking again is sensible.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float = 5.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ArtefactError(EmafusionError):

@@ -50,7 +50,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encoder = encoders.Remembered(encoders.default())
     shipped = artefacts.read(Path(config.__file__).parent / "policy")
     reader = FastClassifier.from_arrays(shipped.under("understand"), encoder)
-    good = fit(base / "train", base / "good", classifier=reader, encoder=encoder)
+    good = fit(base / "train", base / "good", classifier=reader)
     artefacts.write(base / "bad", spoilt(good))
     return base
 
@@ -106,6 +106,32 @@ def test_compare_shows_both_and_the_verdict(folders: Path, capsys: Out, tmp_path
     found = json.loads(capsys.readouterr().out)
     assert found["gain"]["value"] == 0.0
     assert found["prefer"] == 0.7
+
+
+def test_answers_that_nobody_marked_are_put_to_the_vote_as_learn_does(
+    tmp_path: Path, capsys: Out
+) -> None:
+    rng = np.random.default_rng(5)
+    queries, outcomes, responses = [], [], []
+    for number in range(60):
+        name = f"q{number}"
+        prompt = f"What is {number} + {2 * number}? Reply with the number only."
+        queries.append({"query_id": name, "split": "test", "task": "t", "prompt": prompt})
+        for model, rate in (("a", 0.9), ("b", 0.8), ("c", 0.7)):
+            right = bool(rng.random() < rate)
+            cell = {"query_id": name, "model": model}
+            spent = {"cost_usd": 1e-5, "prompt_tokens": 20, "completion_tokens": 2}
+            score = None if number % 3 == 0 else float(right)
+            outcomes.append({**cell, "score": score, "answer": None, **spent})
+            told = 3 * number if right else int(rng.integers(1000, 9000))
+            responses.append({**cell, "response": str(told)})
+        if number % 6 == 0:
+            responses[-1]["response"] = "I would rather not say."
+    for file, rows in (("queries", queries), ("outcomes", outcomes), ("responses", responses)):
+        parquet.write_table(pa.Table.from_pylist(rows), tmp_path / f"{file}.parquet")
+    asked = ["compare", "default", "--with", "default", "--data", str(tmp_path), "--json"]
+    assert run([*asked, "--prefer", "1", "--policies", str(tmp_path / "none")]) == 0
+    assert json.loads(capsys.readouterr().out)["queries"] > 40
 
 
 def test_listing_trying_and_going_back(folders: Path, settings: Path, capsys: Out) -> None:

@@ -89,7 +89,7 @@ class School(Struct, kw_only=True):
         self, text: str = QUESTION, *, model: str = SMALL, caller: str = "ann"
     ) -> Answer:
         """The answer of `model` to `caller`."""
-        one = replace(request(text, models=(model,), arrangement="single"), caller=caller)
+        one = replace(request(text, models=(model,)), caller=caller)
         return await self.client.engine.serve(one)
 
     async def voted(self, score: float, *, model: str = SMALL, caller: str = "ann") -> None:

@@ -48,7 +48,7 @@ path = "memory"
         ("[providers.x]\ntype = 'openai'", "base_url"),
         (
             "[policy]\nmodels = []",
-            r"test\.toml: policy\.models is empty.*name one or more in it, or leave it out",
+            r"test\.toml: a policy's models is empty.*name one or more in it, or leave it out",
         ),
         ("policy = 3", "policy must be a table"),
         ("[policy\n", "not valid TOML"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 from emafusion.client import request
-from emafusion.config.lookout import Lookout
+from emafusion.config.lookout import Known, Lookout
 from emafusion.config.stale import Stale
+from emafusion.learn.online import Alarm
 from emafusion.learn.online.witnesses import DAILY
-from emafusion.types import Call, Verdict, replace
+from emafusion.types import Call, Labels, Verdict, replace
 
 from .school import FAST, FITTED, LARGE, QUESTION, SMALL, SPREAD, School, school
 
@@ -139,17 +141,99 @@ async def test_a_model_that_was_repaired_is_trusted_again(tmp_path: Path) -> Non
     await answers(one, 220)
     assert one.learner.changed == {SMALL}
     assert one.forecast(SMALL).quality_std > before.quality_std
-    assert list(stale.read()) == [SMALL]
-    begun = stale.read()[SMALL] - 1e9
-    assert abs(begun - 100) < 60
+    ((begun, ended),) = stale.read()[SMALL]
+    assert begun == -math.inf
+    assert abs(ended - 1e9 - 100) < 60
     await answers(one, 200)
     assert one.learner.changed == frozenset()
     assert one.forecast(SMALL).quality == pytest.approx(before.quality)
     assert one.forecast(SMALL).quality_std == pytest.approx(before.quality_std)
-    assert stale.read() == {}
+    # What it answered while it was another stays left out; what it answers since counts.
+    assert list(stale.read()) == [SMALL]
+    ((begun, ended),) = stale.read()[SMALL]
+    assert abs(begun - 1e9 - 100) < 60
+    assert abs(ended - 1e9 - 220) < 60
     told = one.learner.status()["drift"]
     assert isinstance(told, list)
     assert [each["resolved"] for each in told] == [True]
+
+
+async def test_of_a_change_that_is_over_nothing_is_held_against_the_model(tmp_path: Path) -> None:
+    tokens = lengths(expected(tmp_path), lambda _: 1.0)
+    one = school(tmp_path, tokens=tokens, drift=True)
+    rng, good = np.random.default_rng(1), one.forecast(SMALL).quality
+    late = []
+    for number in range(330):
+        one.clock.time += 1.0
+        rate = 0.0 if 80 <= number < 180 else good
+        await one.voted(float(rng.random() < rate), caller=f"caller {number}")
+        if 150 <= number < 165:
+            answer = await one.asked(caller=f"late {number}")
+            late.append((answer.decision_id, f"late {number}"))
+    while one.learner.status()["read"]["decisions"] < await written(one):  # type: ignore[index]
+        one.learner.read_on()
+    assert one.learner.changed == frozenset()
+    told = one.learner.status()["drift"]
+    assert isinstance(told, list)
+    assert [each["resolved"] for each in told] == [True] * len(one.learner.alarms) != []
+    assert one.forecast(SMALL).quality > 0.8 * good
+    # What was said before and since teaches still.
+    kept = one.learner._lessons[SMALL]
+    assert len(kept) > 150
+    trials = [each._beliefs.trials.sum() for each in (one.learner, school(tmp_path).learner)]
+    assert trials[0] - trials[1] == pytest.approx(sum(lesson.weight for lesson in kept))
+    before, counted = one.forecast(SMALL), one.learner.counted
+    for decision, caller in late:
+        await one.client.feedback(decision, 0.0, caller=caller)
+    one.learner.read_on()
+    assert (one.forecast(SMALL), one.learner.counted) == (before, counted)
+    again = school(tmp_path, drift=True)
+    for _ in range(20):
+        again.learner.read_on()
+    assert again.forecast(SMALL) == one.forecast(SMALL)
+
+
+async def test_of_requests_that_nobody_read_opinions_count_and_lengths_do_not(
+    tmp_path: Path,
+) -> None:
+    """As where the caller named the model: what was expected was not expected of the prompt."""
+    tokens = lengths(expected(tmp_path), lambda _: 4.0)
+    one = school(tmp_path, tokens=tokens, drift=True)
+    before = one.forecast(SMALL)
+    for number in range(60):
+        one.clock.time += 1.0
+        caller = f"caller {number}"
+        outcome = (await one.asked(caller=caller)).outcome
+        unread = replace(outcome, decision_id=f"unread {number}", labels=Labels(axes={}))
+        await school(tmp_path / "other").store.record(unread)
+    other = school(tmp_path / "other", drift=True)
+    for number in range(20):
+        await other.client.feedback(f"unread {number}", 1.0, caller=f"caller {number}")
+    for _ in range(3):
+        other.learner.read_on()
+        one.learner.read_on()
+    assert [alarm.signal for alarm in one.learner.alarms] == ["length"]
+    assert other.learner.alarms == ()
+    assert other.learner.counted == 20
+    assert other.forecast(SMALL).quality > before.quality
+
+
+def test_how_large_a_change_was_its_own_answers_say() -> None:
+    """Not those from before it, which the answers of other signals have made recent."""
+    habits = np.linspace(-1.0, 1.0, 101)[:, None]
+    lookout = Lookout(Known(calibration=(0.0, 1.0), habits=habits), pool=[SMALL])
+    rng = np.random.default_rng(2)
+    for number in range(900):
+        off = 0.6 if number >= 300 else 0.0
+        held = float(rng.uniform(-0.4, 0.4)) + off
+        found = lookout.judged(SMALL, "reward", off=(held, held), at=2.0 * number)
+        other = float(rng.uniform(-1.0, 1.0))
+        lookout.judged(SMALL, "length", off=(other, other), at=2.0 * number + 1.0)
+        if isinstance(found, Alarm):
+            break
+    assert isinstance(found, Alarm)
+    assert (found.signal, found.rose) == ("reward", True)
+    assert 0.2 < lookout._recovery[SMALL]._half < 0.35
 
 
 MANY = tuple(f"caller {number}" for number in range(20))

@@ -160,3 +160,28 @@ def test_the_conversation_that_was_silent_longest_is_forgotten_first() -> None:
     told = {n: costs(sessions, replace(ASKED, session=n))["caching"] for n in ("s1", "s2", "s3")}
     assert told["s2"] == 0.02
     assert max(told["s1"], told["s3"]) < 0.02
+
+
+def test_processes_tell_one_another_what_caches_hold() -> None:
+    mine, theirs = Clock(), Clock()
+    # Their machine was started later: only the time of day is common.
+    theirs.seconds, offset = mine.seconds - 800.0, 800.0
+    theirs.now = lambda: 1e9 + theirs.seconds + offset  # type: ignore[method-assign] # this one's
+    here, there = Sessions(mine), Sessions(theirs)
+    here.note(ASKED, outcome(step("caching", 5000)))
+    mine.seconds += 200.0
+    theirs.seconds += 200.0
+    there.hear("s1", here.told("s1"))
+    assert costs(there) == costs(here)
+    assert costs(there)["caching"] < 0.02
+    # What it knows better it keeps.
+    there.note(ASKED, outcome(step("caching", 6000)))
+    better = costs(there)
+    there.hear("s1", here.told("s1"))
+    assert costs(there) == better
+    theirs.seconds += 101.0
+    late = Sessions(theirs)
+    late.hear("s1", here.told("s1"))
+    assert costs(late)["caching"] == 0.02
+    late.hear("s2", here.told("nobody's"))
+    assert costs(late, replace(ASKED, session="s2"))["caching"] == 0.02

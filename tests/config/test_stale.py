@@ -1,7 +1,8 @@
-"""Models whose old answers no longer say what they do."""
+"""Models whose answers of some time no longer say what they do."""
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,17 +10,47 @@ import pytest
 
 from emafusion.config.stale import Stale
 from emafusion.errors import DataError, StoreError
+from emafusion.learn.traffic import Span, within
 
 
-def test_changes_are_kept_until_they_are_over(tmp_path: Path) -> None:
+def before(time: float) -> tuple[Span, ...]:
+    return ((-math.inf, time),)
+
+
+def test_what_a_model_answered_before_a_change_that_lasts_says_nothing(tmp_path: Path) -> None:
     stale = Stale(tmp_path / "decisions.sqlite3")
     assert stale.read() == {}
     stale.note("a", 10.0)
     stale.note("b", 20.0)
     stale.note("a", 30.0)
-    assert Stale(tmp_path / "decisions.sqlite3").read() == {"a": 30.0, "b": 20.0}
-    stale.note("a", None)
-    assert stale.read() == {"b": 20.0}
+    assert Stale(tmp_path / "decisions.sqlite3").read() == {"a": before(30.0), "b": before(20.0)}
+
+
+def test_once_a_change_is_over_what_was_answered_while_it_lasted_says_nothing(
+    tmp_path: Path,
+) -> None:
+    stale = Stale(tmp_path / "d")
+    stale.note("a", 10.0)
+    stale.note("a", 15.0)
+    stale.note("a", 10.0, until=20.0)
+    (told,) = stale.read().values()
+    assert told == ((10.0, 20.0),)
+    assert [within(time, told) for time in (9.0, 10.0, 17.0, 20.0)] == [False, True, True, False]
+    stale.note("a", 40.0)
+    assert set(stale.read()["a"]) == {*before(40.0), (10.0, 20.0)}
+    stale.note("a", 40.0, until=50.0)
+    assert stale.read() == {"a": ((10.0, 20.0), (40.0, 50.0))}
+
+
+def test_a_process_that_reads_the_record_again_opens_nothing_that_is_over(tmp_path: Path) -> None:
+    stale = Stale(tmp_path / "d")
+    course = ((10.0, None), (15.0, None), (10.0, 20.0), (40.0, None))
+    for since, until in course:
+        stale.note("a", since, until=until)
+    kept = stale.path.read_bytes()
+    for since, until in course:
+        stale.note("a", since, until=until)
+        assert stale.path.read_bytes() == kept
 
 
 def test_what_one_process_notes_another_does_not_take_away(tmp_path: Path) -> None:
@@ -28,7 +59,7 @@ def test_what_one_process_notes_another_does_not_take_away(tmp_path: Path) -> No
 
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(note, range(24)))
-    assert Stale(tmp_path / "d").read() == {f"model {n}": float(n) for n in range(24)}
+    assert Stale(tmp_path / "d").read() == {f"model {n}": before(float(n)) for n in range(24)}
     assert list(tmp_path.glob("*.draft")) == list(tmp_path.glob(".*.draft")) == []
 
 
@@ -38,8 +69,9 @@ def test_a_file_that_cannot_be_written_is_an_error_of_the_record(tmp_path: Path)
         Stale(tmp_path / "file" / "d").note("a", 1.0)
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["[1, 2", '{"a": 3.0}'])
+def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
     stale = Stale(tmp_path / "d")
-    stale.path.write_text("[1, 2")
+    stale.path.write_text(text)
     with pytest.raises(DataError, match=r"d\.stale\.json.*delete it"):
         stale.read()

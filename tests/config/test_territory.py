@@ -54,6 +54,12 @@ def decisions(texts: Sequence[str], *, caller: str = "ann", begun: float = 1e9) 
     ]
 
 
+def seen(one: Territory, some: Sequence[Outcome]) -> bool:
+    """Whether queries began or ceased to stray by any of these decisions."""
+    turned = [one.take(outcome) for outcome in some]
+    return any(turned)
+
+
 def territory() -> Territory:
     found = Territory.from_arrays(WATCH, ENCODER)
     assert found is not None
@@ -66,17 +72,17 @@ def test_a_policy_that_tells_nothing_of_its_queries_has_no_territory() -> None:
 
 def test_queries_stray_and_come_back(caplog: pytest.LogCaptureFixture) -> None:
     one = territory()
-    assert not one.take(decisions(LATER[:400]))
+    assert not seen(one, decisions(LATER[:400]))
     assert not one.strayed
     with caplog.at_level(logging.WARNING):
-        assert one.take(decisions(ODD[:200], begun=2e9))
+        assert seen(one, decisions(ODD[:200], begun=2e9))
     assert one.strayed
     assert one.status()["strayed"] is True
     assert "learn --traffic" in caplog.text
-    assert not one.take(decisions(LATER[400:500], begun=3e9))
+    assert not seen(one, decisions(LATER[400:500], begun=3e9))
     for begun in range(500, 800, 100):
-        one.take(decisions(LATER[begun : begun + 100], begun=3e9 + begun))
-    one.take(decisions(USUAL[:400], begun=4e9))
+        seen(one, decisions(LATER[begun : begun + 100], begun=3e9 + begun))
+    seen(one, decisions(USUAL[:400], begun=4e9))
     assert not one.strayed
 
 
@@ -84,15 +90,15 @@ def test_one_caller_among_many_strays_alone() -> None:
     one = territory()
     for n in range(8):
         some = slice(25 * n, 25 * n + 25)
-        one.take(decisions(LATER[some], caller=f"ours {n % 3}", begun=1e9 + 1000 * n))
-        one.take(decisions(ODD[60 * n : 60 * n + 60], caller="eve", begun=1.5e9 + 1000 * n))
+        seen(one, decisions(LATER[some], caller=f"ours {n % 3}", begun=1e9 + 1000 * n))
+        seen(one, decisions(ODD[60 * n : 60 * n + 60], caller="eve", begun=1.5e9 + 1000 * n))
     assert not one.strayed
 
 
 def test_queries_that_come_thick_and_fast_are_sampled() -> None:
     one = territory()
     some = decisions(LATER[:50])
-    one.take(some[:1] * 50)
+    seen(one, some[:1] * 50)
     assert one.status()["seen"] == 1
 
 
@@ -156,9 +162,9 @@ async def test_from_queries_that_were_not_callers_straying_is_told_once_and_no_m
     found = Territory.from_arrays(OTHERS, ENCODER)
     assert found is not None
     for begun in (2e9, 4e9):
-        found.take(decisions(ODD[:300], begun=begun))
+        seen(found, decisions(ODD[:300], begun=begun))
         assert found.strayed
-        found.take(decisions(USUAL, begun=begun + 1e9))
+        seen(found, decisions(USUAL, begun=begun + 1e9))
         assert not found.strayed
     assert caplog.text.count("learn --traffic") == 2
 
@@ -176,3 +182,26 @@ async def test_without_texts_queries_are_not_watched(tmp_path: Path) -> None:
     one = school(tmp_path, drift=True, watch=WATCH, content=False)
     await strayed(one)
     assert not one.learner.strayed
+
+
+@pytest.mark.parametrize("page", [1, 33])
+async def test_what_is_concluded_of_queries_does_not_depend_on_how_the_record_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, page: int
+) -> None:
+    first = school(tmp_path, drift=True, watch=WATCH)
+    some = (LATER[:150], ODD[:120], USUAL[:530])
+    for number, texts in enumerate(some):
+        for outcome in decisions(texts, begun=1e9 + 1e6 * number):
+            await first.store.record(outcome)
+    told = []
+    for size in (200, page):
+        monkeypatch.setattr("emafusion.config.learner.PAGE", size)
+        caplog.clear()
+        one = school(tmp_path, drift=True, watch=WATCH)
+        for _ in range(800 // size + 2):
+            one.learner.read_on()
+        told.append((one.learner.status(), caplog.text))
+    assert told[0] == told[1]
+    # They strayed for a while that lies within one page of the first reading.
+    assert "no longer like" in told[0][1]
+    assert "again like" in told[0][1]

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emafusion.encoders import surface
+from emafusion.encoders.words import words
+
+PIECES = (
+    "What",
+    "how",
+    "is",
+    "many",
+    "write",
+    "a",
+    "DEF",
+    "two",
+    "7",
+    "²",
+    "é",
+    "show that",
+    "?\n",
+)
 
 
 def value(text: str, name: str) -> float:
@@ -57,3 +77,29 @@ def test_options_are_no_counting_story() -> None:
     question = "Ann has 3 figs and buys 4. How many figs has she?"
     assert value(question, "counting_story") == 1.0
     assert value(f"{question}\n(A) 5\n(B) 6\n(C) 7", "counting_story") == 0.0
+
+
+def plainly(text: str) -> dict[str, float]:
+    """Shares, counts of words and cues of a short `text`, read in the plainest way."""
+    tokens = words(text)
+    pairs = [" ".join(pair) for pair in itertools.pairwise(tokens)]
+    opening = [*tokens[:6], *pairs[:5]]
+    found = {
+        "numbers": math.log1p(len([one for one in tokens if one.isdigit()])) / 4,
+        "code_words": math.log1p(len([one for one in tokens if one in surface._CODE_WORDS])) / 4,
+    }
+    for name, characters in surface._CLASSES.items():
+        found[f"share_{name}"] = sum(c in characters for c in text) / max(1, len(text))
+    for name, group in surface._CUES.items():
+        phrases = set(group.split("|"))
+        found[f"cue_{name}"] = float(not phrases.isdisjoint([*tokens, *pairs]))
+        found[f"opens_{name}"] = float(not phrases.isdisjoint(opening))
+    return found
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES) | st.text('aB9 .$+"(', max_size=5), max_size=30))
+def test_a_row_says_what_the_plainest_reading_says(pieces: list[str]) -> None:
+    text = " ".join(pieces)
+    for name, expected in plainly(text).items():
+        assert value(text, name) == np.float32(expected), name

@@ -6,7 +6,7 @@ import pytest
 
 from emafusion.client import Client
 from emafusion.engine import Engine, Stages
-from emafusion.errors import BudgetError, ContextTooLongError
+from emafusion.errors import BudgetError, ContextTooLongError, UnknownModelError
 from emafusion.judge import CalibratedPanel
 from emafusion.plan import UtilityPlanner
 from emafusion.predict import Union
@@ -14,7 +14,7 @@ from emafusion.protect import VisibilityProtector
 from emafusion.protocols import Port
 from emafusion.record import Memory
 from emafusion.testing import ScriptedProvider
-from emafusion.types import Answer, Labels, Model, Request
+from emafusion.types import Answer, Knobs, Labels, Model, Request
 
 from .staged import Clock
 
@@ -80,8 +80,10 @@ async def test_streams_come_the_same_way() -> None:
 async def test_what_leaves_a_choice_is_read() -> None:
     classifier = Counting()
     fusion = client(classifier, ScriptedProvider("four"))
-    for knobs in ({"models": ["one"]}, {"arrangement": "single"}):
-        answer = await fusion.answer("What is 2 + 2?", **knobs)  # type: ignore[arg-type]
+    for answer in (
+        await fusion.answer("What is 2 + 2?", models=["one"]),
+        await fusion.answer("What is 2 + 2?", arrangement="single"),
+    ):
         assert answer.outcome.verdicts != ()
     assert classifier.read == 2
 
@@ -92,3 +94,13 @@ async def test_limits_hold() -> None:
         await fusion.answer("word " * 2000, models=["two"], arrangement="single")
     with pytest.raises(BudgetError):
         await fusion.answer("Hello", models=["one"], arrangement="single", max_cost_usd=1e-9)
+
+
+async def test_a_named_policy_fills_in_what_a_request_leaves_open() -> None:
+    fusion = client(Counting(), ScriptedProvider("four"))
+    fusion.engine.named = {"frugal": Knobs(models=("one",), arrangement="single")}
+    answer = await fusion.answer("What is 2 + 2?", policy="frugal")
+    assert answer.model == "one"
+    assert [one.model for one in answer.outcome.forecast.estimates] == ["one"]
+    with pytest.raises(UnknownModelError, match=r"no policy 'costly'; .* 'frugal'"):
+        await fusion.answer("What is 2 + 2?", policy="costly")

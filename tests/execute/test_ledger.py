@@ -13,7 +13,8 @@ from emafusion.errors import BudgetError, DeadlineError, RejectedError, Unavaila
 from emafusion.execute import Ledger, Limits
 from emafusion.providers.ending import BrokenOff
 from emafusion.testing import ScriptedProvider
-from emafusion.types import Call, Chunk, Completion, Draft, Model, Usage
+from emafusion.types import Call, Chunk, Completion, Draft, Model, Usage, replace
+from emafusion.types.models import PriceTier
 
 QUESTION = ({"role": "user", "content": "What is 2 + 2?"},)
 
@@ -116,6 +117,19 @@ async def test_a_limit_shortens_the_answer_rather_than_refuse_it() -> None:
     allowed = provider.calls[0].params["max_tokens"]
     assert isinstance(allowed, int)
     assert 16 <= allowed < 100
+
+
+async def test_a_long_prompts_own_prices_shorten_its_answer() -> None:
+    provider = ScriptedProvider(said("4", 5))
+    limits = Limits(max_cost_usd=60e-6)
+    await ledger(provider, limits).complete("a", QUESTION)
+    tier = PriceTier(above=1, usd_per_mtok_in=1.0, usd_per_mtok_out=2.0)
+    models = {"a": replace(model(), tiers=(tier,))}
+    dearer = Ledger(models, {"scripted": provider}, clock=Clock(), limits=limits)
+    await dearer.complete("a", QUESTION)
+    plain, tiered = (call.params["max_tokens"] for call in provider.calls)
+    assert isinstance(plain, int)
+    assert tiered == plain // 2
 
 
 async def test_without_a_limit_the_callers_parameters_pass_untouched() -> None:

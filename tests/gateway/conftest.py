@@ -56,6 +56,7 @@ def house() -> Iterator[Served]:
             tool_calls=tuple(upstreams.CALLS),
         ),
         "thinker": Script(raw=upstreams.THINKING_BODY, chunks=upstreams.THINKING_CHUNKS),
+        "voluble": Script(text="A", chunks=upstreams.EVERYTHING_CHUNKS),
         "weaving": Script(text="", chunks=upstreams.WEAVING_CHUNKS),
         "caller": Script(text="", tool_calls=tuple(upstreams.CALLS)),
         "musing": Script(text="So Paris.", wait_s=0.5),

@@ -53,6 +53,7 @@ class Script:
     failure: Exception | None = None
     fails_after: int = 0
     tool_calls: tuple[Mapping[str, object], ...] = ()
+    usage: Usage = USAGE
     calls: list[Call] = field(default_factory=list)
     cancelled: int = 0
     spoken: int = 0
@@ -65,11 +66,13 @@ class Script:
             return
         for word in self.text.split(" "):
             yield Chunk(text=f"{word} ")
-        yield Chunk(finish_reason="stop", usage=USAGE)
+        yield Chunk(finish_reason="stop", usage=self.usage)
 
 
 def _read(raw: Mapping[str, Any]) -> Chunk:
-    choice = (raw["choices"] or [{}])[0]
+    choice: Mapping[str, Any] = next(
+        (one for one in raw["choices"] if one.get("index", 0) == 0), {}
+    )
     return Chunk(
         text=choice.get("delta", {}).get("content") or "",
         finish_reason=choice.get("finish_reason"),
@@ -92,7 +95,7 @@ class Scripted:
         choices: Any = (script.raw or {}).get("choices") or [{}]
         return Completion(
             text=script.text,
-            usage=USAGE,
+            usage=script.usage,
             raw=script.raw,
             tool_calls=script.tool_calls,
             finish_reason=choices[0].get("finish_reason", "stop"),

@@ -77,7 +77,7 @@ def test_a_malformed_request_is_named(
         ("smal", {}, "did you mean 'small'?"),
         ("emafusio", {}, "did you mean 'emafusion'?"),
         ("zzz", {}, "GET /v1/models lists them"),
-        ("emafusion/zzz", {}, "no policy 'emafusion/zzz'"),
+        ("emafusion/zzz", {}, "no policy 'zzz'"),
         ("emafusion", {"models": ["smal"]}, "did you mean 'small'?"),
     ],
 )

@@ -38,3 +38,12 @@ def test_tenants_share_no_conversation_whatever_they_call_it() -> None:
     assert of(FIRST, caller=Caller(team="r"), named="ed:x") != of(
         FIRST, caller=Caller(team="red"), named=":x"
     )
+
+
+def test_what_a_cache_shall_keep_makes_no_other_conversation() -> None:
+    # Clients mark the end of each turn's prompt, and the marks of earlier turns are gone.
+    part = {"type": "text", "text": "What is a monad?"}
+    carried = {**part, "extra_content": {"anthropic": {"cache_control": {"type": "ephemeral"}}}}
+    assert of({"role": "user", "content": [carried]}) == of(FIRST)
+    plain = {**part, "cache_control": {"type": "ephemeral"}}
+    assert of({"role": "user", "content": [plain]}) == of({"role": "user", "content": [part]})

@@ -92,6 +92,15 @@ def test_a_judged_draft_brings_its_tool_calls_and_further_choices() -> None:
     assert finished == ["length", "stop"]
 
 
+def test_of_a_streams_options_usage_is_ours_and_the_rest_is_handed_on() -> None:
+    options = {"include_usage": True, "include_obfuscation": False}
+    found = asked(stream=True, stream_options=options)
+    assert found.include_usage
+    assert found.request.params == {"stream_options": {"include_obfuscation": False}}
+    # An upstream that is not asked for a stream refuses them.
+    assert asked(stream_options=options).request.params == {}
+
+
 def test_half_a_surrogate_pair_does_not_break_the_stream() -> None:
     [role, content] = told(Events(asked()).of(Chunk(text="a\ud83d")))
     assert role["choices"][0]["delta"]["role"] == "assistant"

@@ -87,7 +87,7 @@ def test_our_own_mistake_is_logged_and_not_told(
 ) -> None:
     client = client_of({"small": Script()}, classifier=Mistaken())
     with caplog.at_level(logging.ERROR), served(client) as house:
-        reply = house.ask({"model": "small", "messages": ASK, "stream": stream})
+        reply = house.ask({"model": "emafusion", "messages": ASK, "stream": stream})
         assert house.get("/healthz").status == 200
     assert reply.status == 500
     assert reply.error["code"] == "internal_error"

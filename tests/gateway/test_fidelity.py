@@ -64,6 +64,8 @@ def test_every_event_comes_through_as_it_was(usage: bool) -> None:
         options = {"include_usage": usage, "include_obfuscation": False}
         body = {"model": "odd", "messages": ASK, "stream": True, "stream_options": options}
         *events, done = house.ask(body).events
+        told = house.script("odd").calls[0].params
+    assert told == {"stream_options": {"include_obfuscation": False}}
     assert done == "[DONE]"
     assert events[-1].pop("emafusion")["model"] == "odd"
     expected = [{**chunk, "model": "odd"} for chunk in (CHUNKS if usage else CHUNKS[:-1])]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import pytest
+
+from emafusion.gateway import Settings
+from emafusion.providers import marks
+from emafusion.providers.bridge import BridgeProvider
+from emafusion.testing.upstream import Upstream
+from emafusion.types import Model
 
 from .parts import Reply, Script, Served, client_of, served
 
@@ -106,7 +113,9 @@ CONVERSATION: list[Any] = [
         ],
     },
 ]
-SYSTEM = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
+EPHEMERAL = {"type": "ephemeral"}
+MARK = {"cache_control": EPHEMERAL}
+SYSTEM = [{"type": "text", "text": "Be brief.", **MARK}]
 
 
 def test_a_conversation_is_translated_whole(house: Served) -> None:
@@ -114,7 +123,10 @@ def test_a_conversation_is_translated_whole(house: Served) -> None:
     found = list(sent(house).messages)
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
     assert found == [
-        {"role": "system", "content": "Be brief."},
+        {
+            "role": "system",
+            "content": [{"type": "text", "text": "Be brief.", **marks.carried(EPHEMERAL)}],
+        },
         {
             "role": "user",
             "content": [
@@ -149,6 +161,73 @@ def test_a_conversation_is_translated_whole(house: Served) -> None:
         {"role": "tool", "tool_call_id": "t2", "content": "Error: no"},
         {"role": "user", "content": [image, {"type": "text", "text": "Go on"}]},
     ]
+
+
+def test_what_a_cache_shall_keep_is_carried_along(house: Served) -> None:
+    carried = marks.carried(EPHEMERAL)
+    result = {"type": "tool_result", "tool_use_id": "c", "content": "1", **MARK}
+    within = {**result, "content": [{"type": "text", "text": "2", **MARK}]}
+    use = {"type": "tool_use", "id": "c", "name": "add", "input": {}, **MARK}
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "Hi", **MARK}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "I add.", **MARK}, use]},
+        {"role": "user", "content": [result, within]},
+    ]
+    assert ask(house, messages=messages, tools=[{**TOOLS[0], **MARK}]).status == 200
+    first, second, *results = sent(house).messages
+    assert first["content"] == [{"type": "text", "text": "Hi", **carried}]
+    assert second["content"] == [{"type": "text", "text": "I add.", **carried}]
+    assert second["tool_calls"][0]["extra_content"] == carried["extra_content"]
+    assert [one["content"] for one in results] == [
+        [{"type": "text", "text": "1", **carried}],
+        [{"type": "text", "text": "2", **carried}],
+    ]
+    assert sent(house).params["tools"][0]["extra_content"] == carried["extra_content"]
+    # A mark on the whole body is one on its last block.
+    for last in ("Hi", [{"type": "text", "text": "Hi"}]):
+        asked = [*ASK, {"role": "user", "content": last}]
+        assert ask(house, messages=asked, cache_control=EPHEMERAL).status == 200
+        assert list(sent(house).messages) == [
+            *ASK,
+            {"role": "user", "content": [{"type": "text", "text": "Hi", **carried}]},
+        ]
+    assert ask(house, system=[{**SYSTEM[0], "cache_control": 1}]).status == 400
+
+
+async def test_the_vendor_is_told_what_to_keep_and_tells_what_it_kept() -> None:
+    pytest.importorskip("any_llm")
+    async with Upstream() as upstream:
+        claude = Model(
+            name="claude",
+            provider="vendor",
+            upstream="caching",
+            usd_per_mtok_in=1.0,
+            usd_per_mtok_out=2.0,
+            usd_per_mtok_cached=0.1,
+            usd_per_mtok_cache_write=1.25,
+            usd_per_mtok_cache_write_1h=2.0,
+        )
+        provider = BridgeProvider("anthropic", api_key="k", base_url=upstream.root)
+        client = client_of({}, models=[claude], providers={"vendor": provider})
+        with served(client, Settings(heartbeat_s=60.0)) as house:
+            for stream in (False, True):
+                reply = await asyncio.to_thread(ask, house, "claude", system=SYSTEM, stream=stream)
+                seen = upstream.seen[-1].body
+                assert seen["system"] == SYSTEM
+                told = events(reply)[-2][1] if stream else reply.json
+                used = told["usage"]
+                assert (used["cache_read_input_tokens"], used["cache_creation_input_tokens"]) == (
+                    700,
+                    300,
+                )
+                assert used["cache_creation"] == {
+                    "ephemeral_5m_input_tokens": 100,
+                    "ephemeral_1h_input_tokens": 200,
+                }
+                assert 0 < used["input_tokens"] < 100
+                paid = used["input_tokens"] + 700 * 0.1 + 100 * 1.25 + 200 * 2.0
+                paid += 2.0 * used["output_tokens"]
+                assert told["emafusion"]["cost_usd"] == pytest.approx(paid / 1e6)
 
 
 def test_the_fields_have_their_names_in_the_chat_protocol(house: Served) -> None:
@@ -268,6 +347,21 @@ def test_reasoning_comes_as_thinking(house: Served, claude: anthropic.Anthropic)
     assert final.content[0].model_dump()["thinking"] == "Hm."
     assert final.content[0].model_dump()["signature"] == "seal"
     assert final.content[1].model_dump()["text"] == "Paris."
+
+
+def test_the_client_hears_everything_in_order(claude: anthropic.Anthropic) -> None:
+    with claude.messages.stream(model="voluble", max_tokens=9, messages=ASK) as stream:
+        names = [event.type for event in stream if event.type.startswith(("content", "message"))]
+        final = stream.get_final_message()
+    blocks = [name for pieces in (2, 1, 1, 2, 1) for name in ("start", *["delta"] * pieces, "stop")]
+    told = [name.removeprefix("content_block_") for name in names]
+    assert told == ["message_start", *blocks, "message_delta", "message_stop"]
+    assert [block.to_dict() for block in final.content[:3]] == [
+        {"type": "thinking", "thinking": "Hm so.", "signature": ""},
+        {"type": "text", "text": "A"},
+        {"type": "text", "text": "No."},
+    ]
+    assert [block.type for block in final.content[3:]] == ["tool_use", "tool_use"]
 
 
 def test_calls_that_come_by_turns_end_the_stream_with_an_error(house: Served) -> None:

@@ -76,6 +76,36 @@ async def test_what_cannot_be_built_changes_nothing_and_says_why() -> None:
     await new.aclose()
 
 
+async def test_gates_are_renewed_after_the_client_and_what_waits_for_a_restart_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    exchange = Exchange(saying("old"))
+    why = ConfigError("broken")
+    reload = Reload(exchange, Source(saying("new"), why, saying("newer")))
+    answering: list[Client] = []
+    late = ["gateway.workers", "telemetry.otlp"]
+
+    def renew() -> list[str]:
+        answering.append(exchange.client)
+        return late
+
+    reload.renew = renew
+    with caplog.at_level("INFO", logger="emafusion.gateway"):
+        async with reload.running():
+            assert await reload()
+            assert answering == [exchange.client]
+            assert "takes effect at restart: gateway.workers, telemetry.otlp" in caplog.text
+            told = reload.fields()["configuration"]
+            assert isinstance(told, dict)
+            assert told["takes_effect_at_restart"] == late
+            assert not await reload()
+            assert len(answering) == 1, "what is refused renews nothing"
+            late.clear()
+            assert await reload()
+            assert "takes_effect_at_restart" not in str(reload.fields())
+    await exchange.client.aclose()
+
+
 async def test_a_file_is_taken_up_when_it_has_changed_and_rests(tmp_path: Path) -> None:
     file = tmp_path / "emafusion.toml"
     file.write_text("first")

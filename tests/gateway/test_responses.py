@@ -13,7 +13,10 @@ import pytest
 from openai import OpenAI
 
 from emafusion import gateway
-from emafusion.gateway.responses import File, Memory
+from emafusion.gateway.callers import ANYONE
+from emafusion.gateway.exchange import Exchange
+from emafusion.gateway.notes import FileNotes
+from emafusion.gateway.responses import Memory, Noted, Responses
 from emafusion.gateway.responses.shelf import Kept
 from emafusion.types import replace
 
@@ -222,6 +225,31 @@ def test_the_client_gathers_streamed_tool_calls(openai: OpenAI) -> None:
     assert names.count("response.function_call_arguments.delta") == 3
 
 
+def test_the_client_hears_everything_in_order(house: Served, openai: OpenAI) -> None:
+    with openai.responses.stream(model="voluble", input=ASK) as stream:
+        names = [event.type.removeprefix("response.") for event in stream]
+        final = stream.get_final_response()
+    part = ["content_part.done", "output_item.done"]
+    begun = ["output_item.added", "content_part.added"]
+    expected = ["created", "in_progress"]
+    for kind, pieces in (("reasoning_text", 2), ("output_text", 1), ("refusal", 1)):
+        expected += [*begun, *[f"{kind}.delta"] * pieces, f"{kind}.done", *part]
+    call = "function_call_arguments"
+    for pieces in (2, 1):
+        expected += ["output_item.added", *[f"{call}.delta"] * pieces]
+        expected += [f"{call}.done", "output_item.done"]
+    assert names == [*expected, "completed"]
+    kept = house.get(f"{PATH}/{final.id}").json["output"]
+    assert [item["type"] for item in kept] == [
+        "reasoning",
+        *["message"] * 2,
+        *["function_call"] * 2,
+    ]
+    told = openai.responses.retrieve(final.id).output
+    assert [item.to_dict() for item in told] == kept
+    assert [item["id"] for item in kept] == [item.to_dict()["id"] for item in final.output]
+
+
 def test_reasoning_is_an_item(house: Served) -> None:
     whole = ask(house, "thinker").json["output"]
     assert [item["type"] for item in whole] == ["reasoning", "message"]
@@ -321,6 +349,37 @@ def test_a_refusal_is_a_part_of_its_own() -> None:
     assert found[-1]["response"]["output"][0]["content"] == [part]
 
 
+async def test_a_streams_options_are_handed_on() -> None:
+    body = {"model": "small", "input": ASK, "stream": True}
+    options = {"include_obfuscation": False}
+    data = json.dumps({**body, "stream_options": options}).encode()
+    asked = await Responses(Memory()).parse(data, ["small"], ANYONE)
+    assert asked.request.params == {"stream_options": options}
+
+
+def test_log_probabilities_stream(house: Served) -> None:
+    fields: dict[str, Any] = {"include": ["message.output_text.logprobs"], "stream": True}
+    found = events(ask(house, "verbatim", **fields))
+    [token] = next(e for e in found if e["type"] == "response.output_text.delta")["logprobs"]
+    assert token["logprob"] == -0.25
+    done = next(e for e in found if e["type"] == "response.output_text.done")
+    assert done["logprobs"] == [token]
+    assert found[-1]["response"]["output"][0]["content"][0]["logprobs"] == [token]
+    # What a stream ends with is what is kept of it.
+    name = found[-1]["response"]["id"]
+    kept = house.get(f"{PATH}/{name}").json["output"]
+    assert kept[0]["content"] == found[-1]["response"]["output"][0]["content"]
+
+
+def test_a_streamed_answer_is_kept_with_its_reasoning(house: Served) -> None:
+    found = events(ask(house, "thinker", stream=True))
+    last = found[-1]["response"]
+    assert [item["type"] for item in last["output"]] == ["reasoning", "message"]
+    assert house.get(f"{PATH}/{last['id']}").json["output"] == last["output"]
+    ask(house, "thinker", previous_response_id=last["id"])
+    assert sent(house, "thinker").messages[1]["reasoning"] == {"content": "Hm."}
+
+
 def test_other_parts_are_handed_on(house: Served) -> None:
     file = {"type": "input_file", "file_id": "file_1"}
     parts = [file, {"type": "input_text", "text": "?"}]
@@ -348,14 +407,14 @@ def kept(name: str, tenant: str = "team:a", size: int = 10) -> Kept:
     return Kept(tenant=tenant, id=name, turns=(), body={}, size=size)
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "shared"])
 async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
     if request.param == "memory":
         yield Memory()
         return
-    shelf = File(tmp_path / "kept" / "responses.sqlite3")
-    yield shelf
-    await shelf.aclose()
+    notes = FileNotes(tmp_path / "kept" / "notes")
+    yield Noted(notes)
+    await notes.aclose()
 
 
 async def test_a_shelf_keeps_tenants_apart(shelf: Any) -> None:
@@ -378,11 +437,9 @@ async def test_a_shelf_keeps_tenants_apart(shelf: Any) -> None:
 
 
 async def test_a_shelf_forgets_what_is_old(shelf: Any) -> None:
-    await shelf.put(kept("one"))
     shelf.max_age_s = -1.0
+    await shelf.put(kept("one"))
     assert await shelf.get("team:a", "one") is None
-    await shelf.put(kept("two"))
-    assert await shelf.get("team:a", "two") is None
 
 
 async def test_memory_is_bounded() -> None:
@@ -399,22 +456,10 @@ async def test_memory_is_bounded() -> None:
     assert await shelf.get("team:a", "three") is not None
 
 
-async def test_two_processes_may_share_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "responses.sqlite3"
-    first, second = File(path), File(path)
-    await first.put(kept("one"))
-    await second.put(kept("two"))
-    assert await second.get("team:a", "one") is not None
-    assert await first.get("team:a", "two") is not None
-    assert path.stat().st_mode & 0o077 == 0
-    await first.aclose()
-    await second.aclose()
-
-
 def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shelf = File(tmp_path)  # a folder is no file
+    shelf = Noted(FileNotes(tmp_path))  # a folder is no file
     client = client_of({"small": Script()})
     app = gateway.app(client, shelf=shelf)
     body = json.dumps({"model": "small", "input": ASK}).encode()
@@ -424,3 +469,19 @@ def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
     assert "was not kept" in caplog.text
     status, _ = asyncio.run(post(app, b"", path=f"{PATH}/{answer['id']}", method="GET"))
     assert status == 503
+
+
+def test_another_worker_goes_on_from_a_response(tmp_path: Path) -> None:
+    exchanges = [
+        Exchange(client_of({"small": Script()}), notes=FileNotes(tmp_path / "notes"))
+        for _ in range(2)
+    ]
+    with served(exchanges[0]) as one, served(exchanges[1]) as other:
+        first = ask(one, stream=True)
+        name = events(first)[-1]["response"]["id"]
+        assert ask(other, previous_response_id=name).status == 200
+        assert [turn["role"] for turn in sent(other).messages] == ["user", "assistant", "user"]
+        assert other.ask(b"", method="DELETE", path=f"{PATH}/{name}").status == 200
+        # What was forgotten there is not to be had here.
+        assert one.get(f"{PATH}/{name}").status == 404
+        assert ask(one, previous_response_id=name).status == 400

@@ -9,7 +9,7 @@ from openai import APIError, AsyncOpenAI, OpenAI
 from openai.lib.streaming.chat import ChatCompletionStreamState
 
 from . import upstreams
-from .parts import Served
+from .parts import Script, Served, client_of, served
 
 ASK: list[Any] = [{"role": "user", "content": "What is the capital of France?"}]
 
@@ -118,3 +118,53 @@ def test_the_client_raises_what_failed_in_mid_stream(openai: OpenAI) -> None:
             chunks.append(chunk)  # noqa: PERF402 - what came before the failure counts
     assert [chunk.choices[0].delta.content for chunk in chunks] == ["", "Paris. "]
     assert caught.value.code == "upstream_unavailable"
+
+
+_TOKEN = {"token": "A", "logprob": -0.5, "bytes": [65], "top_logprobs": []}
+SIDE_BY_SIDE = [
+    upstreams.chunk(
+        upstreams.piece({"role": "assistant", "content": "A"}, logprobs={"content": [_TOKEN]})
+    ),
+    upstreams.chunk(
+        {"index": 1, "delta": {"role": "assistant", "content": "B"}, "finish_reason": None}
+    ),
+    upstreams.chunk(upstreams.piece({}, finish_reason="stop")),
+    upstreams.chunk({"index": 1, "delta": {"refusal": "No."}, "finish_reason": None}),
+    upstreams.chunk({"index": 1, "delta": {}, "finish_reason": "stop"}),
+]
+
+
+@pytest.mark.parametrize("model", ["odd", "emafusion"])
+def test_the_client_gathers_answers_that_stream_side_by_side(model: str) -> None:
+    with (
+        served(client_of({"odd": Script(chunks=SIDE_BY_SIDE)})) as house,
+        OpenAI(base_url=f"{house.url}/v1", api_key="unused", max_retries=0) as client,
+    ):
+        with client.chat.completions.stream(model=model, messages=ASK, n=2, logprobs=True) as found:
+            events = list(found)
+            final = found.get_final_completion()
+        chunks = [event.chunk.model_dump() for event in events if event.type == "chunk"]
+        decision = chunks[-1]["emafusion"]["decision_id"]
+        recorded = house.get(f"/v1/decisions/{decision}").json
+    first, second = final.choices
+    assert (first.message.content, first.finish_reason) == ("A", "stop")
+    assert first.logprobs is not None
+    assert [token.logprob for token in first.logprobs.content or ()] == [-0.5]
+    assert (second.message.content, second.message.refusal) == ("B", "No.")
+    assert second.finish_reason == "stop"
+    assert {"logprobs.content.delta", "refusal.done"} <= {event.type for event in events}
+    # What is on record is the first of them, not both by turns.
+    assert recorded["text"] == "A"
+
+
+def test_the_clients_own_events_tell_parallel_calls_apart(openai: OpenAI) -> None:
+    tools: list[Any] = [
+        {"type": "function", "function": {"name": name, "parameters": {}, "strict": True}}
+        for name in ("add", "sub")
+    ]
+    with openai.chat.completions.stream(model="toolbox", messages=ASK, tools=tools) as found:
+        done = [event for event in found if event.type == "tool_calls.function.arguments.done"]
+    assert [(event.index, event.name, event.arguments) for event in done] == [
+        (0, "add", '{"a": 1}'),
+        (1, "sub", '{"b": 2}'),
+    ]

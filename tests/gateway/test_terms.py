@@ -15,6 +15,53 @@ MODELS = ("house", "large", "small")
 POOLS = [MODELS]
 
 
+POLICIES = {"cheap": Knobs(prefer=0.1, models=("large", "small")), "best": Knobs(min_quality=0.9)}
+
+
+def chosen(policy: str | None) -> Knobs:
+    return POLICIES[policy or ""]
+
+
+async def passed(knobs: Knobs, caller: Caller) -> Knobs:
+    passage = Passage(request=Request(id="d", messages=(), knobs=knobs), caller=caller)
+    async with TermsGate(lambda: POOLS, chosen).open(passage):
+        return passage.request.knobs
+
+
+async def test_a_policy_fills_in_what_a_request_leaves_open() -> None:
+    filled = await passed(Knobs(policy="cheap"), ANYONE)
+    assert (filled.prefer, filled.models) == (0.1, ("large", "small"))
+    asked = await passed(Knobs(policy="cheap", prefer=0.7, models=("house",)), ANYONE)
+    assert (asked.prefer, asked.models) == (0.7, ("house",))
+    key = Caller(prefer=0.6, min_quality=0.95)
+    assert (await passed(Knobs(policy="best"), key)).min_quality == 0.95
+    assert (await passed(Knobs(policy="best"), key)).prefer == 0.6
+    assert (await passed(Knobs(policy="cheap"), key)).prefer == 0.1
+
+
+async def test_a_key_takes_models_away_from_a_policy_s() -> None:
+    key = Caller(models=frozenset({"house", "small"}))
+    assert (await passed(Knobs(policy="cheap"), key)).models == ("small",)
+    other = Caller(models=frozenset({"house"}))
+    assert (await passed(Knobs(policy="cheap"), other)).models == ("house",)
+
+
+async def test_a_key_s_policies_bind() -> None:
+    one = Caller(policies=frozenset({"cheap"}))
+    assert (await passed(Knobs(), one)).prefer == 0.1
+    assert await passed(Knobs(models=("large",), arrangement="single"), one) == Knobs(
+        models=("large",), arrangement="single"
+    )
+    with pytest.raises(ForbiddenError, match="may not use policy 'best'; its key allows: cheap"):
+        await passed(Knobs(policy="best"), one)
+    two = Caller(policies=frozenset({"cheap", "best"}))
+    for knobs in (Knobs(), Knobs(models=("large",)), Knobs(arrangement="single")):
+        with pytest.raises(ForbiddenError, match="names no policy; its key allows: best, cheap"):
+            await passed(knobs, two)
+    usual = Caller(policies=frozenset({"cheap", "default"}))
+    assert await passed(Knobs(), usual) == Knobs()
+
+
 def test_a_key_without_terms_changes_nothing() -> None:
     knobs = Knobs(prefer=0.3, models=("large",))
     assert allowed(knobs, ANYONE, POOLS) is knobs
@@ -71,6 +118,6 @@ def test_no_request_gets_past_its_key(
 async def test_the_gate_changes_the_request_before_the_engine_sees_it() -> None:
     request = Request(id="r", messages=({"role": "user", "content": "hi"},))
     passage = Passage(request=request, caller=Caller(prefer=0.1))
-    async with TermsGate(lambda: POOLS).open(passage):
+    async with TermsGate(lambda: POOLS, chosen).open(passage):
         assert passage.request.knobs.prefer == 0.1
         assert passage.request.messages == request.messages

@@ -123,3 +123,13 @@ WEAVING_CHUNKS = [
     chunk(piece(_call(1, "}"))),
     chunk(piece({}, finish_reason="tool_calls")),
 ]
+
+EVERYTHING_CHUNKS = [
+    chunk(piece({"role": "assistant", "content": ""})),
+    chunk(piece({"reasoning_content": "Hm "})),
+    chunk(piece({"reasoning_content": "so."})),
+    chunk(piece({"content": "A"}, logprobs={"content": [_TOKEN]})),
+    chunk(piece({"refusal": "No."})),
+    *TOOL_CHUNKS[1:],
+]
+"""Reasoning, a text with its log-probabilities, a refusal, and two calls."""

@@ -196,3 +196,25 @@ def test_hostile_text_is_read_at_once(odd: str, prompt: str) -> None:
     found = look(draft(text + "a"), prompt)
     assert time.process_time() - began < 1.0
     assert all(math.isfinite(value) for value in found.values())
+
+
+ABOUT_ANSWERS = (
+    "answer",
+    "Answer is",
+    "ANSWER:",
+    "answers",
+    "my",
+    " ",
+    "\n",
+    "B",
+    "-3",
+    "$4.",
+    "[",
+    "ſ",
+)
+
+
+@given(st.lists(st.sampled_from(ABOUT_ANSWERS), max_size=12))
+def test_conclusions_are_found_where_the_pattern_finds_them(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert surface._concluded(text, text.lower()) == surface.CONCLUSION.findall(text)

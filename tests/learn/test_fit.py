@@ -82,7 +82,7 @@ def world(folder: Path, count: int = 300) -> None:
 def policy(tmp_path_factory: pytest.TempPathFactory) -> artefacts.Artefact:
     folder = tmp_path_factory.mktemp("outcomes")
     world(folder)
-    return fit(folder, folder / "policy", classifier=classifier(), encoder=encoders.default())
+    return fit(folder, folder / "policy", classifier=classifier())
 
 
 def classifier() -> FastClassifier:
@@ -170,7 +170,7 @@ class Nobody:
 
 def test_equal_outcomes_give_equal_policies(policy: artefacts.Artefact, tmp_path: Path) -> None:
     world(tmp_path)
-    again = fit(tmp_path, tmp_path / "p", classifier=classifier(), encoder=encoders.default())
+    again = fit(tmp_path, tmp_path / "p", classifier=classifier())
     assert again.arrays.keys() == policy.arrays.keys()
     for name, array in again.arrays.items():
         assert np.array_equal(array, policy.arrays[name]), name
@@ -179,7 +179,7 @@ def test_equal_outcomes_give_equal_policies(policy: artefacts.Artefact, tmp_path
 def test_too_few_outcomes_are_refused(tmp_path: Path) -> None:
     world(tmp_path, count=30)
     with pytest.raises(DataError, match="at least 40"):
-        fit(tmp_path, tmp_path / "p", classifier=classifier(), encoder=encoders.default())
+        fit(tmp_path, tmp_path / "p", classifier=classifier())
     assert not (tmp_path / "p").exists()
 
 
@@ -202,7 +202,7 @@ def test_a_pool_that_never_errs_gives_a_policy_that_serves(tmp_path: Path) -> No
     for row in rows:
         row["score"] = 1.0
     parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "outcomes.parquet")
-    made = fit(tmp_path, tmp_path / "made", classifier=classifier(), encoder=encoders.default())
+    made = fit(tmp_path, tmp_path / "made", classifier=classifier())
     engine = replaying(made, POOL, {})
     request = asked(EASY.format(999))
     labels = FastClassifier.from_arrays(made.under("understand"), encoders.default()).labels(
@@ -223,7 +223,7 @@ def test_drafts_that_nobody_scored_and_two_models_cannot_vote_on_stay_unscored(
         row["score"] = None
     rows[20]["score"] = None
     parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "outcomes.parquet")
-    made = fit(tmp_path, tmp_path / "made", classifier=classifier(), encoder=encoders.default())
+    made = fit(tmp_path, tmp_path / "made", classifier=classifier())
     left_out = sum(number % 5 != 4 for number in range(10))
     assert made.manifest.queries == 120 - left_out
     told = forecast(made, EASY.format(999))
@@ -252,7 +252,7 @@ def test_syntheses_are_read_beside_the_rows_that_a_model_given_up_never_answered
         for n in differ
     ]
     combinings.write(tmp_path, written)
-    made = fit(tmp_path, tmp_path / "made", classifier=classifier(), encoder=encoders.default())
+    made = fit(tmp_path, tmp_path / "made", classifier=classifier())
     fitted = [n for n in differ if int(n) % 5 != 4]
     assert made.manifest.metrics["combine_synthesise_rows"] == len(fitted)
     # The drafts selected are those of the very queries: the dear one's, right on the hard ones.

@@ -39,7 +39,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, default: Artefact) -> Artef
     world(base / "train", count=200, splits=("train", "train", "train", "val"), seed=1)
     encoder = encoders.Remembered(encoders.default())
     reader = FastClassifier.from_arrays(default.under("understand"), encoder)
-    return fit(base / "train", base / "policy", classifier=reader, encoder=encoder)
+    return fit(base / "train", base / "policy", classifier=reader)
 
 
 @pytest.fixture(scope="module")

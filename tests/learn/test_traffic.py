@@ -199,3 +199,18 @@ async def test_a_prompt_held_out_among_what_was_collected_is_not_learnt_from(
     both = joined(held_out, exported)
     assert both.queries[0] == "held out"
     assert both.prompts == ("1 × 3?", "0 × 3?", "2 × 3?")
+
+
+async def test_what_a_model_answered_while_it_was_another_teaches_nothing(
+    record: Memory | Store, tmp_path: Path
+) -> None:
+    for day in range(4):
+        made = _decision(f"d{day}", f"{day} × 3?", _step("small", "15"), _step("large", "51"))
+        await record.record(replace(made, created=float(day)))
+    told = await export(record, tmp_path / "out", MODELS, stale={"small": [(1.0, 3.0)]})
+    await record.aclose()
+    assert (told.prompts, told.drafts) == (4, 6)
+    found = read(tmp_path / "out")
+    missing = [row[found.models.index("small")] is None for row in found.drafts]
+    when = [prompt[0] for prompt, gone in zip(found.prompts, missing, strict=True) if gone]
+    assert sorted(when) == ["1", "2"]

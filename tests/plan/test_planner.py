@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emafusion.catalog import tokens
 from emafusion.errors import BudgetError, ContextTooLongError, NoModelError
 from emafusion.plan import Dial, Signals, UtilityPlanner
 from emafusion.plan.candidates import CLEARLY
+from emafusion.plan.eligible import ROOM, eligible
 from emafusion.types import (
     Cascade,
     Estimate,
@@ -129,6 +131,16 @@ def test_a_prompt_that_fits_nowhere_is_refused_by_name_and_size() -> None:
 def test_only_models_with_room_are_planned() -> None:
     wide = (*POOL[:2], model("large", 2.0, context_window=100_000))
     assert plan(request("word " * 8_000, prefer=0.0), models=wide).arrangement.models == ("large",)
+
+
+@pytest.mark.parametrize("system", ["", "Be brief."])
+def test_a_model_is_planned_as_long_as_its_window_holds_all(system: str) -> None:
+    asked = request("word " * 100)
+    taken = tokens.count_messages(asked.messages) + tokens.count(system) + ROOM
+    for window, fits in ((taken, True), (taken - 1, False)):
+        one = model("one", 1.0, system=system or None, context_window=window)
+        found = eligible(asked, [one, model("wide", 1.0, context_window=10_000)])
+        assert (one in found) == fits
 
 
 def test_tools_go_to_one_model_that_has_them() -> None:

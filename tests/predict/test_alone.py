@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from emafusion.predict.features import Features
 from emafusion.predict.learned import LearnedRouter
+from emafusion.predict.lengths import Lengths as Regression
 from emafusion.predict.suitability import Suitability
+from emafusion.predict.union import Fitted
 from emafusion.types import AXES, Labels
 
 NAMES = {"task": ("a", "b", "c"), "complexity": ("x", "y"), "domain": ("m", "n"), "format": ("p",)}
@@ -77,3 +79,34 @@ def test_a_rate_weighs_the_cells_as_a_batch_does(seed: int) -> None:
     same(rate, weights @ table.rates)
     count = weights @ trials + 2.0
     same(std, np.sqrt(rate * (1.0 - rate) / (count + 1.0)))
+
+
+@given(st.text(), SEEDS, st.floats(0.0, 1.0))
+def test_a_request_is_forecast_as_one_of_a_batch(text: str, seed: int, gate: float) -> None:
+    rng = np.random.default_rng(seed)
+    features = Features(Lengths(), NAMES)
+    told = labels(seed)
+    vectors = features.vectors([text, "other"], [told, labels(seed + 1)])
+    width, trials = vectors.shape[1], rng.uniform(0.0, 20.0, (12, 3))
+    paces = np.array([[0.5, -9.0, 0.1], [0.01, 0.0, 0.0], [0.02, 0.01, 0.0]])
+    fitted = Fitted(
+        pool=("a", "b", "c"),
+        features=features,
+        suitability=Suitability(NAMES, trials, trials * rng.random((12, 3)), strength=2.0),
+        learned=LearnedRouter(rng.normal(size=(4, width, 3)), rng.normal(size=(4, 3))),
+        lengths=Regression(
+            rng.normal(size=(width, 3)), np.full(3, 4.0), spreads=np.ones(3), paces=paces
+        ),
+        gate=(0.0, 0.0),
+        overhead=rng.uniform(1.0, 2.0, (2, 3)),
+    )
+    odds = fitted.log_odds(vectors, [told, labels(seed + 1)], share=gate)[0]
+    lengths = fitted.lengths.tokens(vectors)[0]
+    read = fitted.read(text, told, gate=gate, prompt_tokens=30.0)
+    quality, _, tokens, seconds, prompt = np.array([read.rows[name] for name in "abc"]).T
+    same(quality, 1.0 / (1.0 + np.exp(-odds)))
+    same(tokens, lengths)
+    same(seconds, np.maximum(fitted.lengths.seconds(30.0, lengths), 0.0))
+    same(prompt, fitted.prompts(30.0))
+    assert read.context is not None
+    same(np.array([read.context.mean, read.context.best]), np.array([odds.mean(), odds.max()]))

@@ -63,6 +63,37 @@ async def test_the_vendors_own_format_is_spoken(bridge: BridgeProvider, upstream
     assert (seen.body["max_tokens"], seen.body["temperature"]) == (9, 0.5)
 
 
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+@both_ways
+async def test_what_a_cache_shall_keep_is_told(
+    stream: bool, bridge: BridgeProvider, upstream: Upstream
+) -> None:
+    part = {"type": "text", "text": "Hi there"}
+    function = {"name": "add", "parameters": {"type": "object"}}
+    call_ = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    question = replace(
+        call("caching", tools=[{"type": "function", "function": function, **MARK}]),
+        messages=(
+            {"role": "system", "content": [part | MARK]},
+            {"role": "user", "content": [part | MARK]},
+            {"role": "assistant", "content": None, "tool_calls": [call_]},
+            {"role": "tool", "tool_call_id": "c1", "content": [part | MARK]},
+        ),
+    )
+    await ask(bridge, question, stream=stream)
+    body: Any = upstream.seen[-1].body
+    schema = {"type": "object", "properties": {}}
+    assert body["tools"] == [{"name": "add", "input_schema": schema, **MARK}]
+    assert body["system"] == [part | MARK]
+    first, used, result = body["messages"]
+    assert first["content"] == [part | MARK]
+    assert used["content"] == [{"type": "tool_use", "id": "c1", "name": "add", "input": {}}]
+    told = {"type": "tool_result", "tool_use_id": "c1", "content": [part], **MARK}
+    assert result == {"role": "user", "content": [told]}
+
+
 async def test_a_stream(bridge: BridgeProvider) -> None:
     chunks = [chunk async for chunk in bridge.stream(call())]
     assert "".join(chunk.text for chunk in chunks) == "echo: Hi there"

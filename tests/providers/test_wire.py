@@ -164,3 +164,52 @@ def test_without_a_stream_nothing_is_gathered() -> None:
     whole.add(Chunk(text="a", finish_reason="length"))
     assert whole.finished
     assert whole.completion(call()).usage.counted is False
+
+
+def test_answers_that_stream_side_by_side_are_gathered_apart() -> None:
+    pieces: list[tuple[int, dict[str, object], str | None]] = [
+        (1, {"content": "B1", "reasoning": {"content": "so "}}, None),
+        (0, {"content": "A1", "refusal": "N"}, None),
+        (1, {"content": "B2", "reasoning": {"content": "then"}}, "length"),
+        (0, {"content": "A2", "refusal": "o", "tool_calls": [{"index": 0, "id": "a"}]}, "stop"),
+    ]
+    whole, texts = wire.Gathered(), []
+    for index, delta, reason in pieces:
+        choice = {"index": index, "delta": delta, "finish_reason": reason}
+        chunk = wire.chunk_of({"choices": [choice]})
+        texts.append((chunk.text, chunk.finish_reason))
+        whole.add(chunk)
+    # The text of a stream is its first answer's.
+    assert texts == [("", None), ("A1", None), ("", None), ("A2", "stop")]
+    completion = whole.completion(call())
+    assert (completion.text, completion.finish_reason) == ("A1A2", "stop")
+    assert completion.tool_calls == ({"id": "a"},)
+    assert completion.raw is not None
+    assert completion.raw["choices"] == [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "A1A2",
+                "refusal": "No",
+                "tool_calls": [{"id": "a"}],
+            },
+            "finish_reason": "stop",
+        },
+        {
+            "index": 1,
+            "message": {
+                "role": "assistant",
+                "content": "B1B2",
+                "reasoning": {"content": "so then"},
+            },
+            "finish_reason": "length",
+        },
+    ]
+
+
+def test_a_streams_options_are_handed_on_beside_our_own() -> None:
+    asked = call(stream_options={"include_obfuscation": False, "include_usage": False})
+    body = wire.request_body(asked, stream=True)
+    assert body["stream_options"] == {"include_obfuscation": False, "include_usage": True}
+    assert "stream_options" not in wire.request_body(asked, stream=False)

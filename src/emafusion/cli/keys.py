@@ -132,6 +132,47 @@ def show_key(
     _budgets(held)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changing(Bounds):
+    """The options of ``keys change``."""
+
+    key: Which
+    expires: Annotated[
+        str | None, typer.Option(metavar="30d", help="How long it is good from now on.")
+    ] = None
+    unset: Annotated[
+        str | None, typer.Option(metavar="A,B", help="What it shall no longer have: models, …")
+    ] = None
+
+
+@keys.command("change")
+@taking(Changing)
+def change(options: Changing) -> None:
+    """Change what a key may do, and leave the rest and its token as they are."""
+    import msgspec
+
+    given = {k: v for k, v in msgspec.structs.asdict(_terms(options)).items() if v is not None}
+    ends = None if options.expires is None else time.time() + _seconds(options.expires)
+    gone = _unset(options.unset)
+    fresh = {**dict.fromkeys(gone - {"expires"}), **given}
+
+    def edit(key: Key) -> Key:
+        expires = None if "expires" in gone else key.expires
+        return msgspec.structs.replace(
+            key,
+            terms=msgspec.structs.replace(key.terms, **fresh),
+            expires=expires if ends is None else ends,
+        )
+
+    if not (fresh or gone or ends):
+        raise ConfigError("say what shall change: --models, --prefer, --expires, --unset, …")
+    with _opened(options.accounts, options.config) as registry:
+        one = registry.change(options.key, edit)
+    if options.json:
+        print_json(one)
+    note(f"key {one.id} ({one.name}) is changed; running servers know within a second")
+
+
 @keys.command("rotate")
 def rotate(
     key: Which,
@@ -316,6 +357,17 @@ def _terms(options: Bounds) -> Terms:
 
 def _set(told: str | None) -> frozenset[str] | None:
     return None if told is None else frozenset(one.strip() for one in told.split(","))
+
+
+def _unset(told: str | None) -> frozenset[str]:
+    from emafusion.gateway.accounts import Terms
+
+    known = {"expires", *Terms.__struct_fields__}
+    names = frozenset(one.replace("-", "_") for one in _set(told) or ())
+    if not names <= known:
+        shown = ", ".join(sorted(one.replace("_", "-") for one in known))
+        raise ConfigError(f"--unset {told!r}: it can be any of {shown}")
+    return names
 
 
 def _scopes(told: str | None) -> frozenset[Scope]:

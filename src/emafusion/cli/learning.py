@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from emafusion.artefacts import Artefact
     from emafusion.config import Settings
     from emafusion.learn.collect import Bounds, Progress, Report
+    from emafusion.types import Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,10 +132,27 @@ def fit(
     else:
         arrays = policy(config).under("understand")
     classifier = FastClassifier.from_arrays(arrays, encoder)
-    made = fitted(folder, out, classifier=classifier, encoder=encoder, seed=seed, progress=note)
+    models = _named(open_settings(config))
+    made = fitted(folder, out, classifier=classifier, models=models, seed=seed, progress=note)
     if json:
         print_json(made.manifest)
     note(f"wrote {out}; to use it, set path = {str(out)!r} under [artefact] in the settings")
+
+
+def _named(settings: Settings) -> list[Model]:
+    """Which model each configured name stands for; no provider is opened, no key is needed."""
+    from emafusion.catalog import resolve
+
+    return [
+        resolve(
+            name,
+            one.provider,
+            upstream=one.upstream,
+            usd_per_mtok_in=0.0,
+            usd_per_mtok_out=0.0,
+        )
+        for name, one in settings.models.items()
+    ]
 
 
 def policy(config: Path | None) -> Artefact:

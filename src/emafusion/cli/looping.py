@@ -86,8 +86,9 @@ class Learning:
 def learn(options: Learning) -> None:
     """Make a policy of a few prompt templates, and let it serve if it is better.
 
-    Draws questions from the seeds, asks the models, fits, compares with the policy that serves on
-    held-out questions, and promotes. Stop it whenever you like: run again, it goes on.
+    Draws questions from the seeds, asks the models, fits, and compares on questions held out.
+
+    Stop it whenever you like: run again, it goes on. Exit code 1 if nothing better came of it.
     """
     from emafusion.learn.seeds import read
 
@@ -192,5 +193,7 @@ def _show(found: Learned, folder: Path) -> None:
             note(f"{name} was stopped as a judge: {reason}")
     word = "serves" if found.promotion.promoted else "is not promoted"
     say(f"policy {found.promotion.id} {word}: {found.promotion.why}")
+    if not found.promotion.promoted:
+        return
     place = folder / "policies"
     note(f"to use it, set path = {str(place)!r} under [artefact] in the settings")

@@ -262,12 +262,18 @@ def _setup(
 
 
 def _held_out(folder: Path) -> Recorded:
-    """The test rows of `folder`: `fit` sees the others."""
+    """The test rows of `folder`, marked as `learn` marks them: `fit` sees the others."""
     from emafusion.evaluate.recorded import read
+    from emafusion.learn.benchmark.rows import complete
+    from emafusion.learn.labelling.unmarked import voted
 
-    found = read(folder).where(("test",))
+    # Voters are judged by all rows, not by the few that were held out.
+    found = voted(read(folder)).where(("test",))
     if not found.queries:
         raise DataError(f"{str(folder)!r} has no rows of split 'test' to compare policies on")
+    nobody = len(complete(found, scored=False).queries) - len(complete(found).queries)
+    if nobody:
+        note(f"{nobody} held-out questions that nobody marks are not compared on")
     return found
 
 

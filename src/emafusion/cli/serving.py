@@ -86,16 +86,20 @@ def _serve(options: Serving, settings: Configured, bounds: Settings) -> None:
     from emafusion.gateway.workers import Leash
 
     client, fetching = open_at_once(settings)
+    chosen = [settings]
 
     def make() -> Client:
-        return open_at_once(open_settings(options.config))[0]
+        chosen[0] = open_settings(options.config)
+        return open_at_once(chosen[0])[0]
 
     def ready(url: str) -> Coroutine[None, None, None] | None:
         if options.leash is None:
             note(f"serving {url}/v1 (Ctrl-C stops)")
         return fetching() if fetching else None
 
-    exchange, operations = opened(settings, client, make=make, environment=environment())
+    exchange, operations = opened(
+        settings, client, make=make, environment=environment(), chosen=lambda: chosen[0]
+    )
     if options.inherited is None:
         bound = bind(options.host, options.port)
     else:

@@ -23,7 +23,7 @@ def available(settings: Settings) -> Settings:
     """`settings` less the local models whose files are not here.
 
     Where that leaves none of those that the policy allows, the cheapest of them stays: its file is
-    fetched at its first call.
+    fetched at its first call. A named policy of which no model is left is left out too.
     """
     absent = _absent(settings)
     allowed = settings.policy.models or tuple(settings.models)
@@ -34,11 +34,18 @@ def available(settings: Settings) -> Settings:
         return settings
     pool = settings.policy.models
     kept = None if pool is None else tuple(name for name in pool if name not in absent)
+    named = {
+        name: replace(one, models=tuple(each for each in one.models if each not in absent))
+        for name, one in settings.policies.items()
+        if one.models is not None and not set(one.models) <= set(absent)
+    }
+    whole = {name: one for name, one in settings.policies.items() if one.models is None}
     slow = settings.understand.slow
     return replace(
         settings,
         models={name: one for name, one in settings.models.items() if name not in absent},
         policy=replace(settings.policy, models=kept),
+        policies=whole | named,
         understand=UnderstandSettings(slow=None if slow in absent else slow),
     )
 

@@ -32,6 +32,7 @@ from emafusion.config.settings import (
     LearnSettings,
     LocalProviderSettings,
     ModelSettings,
+    NamedPolicySettings,
     OpenAIProviderSettings,
     ProviderSettings,
     RecordSettings,
@@ -173,7 +174,7 @@ def _explorer(settings: Settings) -> BoundedExplorer | None:
     if not one.explore:
         return None
     terms = Terms(share=one.explore, budget=one.explore_budget, max_usd=one.explore_usd)
-    return BoundedExplorer(terms, usual=_knobs(settings))
+    return BoundedExplorer(terms, usual=_knobs(settings.policy))
 
 
 def _checks(
@@ -219,8 +220,9 @@ def _check_taught(one: LearnSettings, kept: Recorder) -> None:
 def _engine(
     settings: Settings, stages: Stages, *, models: Sequence[Model], made: Mapping[str, Provider]
 ) -> Engine:
-    engine = Engine(stages, models, providers=made, clock=SystemClock(), knobs=_knobs(settings))
     one = settings.policy
+    engine = Engine(stages, models, providers=made, clock=SystemClock(), knobs=_knobs(one))
+    engine.named = {name: _knobs(each) for name, each in settings.policies.items()}
     if one.hedge:
         engine.hedging = Hedging(after_s=one.hedge_after_s)
     return engine
@@ -469,10 +471,10 @@ def _checked(encoder: Encoder, policy: artefacts.Artefact) -> Encoder:
     return encoder
 
 
-def _knobs(settings: Settings) -> Knobs:
-    policy = settings.policy
+def _knobs(policy: NamedPolicySettings) -> Knobs:
     return Knobs(
         prefer=policy.prefer,
+        min_quality=policy.min_quality,
         max_cost_usd=policy.max_cost_usd,
         max_latency_s=policy.max_latency_s,
         models=policy.models,
@@ -486,7 +488,13 @@ def _check_named(settings: Settings, models: Sequence[Model]) -> None:
     known = [one.name for one in models]
     if not known:
         raise ConfigError("no model is configured; add a [models.NAME] table")
-    named = {f"policy.models[{i}]": name for i, name in enumerate(settings.policy.models or ())}
+    tables: dict[str, NamedPolicySettings] = {"policy": settings.policy}
+    tables |= {f"policies.{name}": one for name, one in settings.policies.items()}
+    named = {
+        f"{table}.models[{place}]": name
+        for table, one in tables.items()
+        for place, name in enumerate(one.models or ())
+    }
     if settings.understand.slow is not None:
         named["understand.slow"] = settings.understand.slow
     for key, name in named.items():

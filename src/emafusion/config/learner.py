@@ -20,12 +20,13 @@ from emafusion.artefacts import Artefact
 from emafusion.config.checks import checked
 from emafusion.config.lessons import Lesson, author, evidence, seconded, shifted, surprising
 from emafusion.config.lookout import Lookout, Recovered
-from emafusion.config.stale import Stale
+from emafusion.config.stale import Change, Stale, begun, ended, void
 from emafusion.config.territory import Territory, leant
 from emafusion.learn.online import Alarm, Ballot, Ballots, Estimates
-from emafusion.learn.traffic import DAY_S
+from emafusion.learn.traffic import DAY_S, within
 from emafusion.predict import Fitted, LearnedRouter, Union
 from emafusion.types import Feedback, Forecast, Labels, Model, Outcome, Request, log_odds, replace
+from emafusion.understand import FastClassifier
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,12 +102,15 @@ class Learner:
         watch = origin.artefact.under("watch")
         self._lookout = Lookout.from_arrays(watch, fitted.pool) if drift else None
         encoder = fitted.features.encoder
+        self._classifier = FastClassifier.from_arrays(origin.artefact.under("understand"), encoder)
         self._territory = Territory.from_arrays(watch, encoder) if drift else None
         self._reads = self._lookout is not None or self._territory is not None
-        self._asked: list[Outcome] = []
         self._old = Stale(diary.path)
-        self._turns: dict[str, float | None] = {}
-        self._lessons: dict[str, deque[tuple[int, Lesson]]] = {
+        # What is to be noted there: a model, since when it had changed, and until when.
+        self._turns: deque[tuple[str, float, float | None]] = deque()
+        self._changes: dict[str, list[Change]] = {}
+        self._over: set[int] = set()
+        self._lessons: dict[str, deque[Lesson]] = {
             name: deque(maxlen=REMEMBERED) for name in fitted.pool
         }
         self._noted, self._recorded = 0, -1
@@ -119,6 +123,10 @@ class Learner:
         """
         forecast = self._served.predict(request, labels, models)
         return leant(forecast, self._usual) if self.strayed else forecast
+
+    def usual(self, request: Request, models: Sequence[Model]) -> Forecast:
+        """What each of `models` does on the whole, by the same."""
+        return self._served.usual(request, models)
 
     @property
     def strayed(self) -> bool:
@@ -146,9 +154,9 @@ class Learner:
         if self._stale and time.monotonic() >= self._drawn + self._every_s:
             self._redraw()
         while self._turns:
-            model, since = next(iter(self._turns.items()))
-            self._old.note(model, since)
-            del self._turns[model]
+            model, since, over = self._turns[0]
+            self._old.note(model, since, until=over)
+            self._turns.popleft()
 
     def status(self) -> dict[str, object]:
         """How much was learnt, and which models have changed."""
@@ -168,9 +176,9 @@ class Learner:
                     "after": one.after,
                     "since": one.since,
                     "evidence": one.evidence,
-                    "resolved": one.model not in self.changed,
+                    "resolved": number in self._over,
                 }
-                for one in self.alarms
+                for number, one in enumerate(self.alarms)
             ],
         }
 
@@ -196,7 +204,6 @@ class Learner:
             if any(one is end for end in last):
                 more = True
                 break
-        self._survey()
         return more
 
     def _decisions(self) -> Sequence[tuple[int, Outcome]]:
@@ -215,20 +222,19 @@ class Learner:
             return
         if self._lookout is not None:
             self._lookout.witnesses.saw(outcome.caller)
-        self._asked.append(outcome)
+        self._survey(outcome)
         if self._lookout is None or self.strayed:
             return
         for found in self._lookout.answered(outcome):
             self._turned(found)
 
-    def _survey(self) -> None:
-        """Look at where the page's queries lie.
+    def _survey(self, outcome: Outcome) -> None:
+        """Look at where the query lies, before its answers are looked at.
 
         What models are held against was learnt of other queries once they stray: nobody is accused
         until they are back, and what was held against anyone on the way is dropped.
         """
-        asked, self._asked = self._asked, []
-        if self._territory is None or not self._territory.take(asked):
+        if self._territory is None or not self._territory.take(outcome):
             return
         if self._lookout is not None and self._territory.of_callers:
             self._lookout.afresh()
@@ -236,13 +242,13 @@ class Learner:
     def _hear(self, said: Feedback) -> None:
         """Learn from one opinion, as far as it counts."""
         lesson = self._lesson(said) if said.created >= self._since else None
-        if lesson is None:
+        if lesson is None or self._void(lesson):
             return
         off = self._off(lesson)
+        self._learn(lesson)
         if self._feedback:
-            self._learn(lesson)
             self.counted, self.weight = self.counted + 1, self.weight + lesson.weight
-        self._hold(lesson, "reward", off, at=said.created, caller=said.caller)
+        self._hold(lesson, "reward", off, caller=said.caller)
 
     def _hear_check(self, outcome: Outcome, decision: str) -> None:
         """Learn from whether a second model said the same as the answer of `decision`.
@@ -259,28 +265,39 @@ class Learner:
         daily = self._lookout.witnesses.daily
         if not daily.open(first.caller, model, at=outcome.created):
             return
-        fitted, labels = self._fitted, first.labels
+        fitted, labels = self._fitted, self._labels(first)
         vector = fitted.features.vectors([first.prompt], [labels])[0]
         odds = self._lookout.calibrated(fitted.log_odds(vector[None, :], [labels])[0])
-        trust = evidence(first, model) or 0.0
-        plain = Lesson(
-            model=model, labels=labels, score=0.0, weight=1.0, vector=vector, evidence=None
+        lesson = Lesson(
+            model=model,
+            labels=labels,
+            score=told[0],
+            weight=1.0,
+            vector=vector,
+            evidence=evidence(first, model),
+            at=first.created,
+            second=odds[fitted.pool.index(outcome.model)],
         )
-        second = odds[fitted.pool.index(outcome.model)]
-        believed = self._believed(plain)
-        fit = self._lookout.agreeing(odds[fitted.pool.index(model)] + trust, second)
-        now = self._lookout.agreeing(log_odds(believed) + trust, second)
-        if fit is None or now is None:
+        fit = self._agreeing(lesson, odds[fitted.pool.index(model)])
+        now = self._agreeing(lesson, log_odds(self._believed(lesson)))
+        if fit is None or now is None or self._void(lesson):
             return
         self.checks += 1
         daily.count(first.caller, model)
-        score = seconded(told[0], believed, expected=now, second=shifted(0.5, second))
-        lesson = replace(plain, score=score)
-        if self._feedback:
-            self._learn(lesson)
+        self._learn(lesson)
         held = now if model in self._lookout.changed else fit
         off = (told[0] - fit, told[0] - held)
-        self._hold(lesson, "check", off, at=outcome.created, caller=first.caller)
+        self._hold(lesson, "check", off, caller=first.caller)
+
+    def _agreeing(self, lesson: Lesson, odds: float) -> float | None:
+        """The chance that the second model says the same, where the model's log-odds are these."""
+        if self._lookout is None or lesson.second is None:
+            return None
+        return self._lookout.agreeing(odds + (lesson.evidence or 0.0), lesson.second)
+
+    def _void(self, lesson: Lesson) -> bool:
+        """Whether the answer was given while its model was not what it is now."""
+        return within(lesson.at, void(self._changes.get(lesson.model, ())))
 
     def _hold(
         self,
@@ -288,14 +305,13 @@ class Learner:
         signal: str,
         off: tuple[float, float] | None,
         *,
-        at: float,
         caller: str,
     ) -> None:
         """Hold against a model how far its answer lay off what the fit, and we now, expected."""
         if self._lookout is None or off is None or self.strayed:
             return
+        at = lesson.at
         found = self._lookout.judged(lesson.model, signal, off=off, at=at, caller=caller)
-        self._lessons[lesson.model].append((self._lookout.seen[lesson.model], lesson))
         if found is not None:
             self._turned(found)
 
@@ -320,17 +336,24 @@ class Learner:
         weight = self._ballots.weigh(ballot)
         if weight <= 0.0:
             return None
-        vector = None
+        vector, labels = None, self._labels(outcome)
         if outcome.prompt:
-            vector = self._fitted.features.vectors([outcome.prompt], [outcome.labels])[0]
+            vector = self._fitted.features.vectors([outcome.prompt], [labels])[0]
         return Lesson(
             model=model,
-            labels=outcome.labels,
+            labels=labels,
             score=said.score,
             weight=weight,
             vector=vector,
             evidence=evidence(outcome, model),
+            at=outcome.created,
         )
+
+    def _labels(self, outcome: Outcome) -> Labels:
+        """The query's labels, read now where nobody needed them to answer: its model was named."""
+        if outcome.labels.axes or not outcome.prompt:
+            return outcome.labels
+        return self._classifier.read_all([outcome.prompt])[0]
 
     def _off(self, lesson: Lesson) -> tuple[float, float] | None:
         """By how much the score lay above what the fit expected, and what is expected by now.
@@ -351,10 +374,14 @@ class Learner:
         return lesson.weight * (lesson.score - fit), lesson.weight * (lesson.score - now)
 
     def _learn(self, lesson: Lesson) -> None:
-        beliefs = self._beliefs
-        score = lesson.score
-        if lesson.evidence is not None:
-            score = surprising(lesson.score, self._believed(lesson), lesson.evidence)
+        """Learn from `lesson`, and keep it: it is learnt again once its model turns."""
+        if not self._feedback:
+            return
+        self._lessons[lesson.model].append(lesson)
+        self._apply(lesson)
+
+    def _apply(self, lesson: Lesson) -> None:
+        beliefs, score = self._beliefs, self._worth(lesson)
         self._stale = True
         if lesson.vector is not None:
             beliefs.update(
@@ -366,6 +393,17 @@ class Learner:
         cells = self._fitted.suitability.weights([lesson.labels])[0] * lesson.weight
         beliefs.trials[:, at] += cells
         beliefs.successes[:, at] += cells * score
+
+    def _worth(self, lesson: Lesson) -> float:
+        """What to count the score as, by what is believed at this moment."""
+        if lesson.second is None and lesson.evidence is None:
+            return lesson.score
+        believed = self._believed(lesson)
+        same = self._agreeing(lesson, log_odds(believed))
+        if lesson.second is not None and same is not None:
+            second = shifted(0.5, lesson.second)
+            return seconded(lesson.score, believed, expected=same, second=second)
+        return surprising(lesson.score, believed, lesson.evidence or 0.0)
 
     def _believed(self, lesson: Lesson) -> float:
         """P(good answer) by both routers' present beliefs."""
@@ -386,7 +424,7 @@ class Learner:
         if isinstance(found, Alarm):
             self._doubt(found)
         else:
-            self._trust(found.model)
+            self._trust(found)
 
     def _doubt(self, alarm: Alarm) -> None:
         """Trust a model less that has changed, and learn again what it did since."""
@@ -401,23 +439,34 @@ class Learner:
         )
         if self._lookout is None:
             return
-        self._turns[alarm.model] = self._lookout.begun(alarm)
+        since = self._lookout.begun(alarm)
+        self._changes[alarm.model] = begun(self._changes.get(alarm.model, ()), since)
+        self._turns.append((alarm.model, since, None))
         if not self._feedback:
             return
         self._beliefs.forget(alarm.model)
         self._stale = True
-        begun = self._lookout.seen[alarm.model] - alarm.since
-        for number, lesson in self._lessons[alarm.model]:
-            if number > begun:
-                self._learn(lesson)
+        for lesson in self._lessons[alarm.model]:
+            if lesson.at >= since:
+                self._apply(lesson)
 
-    def _trust(self, model: str) -> None:
-        """Believe again what the fit knew of a model that is what it was then."""
+    def _trust(self, found: Recovered) -> None:
+        """Believe again what the fit knew of a model that is what it was then.
+
+        And what was said of it before it changed, and since it is back; of what lies between
+        nothing is left.
+        """
+        model = found.model
         log.warning("%s is again what it was when the policy was fitted", model)
-        self._turns[model] = None
-        self._lessons[model].clear()
+        self._over.update(n for n, one in enumerate(self.alarms) if one.model == model)
+        self._changes[model] = ended(self._changes.get(model, ()), found.begun, found.ended)
+        self._turns.append((model, found.begun, found.ended))
+        kept = [lesson for lesson in self._lessons[model] if not self._void(lesson)]
+        self._lessons[model] = deque(kept, maxlen=REMEMBERED)
         self._beliefs.restore(model, self._believed_first())
         self._stale = True
+        for lesson in kept:
+            self._apply(lesson)
 
     def _believed_first(self) -> Estimates:
         """What the fit knew."""

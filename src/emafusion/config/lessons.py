@@ -30,7 +30,9 @@ class Lesson(Struct, frozen=True, kw_only=True):
 
     ``vector`` (d,) is the query's, ``None`` where its text was not kept. ``weight`` in [0, 1] is
     how far the opinion counts. ``evidence`` is by how many units of log-odds the judges trusted the
-    very answer more than the forecast trusted its model, where they chose the answer for it.
+    very answer more than the forecast trusted its model, where they chose the answer for it. The
+    answer was given ``at`` this time, seconds since 1970. Of a check the score is whether a second
+    model said the same, ``second`` the log-odds of that one being right.
     """
 
     model: str
@@ -39,6 +41,8 @@ class Lesson(Struct, frozen=True, kw_only=True):
     weight: float
     vector: Array | None
     evidence: float | None
+    at: float
+    second: float | None = None
 
 
 def author(outcome: Outcome, pool: Collection[str]) -> str | None:

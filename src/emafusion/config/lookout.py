@@ -46,10 +46,15 @@ class Known(Struct, frozen=True, kw_only=True):
 
 
 class Recovered(Struct, frozen=True, kw_only=True):
-    """``model`` is again what it was before ``alarm``."""
+    """``model`` is again what it was before ``alarm``.
+
+    It was not from the time ``begun`` until the time ``ended``, seconds since 1970.
+    """
 
     model: str
     alarm: Alarm
+    begun: float
+    ended: float
 
 
 class Lookout:
@@ -74,8 +79,10 @@ class Lookout:
         checked = known.agreement is not None
         self._watch = Watch(self.pool, (*SIGNALS, CHECK) if checked else SIGNALS)
         self.witnesses = Witnesses(self.pool, (*SIGNALS, CHECK))
-        self._last: dict[tuple[str, str], deque[float]] = {}
+        # By model and signal: when each answer was given, and by how much it lay off the fit.
+        self._last: dict[tuple[str, str], deque[tuple[float, float]]] = {}
         self._recovery: dict[str, Recovery] = {}
+        self._begun: dict[str, float] = {}
 
     @classmethod
     def from_arrays(
@@ -113,7 +120,13 @@ class Lookout:
         return 1.0 / (1.0 + math.exp(-found))
 
     def answered(self, outcome: Outcome) -> Iterator[Alarm | Recovered]:
-        """What the lengths of the answers in `outcome` tell."""
+        """What the lengths of the answers in `outcome` tell.
+
+        Nothing where no text was read, as of a caller who named the model: then what was expected
+        is not what the fit expects of such a prompt.
+        """
+        if not outcome.labels.axes:
+            return
         for step in outcome.steps:
             surplus = self._surplus(outcome, step)
             if surplus is None:
@@ -135,7 +148,7 @@ class Lookout:
         at: float,
         caller: str = "",
     ) -> Alarm | Recovered | None:
-        """What an answer, judged `at` this time, tells: that its model changed or is what it was.
+        """What an answer, given `at` this time, tells: that its model changed or is what it was.
 
         By ``off[0]`` it lay off what the fit expected, by ``off[1]`` off what is expected by now,
         which is another thing once the model has changed; ``None`` where nothing exact was
@@ -143,12 +156,10 @@ class Lookout:
         """
         fit, now = off
         if fit is not None:
-            self._last.setdefault((model, signal), deque(maxlen=KEPT)).append(fit)
+            self._last.setdefault((model, signal), deque(maxlen=KEPT)).append((at, fit))
             begun = self.changed.get(model)
             if begun is not None and begun.signal == signal and self._recovery[model].observe(fit):
-                del self.changed[model], self._recovery[model]
-                self._reset(model)
-                return Recovered(model=model, alarm=begun)
+                return self._recovered(begun)
         if now is None:
             return None
         self.seen[model] += 1
@@ -171,6 +182,8 @@ class Lookout:
         """Give up what was won so far: it was won on queries that nothing is known of."""
         for model in self.pool:
             self._reset(model)
+        for recovery in self._recovery.values():
+            recovery.reset()
 
     def _reset(self, model: str) -> None:
         self._watch.reset(model)
@@ -181,11 +194,24 @@ class Lookout:
         self.witnesses.forget(alarm.model)
         if alarm.model in self.changed:
             return
-        self.changed[alarm.model] = alarm
-        last = list(self._last.get((alarm.model, alarm.signal), ()))[-alarm.since :]
+        self.changed[alarm.model], begun = alarm, self.begun(alarm)
+        self._begun[alarm.model] = begun
+        # Of this change alone: neither what was before it nor an earlier one says how large it is.
+        told = self._last.get((alarm.model, alarm.signal), ())
+        last = [fit for at, fit in told if at >= begun]
         sign = 1.0 if alarm.rose else -1.0
         gap = sign * sum(last) / len(last) if last else 0.0
         self._recovery[alarm.model] = Recovery(rose=alarm.rose, gap=max(gap, LEAST_GAP))
+
+    def _recovered(self, alarm: Alarm) -> Recovered:
+        """The change that `alarm` told of is over."""
+        model = alarm.model
+        times = [at for at, _ in self._last[model, alarm.signal]]
+        begun, since = self._begun.pop(model), self._recovery.pop(model).since
+        del self.changed[model]
+        self._reset(model)
+        ended = max(times[-min(since, len(times))], begun)
+        return Recovered(model=model, alarm=alarm, begun=begun, ended=ended)
 
     def _surplus(self, outcome: Outcome, step: Step) -> float | None:
         """ln of found over expected tokens; ``None`` where one of them is not to be had."""

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from emafusion.catalog import tokens
@@ -28,6 +29,8 @@ MOST: Final = 20_000
 DOUBT: Final = 4.0
 """Turns that the first guess of a cache's reliability is worth."""
 FIRST_GUESS: Final = 0.5
+_TOLD: Final = msgspec.json.Decoder(dict[str, tuple[int, float]])
+"""By model: prompt tokens, and when they were sent, seconds since 1970."""
 
 
 class Sessions:
@@ -85,20 +88,40 @@ class Sessions:
         if not drafts:
             return
         with self._guard:
+            turns = dict(self._turns.get(request.session, {}))
             for step in drafts:
                 hoped = before.get(step.model, 0)
                 if hoped >= SHORTEST:
                     self._learn(step, hoped)
-                turns = self._turns.setdefault(request.session, {})
                 turns[step.model] = (step.usage.prompt_tokens, now)
-            self._turns.move_to_end(request.session)
-            while len(self._turns) > self._most:
-                self._turns.popitem(last=False)
+            self._keep(request.session, turns)
 
     def reliability(self, model: str) -> float:
         """The share of what `model`'s cache was hoped to hold that it did, as far as is known."""
         held, hoped = self._held.get(model, (0.0, 0.0))
         return (held + FIRST_GUESS * DOUBT) / (hoped + DOUBT)
+
+    def told(self, session: str) -> bytes:
+        """What caches are thought to hold of `session`, for :meth:`hear` of another process."""
+        steady, wall = self._clock.tick(), self._clock.now()
+        with self._guard:
+            turns = dict(self._turns.get(session, {}))
+        # Steady clocks of two machines have nothing in common.
+        return msgspec.json.encode(
+            {name: (sent, wall - (steady - when)) for name, (sent, when) in turns.items()}
+        )
+
+    def hear(self, session: str, told: bytes) -> None:
+        """Take in what another process :meth:`told` of `session`, where it is the newer."""
+        steady, wall = self._clock.tick(), self._clock.now()
+        with self._guard:
+            turns = dict(self._turns.get(session, {}))
+            for name, (sent, noted) in _TOLD.decode(told).items():
+                when = steady - max(wall - noted, 0.0)
+                if name not in turns or turns[name][1] < when:
+                    turns[name] = (sent, when)
+            if turns:
+                self._keep(session, turns)
 
     def _alive(self, session: str) -> Mapping[str, int]:
         """Prompt tokens that each model was last sent in `session`, not too long ago."""
@@ -110,6 +133,12 @@ class Sessions:
         return {
             name: tokens for name, (tokens, when) in turns.items() if now - when <= self._kept_s
         }
+
+    def _keep(self, session: str, turns: dict[str, tuple[int, float]]) -> None:
+        self._turns[session] = turns
+        self._turns.move_to_end(session)
+        while len(self._turns) > self._most:
+            self._turns.popitem(last=False)
 
     def _saving(self, model: Model, held: float) -> _Saving:
         """What is taken off where the cache of `model` is hoped to hold so many tokens."""
@@ -127,8 +156,9 @@ class Sessions:
 
 
 def _counts(step: Step) -> bool:
-    """Whether a cache may hold what `step` sent: a draft that the model did answer."""
-    return step.purpose == "draft" and step.error is None and step.part is None
+    """Whether a cache may hold what `step` sent: a draft, long enough, that the model answered."""
+    answered = step.purpose == "draft" and step.error is None and step.part is None
+    return answered and step.usage.prompt_tokens >= SHORTEST
 
 
 class _Saving(Struct, frozen=True, kw_only=True):

@@ -24,25 +24,31 @@ class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of every table of the file: an unknown key is an error."""
 
 
-class PolicySettings(Table, frozen=True, kw_only=True):
-    """``[policy]``: what a request gets that asks for nothing."""
+class NamedPolicySettings(Table, frozen=True, kw_only=True):
+    """``[policies.NAME]``: what a request gets that names the policy."""
 
     prefer: Probability | None = None
+    min_quality: Probability | None = None
     max_cost_usd: Positive | None = None
     max_latency_s: Positive | None = None
     models: tuple[str, ...] | None = None
     arrangement: Arrangement = "auto"
     private: bool = False
-    usd_per_second: NotNegative = 0.0
-    hedge: bool = False
-    hedge_after_s: Positive | None = None
 
     def __post_init__(self) -> None:
         if self.models is not None and not self.models:
             raise ConfigError(
-                "policy.models is empty, so no model could ever answer; name one or more in it, or "
-                "leave it out to use every configured model"
+                "a policy's models is empty, so no model could ever answer; name one or more in "
+                "it, or leave it out to use every configured model"
             )
+
+
+class PolicySettings(NamedPolicySettings, frozen=True, kw_only=True):
+    """``[policy]``: what a request gets that asks for nothing."""
+
+    usd_per_second: NotNegative = 0.0
+    hedge: bool = False
+    hedge_after_s: Positive | None = None
 
 
 class VendorSettings(Table, frozen=True, kw_only=True):
@@ -234,6 +240,7 @@ class Settings(Table, frozen=True, kw_only=True):
     """The whole file."""
 
     policy: PolicySettings = field(default_factory=PolicySettings)
+    policies: Mapping[str, NamedPolicySettings] = field(default_factory=dict)
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
     understand: UnderstandSettings = field(default_factory=UnderstandSettings)

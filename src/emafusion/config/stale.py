@@ -1,21 +1,23 @@
-"""Which models' recorded answers no longer say what they do: written beside the record.
+"""When each model was not what it is now, so that its answers of then say nothing: kept in a file.
 
-Knows a file of models and times. Who finds that a model has changed, and who passes over its old
-answers, is not its business.
+Knows models and times. Who finds that a model has changed, and who passes over its answers, is not
+its business.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from emafusion.artefacts import lock
 from emafusion.errors import DataError, StoreError
+from emafusion.learn.traffic import Span
 
 NAME: Final = ".stale.json"
 """Appended to the record's name."""
@@ -24,8 +26,39 @@ WAIT_S: Final = 5.0
 REMEDY: Final = "free some space; a model that has changed is told of in the log all the same"
 
 
+Change: TypeAlias = tuple[float, float | None]
+"""When a model changed, and when it was again what it had been; ``None`` while it is not."""
+
+
+def begun(changes: Sequence[Change], since: float) -> list[Change]:
+    """`changes` and one `since` this time; one that is known to be over does not begin again."""
+    if any(first <= since <= (first if last is None else last) for first, last in changes):
+        return list(changes)
+    return sorted([*changes, (since, None)], key=_begin)
+
+
+def ended(changes: Sequence[Change], since: float, until: float) -> list[Change]:
+    """`changes`, of which those that began between the two times were over at the second."""
+    kept = [one for one in changes if not since <= one[0] <= until]
+    return sorted([*kept, (since, until)], key=_begin)
+
+
+def void(changes: Sequence[Change]) -> tuple[Span, ...]:
+    """When answers say nothing: before the last change that lasts, and while one did that is over.
+
+    What a model answers since a change that lasts is what it does now.
+    """
+    lasting = [first for first, last in changes if last is None]
+    over = [(first, last) for first, last in changes if last is not None]
+    return (*([(-math.inf, max(lasting))] if lasting else []), *over)
+
+
+def _begin(change: Change) -> float:
+    return change[0]
+
+
 class Stale:
-    """The models that have changed since the policy was fitted, and when each did.
+    """The models that have changed since the policy was fitted, and from when until when.
 
     Parameters
     ----------
@@ -41,37 +74,40 @@ class Stale:
             record = Path(platformdirs.user_state_dir("emafusion")) / "postgresql"
         self.path = record.with_name(record.name + NAME)
 
-    def read(self) -> dict[str, float]:
-        """By model, in seconds since 1970, when it changed: answers from before are not its own.
+    def read(self) -> dict[str, tuple[Span, ...]]:
+        """By model, when its answers said nothing of what it does now.
 
         Raises
         ------
         DataError
             The file is not what :meth:`note` wrote.
         """
+        return {model: void(changes) for model, changes in self._known().items()}
+
+    def note(self, model: str, since: float, *, until: float | None = None) -> None:
+        """`model` changed at the first time and was at the second again what it had been before.
+
+        To note the same again changes nothing. Raises ``StoreError`` where the file cannot be
+        written or another process keeps it for longer than :data:`WAIT_S`, ``DataError`` as
+        :meth:`read`.
+        """
+        with self._alone():
+            known = self._known()
+            before = known.get(model, [])
+            now = begun(before, since) if until is None else ended(before, since, until)
+            if now != before:
+                self._write({**known, model: now})
+
+    def _known(self) -> dict[str, list[Change]]:
         if not self.path.exists():
             return {}
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, float])
+            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, list[Change]])
         except (OSError, msgspec.MsgspecError) as error:
             raise DataError(
                 f"{str(self.path)!r} cannot be read: {error}; delete it, and answers from before "
                 "a model changed are learnt from again"
             ) from error
-
-    def note(self, model: str, since: float | None) -> None:
-        """`model` changed at this time; with ``None``, it is again what it was before.
-
-        Raises ``StoreError`` where the file cannot be written or another process keeps it for
-        longer than :data:`WAIT_S`, ``DataError`` as :meth:`read`.
-        """
-        with self._alone():
-            known = self.read()
-            now = {name: time for name, time in known.items() if name != model}
-            if since is not None:
-                now[model] = since
-            if now != known:
-                self._write(now)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -84,7 +120,7 @@ class Stale:
         except OSError as error:
             raise self._refused(error) from error
 
-    def _write(self, known: dict[str, float]) -> None:
+    def _write(self, known: dict[str, list[Change]]) -> None:
         # A draft of this process's own: where the system has no locks, two may write at once.
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.draft")
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from emafusion.learn.online import Reference, Stray
@@ -37,6 +37,8 @@ STRANGE: Final = (
     "the queries are not like those the policy was fitted on, which were not your callers'; "
     "it serves as it is, learn from yours with: emafusion learn --traffic"
 )
+EVERY: Final = 10
+"""Queries after which the window is looked at: where it has strayed, a look takes milliseconds."""
 MARGIN_S: Final = 0.02
 """Seconds between two queries that are looked at, at least: however many are asked, telling their
 vectors anew costs a hundredth of the processor at most."""
@@ -86,16 +88,19 @@ class Territory:
         """Whether queries stray from what callers used to ask, so that something follows."""
         return self.strayed and self.of_callers
 
-    def take(self, outcomes: Sequence[Outcome]) -> bool:
-        """Look at the queries of these decisions; whether they began or ceased to stray."""
-        few = self._sampled(outcomes)
-        if not few:
+    def take(self, outcome: Outcome) -> bool:
+        """Look at the query of one more decision; whether queries began or ceased to stray by it.
+
+        One by one: in pages of whatever size a record is read, it comes to the same.
+        """
+        # One without a text, or that comes too soon after the one before, is passed over.
+        if not outcome.prompt or abs(outcome.created - self._last) < MARGIN_S:
             return False
-        texts = [one.prompt for one in few]
-        vectors = self._encoder.encode(texts)
-        before = self._stray.seen
-        self._stray.take(vectors, [one.caller for one in few], texts=texts)
-        return self._settle(self._stray.seen - before)
+        self._last, before = outcome.created, self._stray.seen
+        text = outcome.prompt
+        self._stray.take(self._encoder.encode([text]), [outcome.caller], texts=[text])
+        fresh = self._stray.seen > before
+        return fresh and self._stray.seen % EVERY == 0 and self._settle()
 
     def status(self) -> dict[str, object]:
         """How many queries were looked at, how far they lie off, and whether they stray."""
@@ -107,17 +112,8 @@ class Territory:
             "of_callers": self.of_callers,
         }
 
-    def _sampled(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Those that have a text, and come late enough after the one before."""
-        found = []
-        for one in outcomes:
-            if one.prompt and abs(one.created - self._last) >= MARGIN_S:
-                self._last = one.created
-                found.append(one)
-        return found
-
-    def _settle(self, fresh: int) -> bool:
-        """Whether the window's state is another, after so many `fresh` queries.
+    def _settle(self) -> bool:
+        """Whether the window's state is another.
 
         It is over when as many queries as a window holds came without it.
         """
@@ -128,7 +124,7 @@ class Territory:
                 log.warning(BEGUN if self.of_callers else STRANGE)
                 self._told = not self.of_callers
             return begun
-        self._inside += fresh
+        self._inside += EVERY
         if not self.strayed or self._inside < WINDOW:
             return False
         self.strayed = False

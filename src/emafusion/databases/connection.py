@@ -26,6 +26,10 @@ class Connection(Protocol):
         """How many rows `sql` changed with each of these values; in few round trips."""
         ...
 
+    def clock(self) -> float:
+        """The database's own time, seconds since 1970: one for all who ask it."""
+        ...
+
     def run_all(self, sql: str, each: Sequence[Sequence[Cell]]) -> None:
         """Run `sql` with each of these values; as :meth:`run_each` where nobody counts."""
         ...

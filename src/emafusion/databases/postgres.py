@@ -111,6 +111,13 @@ class Transaction:
                 changed.append(cursor.rowcount)
             return changed
 
+    def clock(self) -> float:
+        """The server's time, seconds since 1970."""
+        [(now,)] = self.rows(
+            tuple[float], "SELECT CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+        )
+        return now
+
     def run_all(self, sql: str, each: Sequence[Sequence[Cell]]) -> None:
         """Run `sql` with each of these values; all are sent at once."""
         if each:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,10 @@ class Transaction:
         """How many rows `sql` changed with each of these values."""
         sql = _numbered(sql)
         return [self._connection.execute(sql, values).rowcount for values in each]
+
+    def clock(self) -> float:
+        """The machine's time, seconds since 1970: a file is used on one machine."""
+        return time.time()
 
     def run_all(self, sql: str, each: Sequence[Sequence[Cell]]) -> None:
         """Run `sql` with each of these values."""

@@ -243,11 +243,13 @@ class Ledger:
         if limit is None:
             return params, 0.0
         prompt = tokens.count_messages(messages) + tokens.count(model.system or "")
-        asking = prompt * model.usd_per_mtok_in / 1e6
+        # At the prices of a prompt of this length.
+        asking = model.cost(Usage(prompt_tokens=prompt))
+        answering = model.cost(Usage(prompt_tokens=prompt, completion_tokens=10**6)) - asking
         left = limit - self.spent - math.fsum(self._reserved.values())
         left = (left if share is None else min(left, share)) - asking
         asked, samples = _asked_tokens(params, model), _samples(params)
-        price = samples * model.usd_per_mtok_out / 1e6
+        price = samples * answering / 1e6
         allowed = asked if price == 0 else min(asked, int(left / price))
         if left < 0 or allowed < min(SHORTEST_ANSWER, asked):
             raise BudgetError(

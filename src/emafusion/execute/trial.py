@@ -139,9 +139,8 @@ class Trial:
 
     @property
     def params(self) -> Mapping[str, object]:
-        """The caller's parameters, less what only a stream uses."""
-        unwanted = ("stream", "stream_options")
-        return {name: v for name, v in self.ask.request.params.items() if name not in unwanted}
+        """The caller's parameters; what only a stream uses, providers send with streams alone."""
+        return self.ask.request.params
 
     def shown(self) -> list[str]:
         """The drafts as another model may read them."""

@@ -116,10 +116,15 @@ def parse(data: bytes, models: Collection[str], *, caller: Caller = ANYONE) -> A
     fields = typed(body, _Fields)
     messages = checked(fields.messages)
     knobs, direct = addressed(fields.model, fields.emafusion, models)
+    params = {name: value for name, value in body.items() if name not in _READ}
+    options = dict(fields.stream_options or {})
+    include_usage = options.pop("include_usage", None) is True
+    if options and fields.stream:
+        params["stream_options"] = options
     request = Request(
         id=identifier(),
         messages=messages,
-        params={name: value for name, value in body.items() if name not in _READ},
+        params=params,
         knobs=knobs,
         caller=signed(caller, fields.user or ""),
     )
@@ -127,7 +132,7 @@ def parse(data: bytes, models: Collection[str], *, caller: Caller = ANYONE) -> A
         request=request,
         direct=direct,
         stream=bool(fields.stream),
-        include_usage=(fields.stream_options or {}).get("include_usage") is True,
+        include_usage=include_usage,
     )
 
 
@@ -136,9 +141,12 @@ def addressed(
 ) -> tuple[Knobs, bool]:
     """The knobs for `model` and the body's `block` of them, and whether `model` is the catalog's.
 
-    If so, it alone may answer; else the choice is the engine's.
+    If so, it alone may answer; else the choice is the engine's, by the policy behind its name.
     """
     knobs = knobs_of(block or {}, models)
+    ours, _, policy = model.partition("/")
+    if ours == OURS and policy and model not in models:
+        return replace(knobs, policy=policy), False
     if model == OURS:
         return knobs, False
     return _only(model, knobs, models), True
@@ -188,9 +196,8 @@ def _only(name: str, knobs: Knobs, models: Collection[str]) -> Knobs:
 
 
 def _unknown(name: str, models: Iterable[str], param: str) -> UnknownModelError:
-    kind = "policy" if name.startswith(f"{OURS}/") else "model"
     hint = nearest(name, models) or "; GET /v1/models lists them"
-    return UnknownModelError(f"there is no {kind} {name[:200]!r}{hint}", param)
+    return UnknownModelError(f"there is no model {name[:200]!r}{hint}", param)
 
 
 def json_of(data: bytes) -> dict[str, object]:

@@ -10,6 +10,7 @@ import hashlib
 import msgspec
 
 from emafusion.gateway.callers import Caller
+from emafusion.providers.marks import unmarked
 from emafusion.types import Message, Request
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -45,4 +46,5 @@ def _beginning(request: Request) -> list[Message]:
         if message.get("role") == "assistant":
             break
         found.append(message)
-    return found
+    # Of all a message says, only what a cache shall keep is said anew in each turn.
+    return unmarked(found)

@@ -11,12 +11,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from emafusion.catalog import tokens
 from emafusion.client import Client
 from emafusion.config.clock import SystemClock
 from emafusion.gateway.accounts import Accounts, Rates
+from emafusion.gateway.accounts.estimates import Prompt, most_usd
 from emafusion.gateway.caches import (
     AnswerCache,
     Equal,
@@ -41,12 +41,8 @@ from emafusion.gateway.limits.rates import Unit
 from emafusion.gateway.telemetry.observations import Witness
 from emafusion.gateway.terms import TermsGate
 from emafusion.gateway.valkey import Link
-from emafusion.types import Model, Outcome, Request
+from emafusion.types import Knobs, Outcome, Request
 
-LONGEST_ANSWER = 4096
-"""Tokens that are reserved for an answer whose caller sets no bound."""
-BESIDE = 64
-"""Tokens that a vendor's own template may add to a prompt."""
 CALLS = 2
 """Calls of the dearest model that are reserved for a request which leaves the choice to us."""
 
@@ -93,7 +89,24 @@ class Entrance:
         # Without keys everyone is one tenant, which may have all the places.
         share = 0.75 if self.accounts is not None else 1.0
         self.shedder = Shedder(doors.places, share=share)
+        self._shelf = self._shelves()
+        self._rates = self._rated()
         self.gates: tuple[Gate, ...] = tuple(self._made())
+
+    def renew(self, doors: Doors) -> None:
+        """Make the gates anew of other `doors`: places and cached answers.
+
+        What is kept, held and counted stays, but for the answers of a cache of another size.
+        ``accounts``, ``valkey`` and ``workers`` stay what they were.
+        """
+        before = self._doors
+        self._doors = structs.replace(
+            doors, accounts=before.accounts, valkey=before.valkey, workers=before.workers
+        )
+        self.shedder.resize(doors.places)
+        if doors.megabytes != before.megabytes:
+            self._shelf = self._shelves()
+        self.gates = tuple(self._made())
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -123,16 +136,16 @@ class Entrance:
         engine = self._client().engine
         named = self._usual() if request.knobs.models is None else request.knobs.models
         pool = [engine.models[name] for name in named if name in engine.models]
-        prompt = tokens.count_messages(request.messages)
-        dearest = max((_most_usd(model, request, prompt) for model in pool), default=0.0)
+        prompt = Prompt(request)
+        dearest = max((most_usd(model, request, prompt) for model in pool), default=0.0)
         most = dearest * (1 if len(pool) == 1 else CALLS)
         limit = engine.knobs.max_cost_usd
         return most if limit is None else min(most, limit)
 
     def _made(self) -> Sequence[Gate]:
-        gates: list[Gate] = [Witness(), Places(self.shedder), TermsGate(self._pools)]
-        if self.accounts is not None:
-            gates.append(RateGate(self._buckets(), self._allowances, price=self._price))
+        gates: list[Gate] = [Witness(), Places(self.shedder), TermsGate(self._pools, self._chosen)]
+        if self._rates is not None:
+            gates.append(self._rates)
         gates.extend(self._caches())
         if self.accounts is not None:
             gates.append(self.accounts.budgets)
@@ -142,15 +155,10 @@ class Entrance:
         answers = self._doors.answers
         if answers == "off":
             return ()
-        shelf: Shelf = (
-            SharedShelf(self._link)
-            if self._link is not None
-            else LocalShelf(self._doors.megabytes * 2**20, tick=time.monotonic)
-        )
         keys = (Equal, SameQuestion) if answers == "similar" else (Equal,)
         return [
             AnswerCache(
-                shelf,
+                self._shelf,
                 self._record,
                 clock=SystemClock(),
                 key=key(self._scope),
@@ -159,6 +167,16 @@ class Entrance:
             )
             for key in keys
         ]
+
+    def _shelves(self) -> Shelf:
+        if self._link is not None:
+            return SharedShelf(self._link)
+        return LocalShelf(self._doors.megabytes * 2**20, tick=time.monotonic)
+
+    def _rated(self) -> RateGate | None:
+        if self.accounts is None:
+            return None
+        return RateGate(self._buckets(), self._allowances, price=self._price)
 
     def _buckets(self) -> Buckets:
         local = LocalBuckets(time.monotonic)
@@ -184,6 +202,9 @@ class Entrance:
         private = passage.request.knobs.private or engine.knobs.private
         return stages.policy, "private" if private else "public"
 
+    def _chosen(self, policy: str | None) -> Knobs:
+        return self._client().engine.chosen(policy)
+
     def _usual(self) -> Collection[str]:
         """The models that answer requests which name none: the policy's, else all that talk."""
         policy, talking, _ = self._pools()
@@ -206,18 +227,6 @@ class Places:
     def open(self, passage: Passage) -> contextlib.AbstractAsyncContextManager[None]:
         """Hold a place for `passage`; entering waits, and raises ``OverloadedError``."""
         return self._shedder.place(passage.caller.tenant)
-
-
-def _most_usd(model: Model, request: Request, prompt: int) -> float:
-    """What one call of `model` may cost, whose messages have so many tokens."""
-    tools = request.params.get("tools")
-    asked = prompt + BESIDE + tokens.count(model.system or "") + tokens.count(str(tools or ""))
-    longest = min(request.max_tokens or LONGEST_ANSWER, model.max_output)
-    samples = request.params.get("n")
-    longest *= samples if isinstance(samples, int) and samples > 1 else 1
-    usd = asked * model.usd_per_mtok_in + longest * model.usd_per_mtok_out
-    # A hair more: whoever divides by the price again must not find one token less.
-    return usd / 1e6 * (1.0 + 1e-9)
 
 
 def allowance(rates: Rates) -> Allowance:

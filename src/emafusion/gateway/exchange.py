@@ -1,7 +1,7 @@
 """Where a parsed request meets the gates and the engine, whatever protocol it came in.
 
-It knows in which order the gates open, which client answers now, and that a conversation in
-mid-call stays with its model. It knows no wire format and no gate from inside.
+It knows in which order the gates open, which client answers now, and that earlier turns of a
+conversation are recalled first. It knows no wire format and no gate from inside.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from starlette.types import Scope as AsgiScope
 from emafusion.client import Client
 from emafusion.errors import ForbiddenError
 from emafusion.gateway.callers import ANYONE, Caller, Gate, Passage, Scope
-from emafusion.gateway.returns import Returns
-from emafusion.types import Answer, Chunk, replace
+from emafusion.gateway.notes import Notes
+from emafusion.gateway.recollection import Recollection
+from emafusion.types import Answer, Chunk
 
 
 class Exchange:
@@ -30,17 +31,28 @@ class Exchange:
         Whose engine answers.
     gates : sequence of Gate
         What a request passes first, in order; left in reverse order when its outcome is known.
+    notes : Notes, optional
+        What workers leave for one another; without it this process knows what it heard itself.
 
     Attributes
     ----------
     client : Client
         Who answers from now on; requests under way keep the one they began with.
+    gates : tuple of Gate
+        What requests pass from now on; those under way leave the ones they passed.
+    notes : Notes, optional
+        As given.
+    recollection : Recollection
+        What earlier turns of conversations tell.
     """
 
-    def __init__(self, client: Client, gates: Sequence[Gate] = ()) -> None:
+    def __init__(
+        self, client: Client, gates: Sequence[Gate] = (), *, notes: Notes | None = None
+    ) -> None:
         self.client = client
-        self._gates = tuple(gates)
-        self._returns = Returns()
+        self.notes = notes
+        self.recollection = Recollection(notes)
+        self.gates = tuple(gates)
         self._under_way: dict[Client, int] = {}
 
     async def answer(self, passage: Passage, gates: Sequence[Gate] = ()) -> Answer:
@@ -52,7 +64,7 @@ class Exchange:
             if passage.answer is None:
                 told = partial(setattr, passage, "outcome")
                 passage.answer = await client.engine.serve(passage.request, told)
-                self._returns.note(passage, passage.answer)
+                await self.recollection.remember(passage, passage.answer, client)
             return passage.answer
 
     @asynccontextmanager
@@ -86,14 +98,14 @@ class Exchange:
             async for piece in pieces:
                 if isinstance(piece, Answer):
                     passage.answer = piece
-                    self._returns.note(passage, piece)
+                    await self.recollection.remember(passage, piece, client)
                 yield piece
 
     def open(
         self, passage: Passage, gates: Sequence[Gate] = ()
     ) -> AbstractAsyncContextManager[Client]:
         """The client that answers, behind the gates, which are open as long as the block."""
-        return _Way(self, passage, (*self._gates, *gates))
+        return _Way(self, passage, (*self.gates, *gates))
 
     def enter(self) -> Client:
         """The client that answers from now on, with one request more under way."""
@@ -106,16 +118,6 @@ class Exchange:
         self._under_way[client] -= 1
         if not self._under_way[client]:
             del self._under_way[client]
-
-    def keep_to_its_model(self, passage: Passage, client: Client) -> None:
-        """Have a conversation that brings tool results answered by the model that called them."""
-        model = self._returns.model(passage)
-        request = passage.request
-        if model is None or model not in client.engine.models:
-            return
-        if request.knobs.models is None or model in request.knobs.models:
-            knobs = replace(request.knobs, models=(model,), arrangement="single", explore=False)
-            passage.request = replace(request, knobs=knobs)
 
 
 class _Way:
@@ -136,7 +138,7 @@ class _Way:
     async def __aenter__(self) -> Client:
         client = self._client = self._exchange.enter()
         try:
-            self._exchange.keep_to_its_model(self._passage, client)
+            await self._exchange.recollection.recall(self._passage, client)
             for gate in self._gates:
                 one = gate.open(self._passage)
                 await one.__aenter__()

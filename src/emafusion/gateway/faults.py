@@ -28,6 +28,7 @@ from emafusion.errors import (
     RejectedError,
     RequestError,
     StoreError,
+    StoreUnreachableError,
     UnavailableError,
     UnknownDecisionError,
     UnknownModelError,
@@ -130,10 +131,11 @@ _KINDS: dict[type[EmafusionError], _Kind] = {
     RejectedError: _Kind(400, _INVALID, "upstream_rejected"),
     # The answer was bought and could not be recorded: asking again would buy it again.
     StoreError: _Kind(503, "server_error", "record_unavailable", retry=False),
+    StoreUnreachableError: _Kind(503, "server_error", "store_unreachable"),
     EmafusionError: _Kind(500, "server_error", "internal_error", retry=False),
 }
 
-_PASSING = (LimitedError, OverloadedError, RateLimitedError)
+_PASSING = (LimitedError, OverloadedError, RateLimitedError, StoreUnreachableError)
 
 UNEXPECTED = Fault(
     status=500,

@@ -79,13 +79,18 @@ async def health(_: HttpRequest) -> Response:
 
 
 def _cards(client: Client, caller: Caller, began: int) -> dict[str, dict[str, object]]:
-    ours = _card(OURS, OURS, began)
+    policies = [
+        f"{OURS}/{name}"
+        for name in client.engine.named
+        if caller.policies is None or name in caller.policies
+    ]
+    ours = {name: _card(name, OURS, began) for name in (OURS, *policies)}
     catalog = {
         name: {**_card(name, each.provider, began), OURS: _abilities(each)}
         for name, each in client.engine.models.items()
         if caller.models is None or name in caller.models
     }
-    return {OURS: ours, **catalog}
+    return {**ours, **catalog}
 
 
 def _card(name: str, owner: str, created: int) -> dict[str, object]:

@@ -6,21 +6,30 @@ Knows which setting each part is made of. Binds nothing and serves nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from emafusion.client import Client
 from emafusion.config.load import address, secret
-from emafusion.config.settings import Settings
+from emafusion.config.settings import GatewaySettings, Settings, TelemetrySettings
 from emafusion.errors import ConfigError, StoreError
 from emafusion.gateway.assembly import Choices, Collector, assembled
 from emafusion.gateway.entrance import Doors, Entrance
 from emafusion.gateway.exchange import Exchange
+from emafusion.gateway.notes import FileNotes, Notes, ValkeyNotes
 from emafusion.gateway.operations import Operations
 from emafusion.gateway.readiness import Check
+from emafusion.gateway.valkey import Link
 from emafusion.gateway.workers import COUNTS
 from emafusion.providers.outgoing import HEADERS
+
+AT_RESTART = {
+    "gateway": tuple(name for name in GatewaySettings.__struct_fields__ if name != "places"),
+    "telemetry": TelemetrySettings.__struct_fields__,
+}
+"""Settings that a reload does not take up."""
 
 
 def opened(
@@ -29,6 +38,7 @@ def opened(
     *,
     make: Callable[[], Client] | None = None,
     environment: Mapping[str, str] | None = None,
+    chosen: Callable[[], Settings] | None = None,
 ) -> tuple[Exchange, Operations]:
     """The exchange that `client` answers through, and its operations.
 
@@ -41,7 +51,9 @@ def opened(
     make : callable, optional
         Builds a client of the settings as they are when it is called: what a reload does.
     environment : mapping, optional
-        Where a worker's parent says where workers share their counts.
+        Where a worker's parent says where workers share their counts, and their notes.
+    chosen : callable, optional
+        The settings that `make` built its last client of; the gates take them up, too.
 
     Raises
     ------
@@ -50,18 +62,36 @@ def opened(
     """
     serving: list[Exchange] = []
     entrance = Entrance(_doors(settings), lambda: serving[0].client if serving else client)
-    exchange = Exchange(client, entrance.gates)
-    serving.append(exchange)
     counts = (environment or {}).get(COUNTS)
+    folder = None if counts is None else Path(counts)
+    exchange = Exchange(client, entrance.gates, notes=_notes(settings, folder))
+    serving.append(exchange)
     operations = assembled(
         exchange,
         _choices(settings),
         make=make,
-        folder=None if counts is None else Path(counts),
+        folder=folder,
         checks=_checks(entrance),
         outgoing=HEADERS,
     )
+    if operations.reload is not None and chosen is not None:
+        operations.reload.renew = partial(_renewed, entrance, exchange, began=settings, now=chosen)
     return exchange, replace(operations, keeper=entrance)
+
+
+def _renewed(
+    entrance: Entrance, exchange: Exchange, *, began: Settings, now: Callable[[], Settings]
+) -> tuple[str, ...]:
+    """Have the gates take up what is chosen now; what of it only a restart takes up."""
+    chosen = now()
+    entrance.renew(_doors(chosen))
+    exchange.gates = entrance.gates
+    return tuple(
+        f"{table}.{name}"
+        for table, fixed in AT_RESTART.items()
+        for name in fixed
+        if getattr(getattr(chosen, table), name) != getattr(getattr(began, table), name)
+    )
 
 
 def _doors(settings: Settings) -> Doors:
@@ -75,6 +105,15 @@ def _doors(settings: Settings) -> Doors:
         ttl_s=settings.cache.ttl_s,
         megabytes=settings.cache.megabytes,
     )
+
+
+def _notes(settings: Settings, folder: Path | None) -> Notes | None:
+    """Where workers leave notes for one another: in Valkey, else where they share their counts."""
+    url = secret(settings.gateway.valkey, "gateway.valkey")
+    if url is not None:
+        return ValkeyNotes(Link(url))
+    # Not named .db: those are counts.
+    return None if folder is None else FileNotes(folder / "conversations.sqlite3")
 
 
 def _choices(settings: Settings) -> Choices:

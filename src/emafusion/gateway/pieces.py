@@ -6,13 +6,14 @@ protocol: those that answers are translated to read these pieces.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from emafusion.errors import BadResponseError
 from emafusion.gateway.replies import choices_of
+from emafusion.providers.wire import place_of
 from emafusion.types import Chunk, Completion
 
 REASONING = ("reasoning_content", "reasoning", "extra_content")
@@ -24,7 +25,8 @@ class Said(Struct, frozen=True):
     """A piece of an answer: of its text, of the reasoning before it, or of a tool call.
 
     A tool call's first piece has its ``id`` and ``name``, which are empty in later ones;
-    ``place`` tells calls made together apart.
+    ``place`` tells calls made together apart. ``logprobs`` are those of a text's tokens, as the
+    upstream spells them.
     """
 
     kind: Kind
@@ -32,6 +34,7 @@ class Said(Struct, frozen=True):
     place: int = 0
     id: str = ""
     name: str = ""
+    logprobs: Sequence[object] = ()
 
 
 class Step(Struct, frozen=True):
@@ -95,27 +98,38 @@ class Blocks:
 
 def said_in(chunk: Chunk) -> Iterator[Said]:
     """The pieces in one chunk of a stream."""
-    choices = choices_of(chunk.raw or {})
-    delta = choices[0].get("delta") if choices else None
+    choice = first_of(chunk.raw or {})
+    delta = choice.get("delta")
     if not isinstance(delta, Mapping):
         if chunk.text:
             yield Said("text", chunk.text)
         return
     yield from _thought(delta)
     if chunk.text:
-        yield Said("text", chunk.text)
+        yield Said("text", chunk.text, logprobs=_logprobs(choice))
     yield from _ending(delta)
 
 
 def said_by(completion: Completion) -> list[Said]:
     """The pieces of a whole completion: reasoning, text, tool calls."""
-    choices = choices_of(completion.raw or {})
-    message = choices[0].get("message") if choices else None
+    choice = first_of(completion.raw or {})
+    message = choice.get("message")
     whole = message if isinstance(message, Mapping) else {}
     found = list(_thought(whole))
     if completion.text:
-        found.append(Said("text", completion.text))
+        found.append(Said("text", completion.text, logprobs=_logprobs(choice)))
     return [*found, *_ending({**whole, "tool_calls": completion.tool_calls})]
+
+
+def first_of(raw: Mapping[str, object]) -> Mapping[str, object]:
+    """The first of the answers in a body or a chunk; empty where there is nothing of it."""
+    return next((choice for choice in choices_of(raw) if place_of(choice) == 0), {})
+
+
+def _logprobs(choice: Mapping[str, object]) -> Sequence[object]:
+    logprobs = choice.get("logprobs")
+    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    return content if isinstance(content, list) else ()
 
 
 def _block(said: Said) -> object:

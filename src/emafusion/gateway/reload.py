@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -50,8 +50,13 @@ class Reload:
 
     Attributes
     ----------
+    renew : callable
+        Has what requests pass before the client take up its settings too, once the client answers;
+        the names of the changed settings that only a restart takes up.
     refused : str
         Why the last attempt changed nothing; empty where it did, or there was none.
+    late : tuple of str
+        Settings that have changed since the start and take effect at a restart.
     loaded_s : float
         When what serves now was loaded, seconds since 1970.
     """
@@ -64,6 +69,8 @@ class Reload:
         told: Callable[[str], None] = lambda _: None,
         look_s: float = LOOK_S,
     ) -> None:
+        self.renew: Callable[[], Sequence[str]] = tuple
+        self.late: tuple[str, ...] = ()
         self.refused = ""
         self.loaded_s = time.time()
         self._serving = serving
@@ -91,7 +98,8 @@ class Reload:
             task.add_done_callback(self._retiring.discard)
             await asyncio.sleep(0)
             self.refused, self.loaded_s = "", time.time()
-            log.info("another configuration was taken up")
+            self.late = tuple(self.renew())
+            log.info("another configuration was taken up%s", _but(self.late))
             self._told("taken")
             return True
 
@@ -101,6 +109,8 @@ class Reload:
         found: dict[str, object] = {"loaded": loaded}
         if self.refused:
             found["refused"] = self.refused
+        if self.late:
+            found["takes_effect_at_restart"] = list(self.late)
         return {"configuration": found}
 
     @contextlib.asynccontextmanager
@@ -139,6 +149,10 @@ class Reload:
             if seen is not None and seen == before and seen != taken:
                 taken = seen
                 await self()
+
+
+def _but(late: Sequence[str]) -> str:
+    return f"; takes effect at restart: {', '.join(late)}" if late else ""
 
 
 def _stamp(path: Path) -> Stamp:

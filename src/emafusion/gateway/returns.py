@@ -1,18 +1,29 @@
 """Which model made the tool calls whose results a conversation comes back with.
 
-It knows the chat protocol's tool messages. It is a bounded memory of this process: what it has
-forgotten, or another process has heard, is routed like any other request.
+It knows the chat protocol's tool messages. Its memory is bounded, and this process's alone where
+workers leave no notes for one another: what is not known is routed like any other request.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
 
 from emafusion.gateway.callers import Passage
-from emafusion.types import Answer, Request
+from emafusion.gateway.notes import Notes, key
+from emafusion.types import Answer, Message, content_text
 
-Key = tuple[str, ...]
+KEPT_S = 24 * 3600.0
+"""How long other workers are told of calls: a person may have to agree to them first."""
+
+
+class Loop(Struct, frozen=True):
+    """Calls that a model made, by their identifiers, and the user's words that led to them."""
+
+    asked: str
+    calls: tuple[str, ...]
 
 
 class Returns:
@@ -23,43 +34,74 @@ class Returns:
 
     Parameters
     ----------
+    notes : Notes, optional
+        What workers leave for one another.
     limit : int
-        How many answers with tool calls to remember.
+        How many answers with tool calls to remember here.
     """
 
-    def __init__(self, limit: int = 20_000) -> None:
+    def __init__(self, notes: Notes | None = None, limit: int = 20_000) -> None:
         self.limit = limit
-        self._models: OrderedDict[Key, str] = OrderedDict()
+        self._notes = notes
+        self._models: OrderedDict[str, str] = OrderedDict()
 
-    def note(self, passage: Passage, answer: Answer) -> None:
-        """Remember who answered `passage`, if with tool calls."""
-        calls = answer.completion.tool_calls
+    async def note(self, passage: Passage, answer: Answer) -> None:
+        """Remember who answered `passage`, if with tool calls; raises ``StoreError``."""
+        calls = _identifiers(answer.completion.tool_calls)
         if not calls:
             return
-        key = _key(passage, [call.get("id") for call in calls])
-        self._models[key] = answer.model
-        self._models.move_to_end(key)
+        name = _name(passage, Loop(_question(passage.request.messages), calls))
+        self._models[name] = answer.model
+        self._models.move_to_end(name)
         if len(self._models) > self.limit:
             self._models.popitem(last=False)
+        if self._notes is not None:
+            await self._notes.put(name, answer.model.encode(), KEPT_S)
 
-    def model(self, passage: Passage) -> str | None:
-        """The model that waits for the tool results that `passage` ends with, where it is known."""
-        calls = _answered_calls(passage.request)
-        return self._models.get(_key(passage, calls)) if calls else None
+    async def told(self, passage: Passage, loop: Loop) -> str | None:
+        """Who made the calls of `loop` as another worker may know; raises ``StoreError``."""
+        if self._notes is None:
+            return None
+        found = await self._notes.get(_name(passage, loop))
+        return None if found is None else found.decode()
 
-
-def _answered_calls(request: Request) -> list[object]:
-    """The identifiers of the calls whose results come last; empty where none do."""
-    if request.messages[-1].get("role") != "tool":
-        return []
-    for message in reversed(request.messages):
-        calls = message.get("tool_calls")
-        if isinstance(calls, (list, tuple)):
-            return [call.get("id") for call in calls if isinstance(call, Mapping)]
-        if message.get("role") != "tool":
-            return []
-    return []
+    def model(self, passage: Passage, loop: Loop) -> str | None:
+        """Who made the calls of `loop`, as far as this process knows."""
+        return self._models.get(_name(passage, loop))
 
 
-def _key(passage: Passage, calls: list[object]) -> Key:
-    return (passage.caller.tenant, str(hash(passage.request.text)), *map(str, calls))
+def open_loop(messages: Sequence[Message]) -> Loop | None:
+    """The tool calls whose results no answer has followed yet; ``None`` where there are none.
+
+    The turn of a model that calls tools ends with its answer. What a user says beside the results,
+    or behind them before that answer, is said within the turn.
+    """
+    place = len(messages)
+    results = False
+    while place and messages[place - 1].get("role") != "assistant":
+        place -= 1
+        results = results or messages[place].get("role") == "tool"
+    if not results:
+        return None
+    calls: tuple[str, ...] = ()
+    # Calls made together may come as messages of their own, each with its reasoning.
+    while place and messages[place - 1].get("role") == "assistant":
+        place -= 1
+        calls = (*_identifiers(messages[place].get("tool_calls")), *calls)
+    return Loop(_question(messages[:place]), calls) if calls else None
+
+
+def _identifiers(calls: object) -> tuple[str, ...]:
+    if not isinstance(calls, (list, tuple)):
+        return ()
+    return tuple(str(call.get("id")) for call in calls if isinstance(call, Mapping))
+
+
+def _question(messages: Sequence[Message]) -> str:
+    """The last of the user's words in `messages`."""
+    found = (content_text(one) for one in reversed(messages) if one.get("role") == "user")
+    return next(found, "")
+
+
+def _name(passage: Passage, loop: Loop) -> str:
+    return key("loop", passage.caller.tenant, loop.asked, *loop.calls)

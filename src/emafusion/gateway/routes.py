@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -27,9 +28,11 @@ from emafusion.gateway.faults import Fault, fault_of
 from emafusion.gateway.feedback import Opinions
 from emafusion.gateway.guard import Guard, Traffic
 from emafusion.gateway.messages import Counting, Messages
+from emafusion.gateway.notes import Notes
 from emafusion.gateway.presence import Gone
-from emafusion.gateway.responses import Memory, Responses, Shelf, stored
+from emafusion.gateway.responses import Memory, Noted, Responses, Shelf, stored
 from emafusion.gateway.settings import Settings
+from emafusion.gateway.straight import Failures, Straight
 
 log = logging.getLogger("emafusion.gateway")
 
@@ -60,7 +63,8 @@ def app(
     gates : sequence of Gate
         What every question passes on its way to the engine, in order.
     shelf : Shelf, optional
-        Where ``/v1/responses`` keeps its responses; by default in memory, the last 64 MiB of a day.
+        Where ``/v1/responses`` keeps its responses, for a day; by default where workers leave notes
+        for one another, else in memory, the last 64 MiB.
     keeper : Keeper, optional
         Who knows callers by their keys; open from before the first request until after the last.
     """
@@ -77,21 +81,26 @@ def app(
             if not await traffic.ebb(CLOSING_S):
                 log.warning("stopped with %d requests still under way", traffic.under_way)
         await exchange.client.aclose()
+        if exchange.notes is not None:
+            await exchange.notes.aclose()
 
+    routes = _routes(exchange, settings, shelf or _shelf(exchange.notes))
+    posts = {one.path: one.endpoint for one in routes if one.methods == set(POST)}
     built = Starlette(
-        routes=_routes(exchange, settings, shelf or Memory()),
-        middleware=[Middleware(Guard, settings, traffic, identify=identify)],
-        exception_handlers={
-            EmafusionError: _failed,
-            Refused: _refused,
-            HTTPException: _unrouted,
-            Gone: _nobody_left,
-            ClientDisconnect: _nobody_left,
-        },
+        routes=routes,
+        middleware=[
+            Middleware(Guard, settings, traffic, identify=identify),
+            Middleware(Straight, posts, FAILURES),
+        ],
+        exception_handlers=FAILURES,
         lifespan=lifespan,
     )
     built.router.redirect_slashes = False
     return built
+
+
+def _shelf(notes: Notes | None) -> Shelf:
+    return Memory() if notes is None else Noted(notes)
 
 
 def _routes(exchange: Exchange, settings: Settings, shelf: Shelf) -> list[Route]:
@@ -144,3 +153,12 @@ async def _unrouted(http: HttpRequest, error: Exception) -> Response:
 async def _nobody_left(_: HttpRequest, __: Exception) -> Response:
     """Client closed request: no one reads this, but a server wants a response."""
     return Response(status_code=499)
+
+
+FAILURES: Final[Failures] = {
+    EmafusionError: _failed,
+    Refused: _refused,
+    HTTPException: _unrouted,
+    Gone: _nobody_left,
+    ClientDisconnect: _nobody_left,
+}

@@ -12,33 +12,49 @@ from emafusion.errors import ForbiddenError
 from emafusion.gateway.callers import Caller, Passage
 from emafusion.types import Knobs, replace
 
+DEFAULT = "default"
+"""How keys name the policy of requests that name none."""
 Pools = Sequence[Collection[str]]
 """Models that a request without a wish is answered by, the best liked first, last all there are."""
+Chosen = Callable[[str | None], Knobs]
+"""The knobs of a named policy; raises ``UnknownModelError`` where there is none."""
 
 
 class TermsGate:
     """Keeps requests to what their caller's key allows, and fills in what it sets.
 
-    `pools` are those of now: a key may allow models that are gone.
+    `pools` are those of now: a key may allow models that are gone. `chosen` knows the policies that
+    requests may name.
     """
 
-    def __init__(self, pools: Callable[[], Pools]) -> None:
+    def __init__(self, pools: Callable[[], Pools], chosen: Chosen) -> None:
         self._pools = pools
+        self._chosen = chosen
 
     def open(self, passage: Passage) -> _Entrance:
         """Hold `passage` to its caller's terms; entering raises ``ForbiddenError``."""
-        return _Entrance(passage, self._pools)
+        return _Entrance(passage, self._pools, self._chosen)
 
 
 class _Entrance:
-    def __init__(self, passage: Passage, pools: Callable[[], Pools]) -> None:
+    def __init__(self, passage: Passage, pools: Callable[[], Pools], chosen: Chosen) -> None:
         self._passage = passage
         self._pools = pools
+        self._chosen = chosen
 
     async def __aenter__(self) -> None:
         passage = self._passage
-        pools = () if passage.caller.models is None else self._pools()
-        knobs = allowed(passage.request.knobs, passage.caller, pools)
+        caller, knobs = passage.caller, passage.request.knobs
+        pools = () if caller.models is None else self._pools()
+        policy = named(knobs, caller)
+        if policy is not None:
+            preset = self._chosen(policy)
+            # A key takes models away from what its policy chose, as from what the settings chose.
+            pools = pools if preset.models is None else (preset.models, *pools)
+            knobs = replace(knobs, policy=policy).over(replace(preset, models=None))
+            knobs = allowed(knobs, caller, pools).over(Knobs(models=preset.models))
+        else:
+            knobs = allowed(knobs, caller, pools)
         if knobs is not passage.request.knobs:
             passage.request = replace(passage.request, knobs=knobs)
 
@@ -49,6 +65,29 @@ class _Entrance:
         trace: TracebackType | None,
     ) -> None:
         """Nothing is to be settled."""
+
+
+def named(knobs: Knobs, caller: Caller) -> str | None:
+    """The policy that `caller` asks for by `knobs`, or the only one its key allows.
+
+    Who names the model that shall answer leaves nothing to a policy.
+
+    Raises
+    ------
+    ForbiddenError
+        The key does not allow it, or allows several and the request names none.
+    """
+    may = caller.policies
+    if may is None or knobs.policy in may:
+        return knobs.policy
+    by_name = knobs.models is not None and knobs.arrangement == "single" and len(knobs.models) == 1
+    if knobs.policy is None and (by_name or DEFAULT in may):
+        return None
+    if knobs.policy is None and len(may) == 1:
+        return next(iter(may))
+    what = "names no policy" if knobs.policy is None else f"may not use policy {knobs.policy!r}"
+    who = "this request" if knobs.policy is None else "this key"
+    raise ForbiddenError(f"{who} {what}; its key allows: {', '.join(sorted(may)) or 'none'}")
 
 
 def allowed(knobs: Knobs, caller: Caller, pools: Pools) -> Knobs:

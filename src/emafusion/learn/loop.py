@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -44,6 +45,7 @@ from emafusion.learn.crossing import stand_ins
 from emafusion.learn.families import Split
 from emafusion.learn.fit.policy import learn, prepare
 from emafusion.learn.journal import Journal
+from emafusion.learn.kin import kin
 from emafusion.learn.label import Labels
 from emafusion.learn.labelling import Opinions, opinions_in
 from emafusion.learn.labelling.tournament import Told, ask, spent
@@ -56,17 +58,20 @@ from emafusion.protocols import Provider
 from emafusion.types import Model
 from emafusion.understand import FastClassifier
 
-QUESTIONS, OUTCOMES, TRAFFIC, POLICIES = "questions", "outcomes", "traffic", "policies"
-REPORT = "report.json"
-HELD_OUT = 60
+QUESTIONS: Final = "questions"
+OUTCOMES: Final = "outcomes"
+TRAFFIC: Final = "traffic"
+POLICIES: Final = "policies"
+REPORT: Final = "report.json"
+HELD_OUT: Final = 60
 """Held-out questions to aim at: with fewer than fifty nothing is concluded."""
-MOST_HELD_OUT = 0.42
+MOST_HELD_OUT: Final = 0.42
 """Their share at most: fifty of a hundred and twenty."""
-JUDGES_SHARE = 0.2
+JUDGES_SHARE: Final = 0.2
 """Of the budget, what is kept for judges where questions have no grader."""
-ENOUGH_HELD_OUT = 400
+ENOUGH_HELD_OUT: Final = 400
 """With so many, a difference that matters shows on them alone."""
-LOCK = "lock"
+LOCK: Final = "lock"
 
 
 class Course(Struct, frozen=True, kw_only=True):
@@ -93,7 +98,7 @@ class Parts(Struct, frozen=True, kw_only=True):
 
     ``classifier`` reads prompts as it will serve; ``default`` is the policy that serves where none
     was promoted, ``setup`` how policies are compared, ``diary`` a record to learn from too;
-    ``stale`` says of models that have changed since when their answers there are their own.
+    ``stale`` says of models that have changed when their answers there were not those of now.
     ``judges`` are models that compare answers which nothing else can mark.
     """
 
@@ -103,7 +108,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     default: Artefact
     setup: Setup
     diary: Diary | None = None
-    stale: Mapping[str, float] = {}
+    stale: Mapping[str, Sequence[traffic.Span]] = {}
     judges: Sequence[Model] = ()
 
 
@@ -410,7 +415,8 @@ def _promoted(
     if nobody and not held_out.queries and (serving is None or serving.id != name):
         versions.prune(KEPT, besides=name)
         return _noting(Promotion(id=name, promoted=False, why="too little to tell"), nobody)
-    kin = _kin(folder)
+    parted = interchange.read_questions(folder / QUESTIONS).values()
+    known = kin([question for part in parted for question in part], recorded)
 
     def others() -> Sequence[HeldOut]:
         if len(held_out.queries) >= ENOUGH_HELD_OUT:
@@ -418,7 +424,7 @@ def _promoted(
         found = stand_ins(
             recorded.where(("train", "val")),
             lambda rows: _fitted(rows, opinions, parts, course=course),
-            kin=kin,
+            kin=known,
             seed=course.seed,
         )
         places = {query: place for place, query in enumerate(full.queries)}
@@ -432,23 +438,10 @@ def _promoted(
         name,
         held_out=held_out,
         default=parts.default,
-        setup=replace(parts.setup, stand_ins=others, kin=kin),
+        setup=replace(parts.setup, stand_ins=others, kin=known),
         canary=course.canary,
     )
     return _noting(told, nobody)
-
-
-def _kin(folder: Path) -> Mapping[str, str]:
-    """By question, the item that it is of: a row of a divided table, else its filling."""
-    found = {}
-    for part in interchange.read_questions(folder / QUESTIONS).values():
-        for question in part:
-            rows = question.provenance.get("rows")
-            item = question.provenance.get("item")
-            known = rows[0] if isinstance(rows, list) and rows else item
-            if known is not None:
-                found[question.id] = f"{question.family}/{known}"
-    return found
 
 
 def _noting(told: Promotion, nobody: int) -> Promotion:

@@ -6,6 +6,8 @@ and how a folder of them is changed, others know.
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from emafusion.artefacts import Artefact, Versions
@@ -13,7 +15,7 @@ from emafusion.errors import ConfigError
 from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.compare import Comparison, Setup, compare
 
-KEPT = 10
+KEPT: Final = 10
 """Policies that stay in the folder beside those that serve or may be gone back to."""
 
 

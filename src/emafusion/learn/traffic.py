@@ -12,7 +12,7 @@ import hashlib
 import io
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -32,6 +32,8 @@ LIGHTEST: Final = 0.1
 """Opinions that weigh less together score nothing: a caller's first 22 on a model each day do."""
 SHARES: Final = (("train", 0.7), ("val", 0.85), ("test", 1.0))
 """Where each split ends, on prompts' hashes: a prompt asked again stays in its split."""
+Span: TypeAlias = tuple[float, float]
+"""From when on and until when, seconds since 1970."""
 REMEDY: Final = "free some space and run this again; the record itself is untouched"
 
 
@@ -89,7 +91,7 @@ async def export(
     folder: Path,
     models: Sequence[Model],
     *,
-    stale: Mapping[str, float] | None = None,
+    stale: Mapping[str, Sequence[Span]] | None = None,
 ) -> Exported:
     """Write the decisions of `diary` to `folder` in the interchange format (DESIGN §5).
 
@@ -97,7 +99,8 @@ async def export(
     all opinions on that very text. Opinions are weighed as :class:`Ballots` does while serving:
     those of who asked, a caller's next ones ever less, afresh each day. Where they weigh less than
     :data:`LIGHTEST` together the draft stays unscored. `models` give the prices. What a model of
-    `stale` answered before that time (seconds since 1970) is left out: it has changed since.
+    `stale` answered in one of these spans of time (seconds since 1970) is left out: it was not what
+    it is now.
 
     Raises
     ------
@@ -117,7 +120,7 @@ async def export(
     )
 
 
-async def _read(diary: Diary, stale: Mapping[str, float]) -> _Table:
+async def _read(diary: Diary, stale: Mapping[str, Sequence[Span]]) -> _Table:
     """What teaches of all decisions; of the rest nothing is kept, for records are long."""
     prompts: dict[str, tuple[str, str]] = {}
     drafts: dict[tuple[str, str], Step] = {}
@@ -130,11 +133,16 @@ async def _read(diary: Diary, stale: Mapping[str, float]) -> _Table:
         query = _digest(outcome.prompt)
         answers[outcome.decision_id] = _answer(outcome, query)
         for step in outcome.steps:
-            if _tells(step) and outcome.created >= stale.get(step.model, 0.0):
+            if _tells(step) and not within(outcome.created, stale.get(step.model, ())):
                 task = outcome.labels.top("task") if "task" in outcome.labels.axes else ""
                 prompts[query] = (outcome.prompt, task)
                 drafts[query, step.model] = step
     return _Table(prompts=prompts, drafts=drafts, answers=answers, passed_over=passed_over)
+
+
+def within(at: float, spans: Sequence[Span]) -> bool:
+    """Whether this time lies in one of `spans`."""
+    return any(first <= at < last for first, last in spans)
 
 
 def _answer(outcome: Outcome, query: str) -> _Answer:

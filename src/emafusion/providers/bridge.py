@@ -26,7 +26,7 @@ from emafusion.errors import (
     RejectedError,
     UnavailableError,
 )
-from emafusion.providers import wire
+from emafusion.providers import marks, wire
 from emafusion.providers.deadline import deadline_errors
 from emafusion.providers.ending import ended
 from emafusion.providers.redact import redacted
@@ -44,6 +44,8 @@ Ask: TypeAlias = Callable[[], Awaitable[Any]]
 Pieces: TypeAlias = tuple[Any | None, AsyncIterator[Any]]
 
 HEALTH_TIMEOUT_S = 3.0
+ANTHROPICS = frozenset({"anthropic", "azureanthropic", "vertexaianthropic"})
+"""any-llm's names of those who speak Anthropic's format, in which a cache is told what to keep."""
 
 
 class BridgeProvider:
@@ -165,13 +167,23 @@ class BridgeProvider:
     async def _asker(self, call: Call, *, stream: bool) -> Ask:
         """What asks the vendor, once each time it is called."""
         client = await self._client(call)
-        options = {name: value for name, value in call.params.items() if name not in wire.OURS}
+        body = wire.request_body(call, stream=False)
+        options = {name: value for name, value in body.items() if name not in wire.OURS}
+        messages = wire.messages_of(call)
+        if self.vendor in ANTHROPICS:
+            messages = marks.native(wire.led(call))
+            tools = marks.native_tools(call.params.get("tools"))
+            if tools is not None:
+                # any-llm's own would lose their marks.
+                options["extra_body"] = {"tools": tools}
+        if stream and "stream_options" in call.params:
+            options["stream_options"] = call.params["stream_options"]
         if client.TIMEOUT_SUPPORT != "unsupported":
             options.setdefault("timeout", call.timeout_s)
         return partial(
             client.acompletion,
             model=call.model.upstream,
-            messages=[dict(message) for message in wire.messages_of(call)],
+            messages=[dict(message) for message in messages],
             stream=stream,
             **options,
         )

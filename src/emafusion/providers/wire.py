@@ -6,13 +6,14 @@ malformed body becomes. A body it cannot read raises :class:`Malformed`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeGuard
 
 import msgspec
 
 from emafusion.errors import RejectedError
-from emafusion.types import Call, Chunk, Completion, Message, Usage, content_text, replace
+from emafusion.providers import marks
+from emafusion.types import Call, Chunk, Completion, Message, Model, Usage, content_text, replace
 
 OURS = frozenset({"model", "messages", "stream", "stream_options"})
 """The request's fields that a provider sets itself; ``params`` never override them."""
@@ -38,19 +39,25 @@ _BESIDE = (
     ("cache_write_tokens", "cache_creation_input_tokens"),
 )
 
+_BESIDE_TEXT = ("refusal", "reasoning_content", "reasoning", "extra_content")
+"""What a message says beside its text."""
+
 
 class Malformed(ValueError):  # noqa: N818 - it names the body, and never leaves this package
     """A body that is not in the OpenAI chat format; the message says where."""
 
 
 def request_body(call: Call, *, stream: bool) -> dict[str, object]:
-    """The request for `call`: its parameters untouched, its messages, and the stream switch."""
+    """The request for `call`: its parameters, its messages, and the stream switch."""
     body = {name: value for name, value in call.params.items() if name not in OURS}
     body["model"] = call.model.upstream
     body["messages"] = messages_of(call)
+    if "tools" in body:
+        body["tools"] = marks.tools(body["tools"], kept=_keeps(call.model))
     if stream:
+        options = call.params.get("stream_options")
         body["stream"] = True
-        body["stream_options"] = {"include_usage": True}
+        body["stream_options"] = {**(options if is_table(options) else {}), "include_usage": True}
     return body
 
 
@@ -65,6 +72,16 @@ def encoded(body: Mapping[str, object], call: Call) -> bytes:
 
 
 def messages_of(call: Call) -> list[Message]:
+    """The messages of `call` as its upstream reads them."""
+    return marks.spelt(led(call), kept=_keeps(call.model))
+
+
+def _keeps(model: Model) -> bool:
+    """Whether the upstream is told what to keep in its cache: only those that charge for it are."""
+    return model.usd_per_mtok_cache_write is not None
+
+
+def led(call: Call) -> list[Message]:
     """The messages of `call`, led by the model's own system prompt where they have none."""
     messages = list(call.messages)
     system = call.model.system
@@ -97,9 +114,9 @@ def chunk_of(body: object) -> Chunk:
     if not isinstance(choices, list):
         raise Malformed("the chunk has no list 'choices'")
     usage = usage_of(whole)
-    if not choices:
+    choice = next((one for one in choices if place_of(_table(one, "a choice")) == 0), None)
+    if choice is None:
         return Chunk(usage=usage, raw=whole)
-    choice = _table(choices[0], "choices[0]")
     delta = choice.get("delta")
     text = _text(_table(delta, "choices[0].delta")) if delta is not None else ""
     reason = choice.get("finish_reason")
@@ -109,6 +126,12 @@ def chunk_of(body: object) -> Chunk:
         usage=usage,
         raw=whole,
     )
+
+
+def place_of(choice: Mapping[str, object]) -> int:
+    """The number of the answer that `choice` is a piece of; 0 where it tells none."""
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0
 
 
 def usage_of(body: Mapping[str, object]) -> Usage | None:
@@ -164,7 +187,7 @@ def estimated_usage(call: Call, text: str) -> Usage:
 
     Four characters a token and four tokens a message: the usual rule of thumb for English.
     """
-    prompt = sum(4 + tokens_in(content_text(message)) for message in messages_of(call))
+    prompt = sum(4 + tokens_in(content_text(message)) for message in led(call))
     return Usage(prompt_tokens=prompt, completion_tokens=tokens_in(text), counted=False)
 
 
@@ -194,49 +217,110 @@ class Gathered:
     """
 
     def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._logprobs: list[float] = []
-        self._tokens: list[object] = []
-        self._tools: dict[int, dict[str, object]] = {}
+        self._first = _Choice()
+        self._choices = {0: self._first}
         self._head: dict[str, object] = {}
         self._usage: Usage | None = None
         self._raw_usage: object = None
-        self._reason: str | None = None
 
     @property
     def finished(self) -> bool:
         """Whether the upstream said why it stopped."""
-        return self._reason is not None
+        return self._first.reason is not None
 
     @property
     def text(self) -> str:
         """What came so far."""
-        return "".join(self._texts)
+        return self._first.text
 
     def add(self, chunk: Chunk) -> None:
         """Take in one piece."""
         if chunk.text:
-            self._texts.append(chunk.text)
+            self._first.texts.append(chunk.text)
         self._usage = chunk.usage or self._usage
-        self._reason = chunk.finish_reason or self._reason
+        self._first.reason = chunk.finish_reason or self._first.reason
         raw = chunk.raw or {}
         for name in ("id", "created", "model", "system_fingerprint"):
             if name in raw:
                 self._head.setdefault(name, raw[name])
         self._raw_usage = raw.get("usage") or self._raw_usage
-        choices = _tables(raw.get("choices"))
-        if choices:
-            self._add_choice(choices[0])
+        for choice in _tables(raw.get("choices")):
+            place = place_of(choice)
+            self._choices.setdefault(place, _Choice()).add(choice)
+            if place:
+                self._choices[place].speak(choice)
 
-    def _add_choice(self, choice: Mapping[str, object]) -> None:
-        self._logprobs.extend(logprobs_of(choice))
+    def completion(self, call: Call) -> Completion:
+        """The completion so far."""
+        usage = self._usage or estimated_usage(call, self.text)
+        first = self._first
+        return Completion(
+            text=self.text,
+            usage=usage,
+            finish_reason=first.reason or "stop",
+            logprobs=tuple(first.logprobs) or None,
+            tool_calls=first.calls,
+            raw=self._body(),
+        )
+
+    def _body(self) -> dict[str, object]:
+        choices = [self._choices[place].body(place) for place in sorted(self._choices)]
+        body = {**self._head, "object": "chat.completion", "choices": choices}
+        if self._raw_usage is not None:
+            body["usage"] = self._raw_usage
+        return body
+
+
+class _Choice:
+    """One of the answers in a stream."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.logprobs: list[float] = []
+        self.reason: str | None = None
+        self._tokens: dict[str, list[object]] = {}
+        self._tools: dict[int, dict[str, object]] = {}
+        self._beside: dict[str, object] = {}
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+    @property
+    def calls(self) -> tuple[dict[str, object], ...]:
+        return tuple(self._tools[index] for index in sorted(self._tools))
+
+    def add(self, choice: Mapping[str, object]) -> None:
+        """Take in what is no text and no end."""
+        self.logprobs.extend(logprobs_of(choice))
         logprobs = choice.get("logprobs")
-        if is_table(logprobs):
-            self._tokens.extend(_tables(logprobs.get("content")))
+        for name in ("content", "refusal") if is_table(logprobs) else ():
+            found = _tables(logprobs.get(name)) if is_table(logprobs) else ()
+            if found:
+                self._tokens.setdefault(name, []).extend(found)
         delta = choice.get("delta")
         if is_table(delta):
             for position, call in enumerate(_tables(delta.get("tool_calls"))):
                 self._add_tool(call, position)
+            for name in _BESIDE_TEXT:
+                self._add_beside(name, delta.get(name))
+
+    def speak(self, choice: Mapping[str, object]) -> None:
+        """Take in its text and its end, which of the first answer a chunk tells itself."""
+        delta, reason = choice.get("delta"), choice.get("finish_reason")
+        if is_table(delta):
+            self.texts.append(content_text(delta))
+        self.reason = reason if isinstance(reason, str) else self.reason
+
+    def body(self, place: int) -> dict[str, object]:
+        """The choice of a whole answer."""
+        message: dict[str, object] = {"role": "assistant", "content": self.text, **self._beside}
+        if self.calls:
+            message["tool_calls"] = list(self.calls)
+        choice = {"index": place, "message": message, "finish_reason": self.reason or "stop"}
+        if self._tokens:
+            choice["logprobs"] = self._tokens
+        return choice
 
     def _add_tool(self, piece: Mapping[str, object], position: int) -> None:
         index = piece.get("index")
@@ -247,31 +331,21 @@ class Gathered:
             elif name != "index" and value is not None:
                 tool[name] = value
 
-    def completion(self, call: Call) -> Completion:
-        """The completion so far."""
-        tools = tuple(self._tools[index] for index in sorted(self._tools))
-        reason = self._reason or "stop"
-        usage = self._usage or estimated_usage(call, self.text)
-        return Completion(
-            text=self.text,
-            usage=usage,
-            finish_reason=reason,
-            logprobs=tuple(self._logprobs) or None,
-            tool_calls=tools,
-            raw=self._body(tools, reason),
-        )
+    def _add_beside(self, name: str, piece: object) -> None:
+        """Append `piece` to what was said beside the text; of seals the latest holds."""
+        before = self._beside.get(name)
+        if isinstance(piece, str) and isinstance(before, str):
+            self._beside[name] = before + piece
+        elif is_table(piece) and is_table(before):
+            self._beside[name] = {**before, **piece, **_continued(before, piece)}
+        elif piece:
+            self._beside[name] = piece
 
-    def _body(self, tools: Sequence[Mapping[str, object]], reason: str) -> dict[str, object]:
-        message: dict[str, object] = {"role": "assistant", "content": self.text}
-        if tools:
-            message["tool_calls"] = list(tools)
-        choice: dict[str, object] = {"index": 0, "message": message, "finish_reason": reason}
-        if self._tokens:
-            choice["logprobs"] = {"content": self._tokens}
-        body = {**self._head, "object": "chat.completion", "choices": [choice]}
-        if self._raw_usage is not None:
-            body["usage"] = self._raw_usage
-        return body
+
+def _continued(before: Mapping[str, object], piece: Mapping[str, object]) -> dict[str, object]:
+    """A piece of reasoning that has its text within."""
+    first, more = before.get("content"), piece.get("content")
+    return {"content": first + more} if isinstance(first, str) and isinstance(more, str) else {}
 
 
 def _plain(value: object) -> object:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from emafusion.databases import Connection, is_address
-from emafusion.errors import StoreError
+from emafusion.errors import StoreError, StoreUnreachableError
 
 T = TypeVar("T")
 Synchronous = Literal["normal", "full"]
 
 
-class AwayError(StoreError):
+class AwayError(StoreUnreachableError):
     """The database does not answer now and may do so later; whether it committed is not known."""
 
 

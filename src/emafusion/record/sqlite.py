@@ -5,6 +5,9 @@ Knows when the file has to be opened again, and which of SQLite's errors are a r
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +21,9 @@ from emafusion.record.remedies import store_error
 from emafusion.record.schema import abandon, connect
 
 T = TypeVar("T")
+
+ROOM = 1 << 20
+"""Bytes that a disk must have left: a page may still fit where a decision does not."""
 
 UNFIT = (
     UnicodeError,
@@ -70,6 +76,8 @@ class SQLiteBackend:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("UPDATE schema_version SET applied = applied")
                 connection.execute("COMMIT")
+            if shutil.disk_usage(self.path.parent).free < ROOM:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except (sqlite3.Error, OSError) as error:
             raise store_error(error, self.path) from error
 

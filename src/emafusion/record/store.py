@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from emafusion.databases import is_address
-from emafusion.errors import StoreError
+from emafusion.errors import StoreError, StoreUnreachableError
 from emafusion.record import queries
 from emafusion.record.backends import Synchronous, backend
 from emafusion.record.rows import FeedbackRow, Row, pack
@@ -111,10 +111,12 @@ class Store:
                 future = await self._submit(row)
                 await asyncio.wrap_future(future)
         except TimeoutError:
-            raise StoreError(
+            trouble = self._writer.trouble
+            kind = StoreError if trouble is None else StoreUnreachableError
+            raise kind(
                 f"the record {self._backend.place} did not confirm {decision_id!r} in time "
                 f"({self.max_wait_s:g} s): "
-                f"{self._writer.trouble or 'check whether its disk is overloaded or hangs'}"
+                f"{trouble or 'check whether its disk is overloaded or hangs'}"
             ) from None
 
     async def _submit(self, row: Row) -> Future[None]:

@@ -18,7 +18,7 @@ class Knobs(Value, frozen=True, kw_only=True):
     ``arrangement`` narrows the plans; ``private`` permits private models only; ``explore`` set to
     false forbids trying another model than the best-looking one, to learn. ``min_quality`` is the
     least expected P(good answer): where ``prefer`` promises less, as much more is spent as it
-    takes.
+    takes. ``policy`` names knobs that are configured together; what is set here comes before them.
     """
 
     prefer: Probability | None = None
@@ -29,6 +29,7 @@ class Knobs(Value, frozen=True, kw_only=True):
     private: bool = False
     explore: bool | None = None
     min_quality: Probability | None = None
+    policy: str | None = None
 
     def over(self, base: Knobs) -> Knobs:
         """These knobs where they are set, `base`'s where they are not."""
@@ -41,6 +42,7 @@ class Knobs(Value, frozen=True, kw_only=True):
             private=self.private or base.private,
             explore=base.explore if self.explore is None else self.explore,
             min_quality=base.min_quality if self.min_quality is None else self.min_quality,
+            policy=self.policy,
         )
 
 

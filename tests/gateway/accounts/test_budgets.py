@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from emafusion.errors import BudgetError, StoreError
+from emafusion.errors import BudgetError, OverloadedError, StoreError
 from emafusion.gateway.accounts import Registry, Spending, Terms
 from emafusion.gateway.accounts.budgets import Budgets
 from emafusion.gateway.accounts.database import Database, Line
 from emafusion.gateway.accounts.directory import Directory
 from emafusion.gateway.accounts.terms import Budget
-from emafusion.gateway.accounts.till import Till
+from emafusion.gateway.accounts.till import HELD_RETRY_S, Till
 from emafusion.gateway.callers import Caller, Passage
 from emafusion.types import Knobs, replace
 
@@ -206,8 +206,9 @@ async def test_waiting_ends(connect: Connect, registry: Registry, alice: Caller)
     async with Worker(connect, estimate=0.05, max_wait_s=0.3) as worker:
         first = asyncio.create_task(worker.ask(alice, cost=0.01, took_s=1.5))
         await asyncio.sleep(0.2)
-        with pytest.raises(BudgetError, match=r"\$0\.05 more is held by requests under way"):
+        with pytest.raises(OverloadedError, match=r"\$0\.05 more is held by requests") as raised:
             await worker.ask(alice, cost=0.01)
+        assert raised.value.retry_after_s == HELD_RETRY_S, "it may be asked again"
         await first
 
 

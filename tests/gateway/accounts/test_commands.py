@@ -85,6 +85,8 @@ def test_teams_and_budgets(run: Run) -> None:
         "keys create alice --scopes everything",
         "keys create alice --expires tomorrow",
         "keys create alice --team none",
+        "keys change nobody --prefer 1",
+        "keys change nobody --unset colour",
         "budget set alice 5",
         "budget set model:a -5",
         "teams remove none",
@@ -99,3 +101,22 @@ def test_the_place_must_be_named() -> None:
     found = CliRunner().invoke(keys, ["list"])
     assert isinstance(found.exception, ConfigError)
     assert "--accounts" in str(found.exception)
+
+
+def test_a_key_is_changed_in_what_is_said_and_in_nothing_else(run: Run) -> None:
+    made = json.loads(
+        run("keys create alice --models a,b --prefer 0.3 --expires 30d --json").stdout
+    )
+    line = "keys change alice --models c --min-quality 0.8 --requests-per-minute 7 --expires 60d"
+    changed = json.loads(run(f"{line} --json").stdout)
+    expected = {"models": ["c"], "prefer": 0.3, "min_quality": 0.8, "requests_per_minute": 7}
+    assert changed["terms"] == expected
+    assert changed["expires"] - made["key"]["expires"] == pytest.approx(30 * 86400, abs=60)
+    kept = {"id", "name", "created", "scopes", "team"}
+    assert {k: changed[k] for k in kept} == {k: made["key"][k] for k in kept}
+
+    freed = json.loads(run("keys change alice --unset models,min-quality,expires --json").stdout)
+    assert freed["terms"] == {"prefer": 0.3, "requests_per_minute": 7}
+    assert freed["expires"] is None
+    rotated = run("keys rotate alice").stdout
+    assert rotated.startswith(f"emf_{made['key']['id']}_")

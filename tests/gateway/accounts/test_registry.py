@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from emafusion.databases import Connection
 from emafusion.errors import ConfigError, StoreError
@@ -118,7 +119,12 @@ def test_a_team_goes_when_its_keys_have_gone(registry: Registry) -> None:
 
 def test_a_key_takes_other_terms(registry: Registry) -> None:
     registry.create("alice")
-    assert registry.change("alice", TERMS).terms == registry.key("alice").terms == TERMS
+    changed = registry.change("alice", lambda key: structs.replace(key, terms=TERMS, id="other"))
+    assert changed.terms == registry.key("alice").terms == TERMS
+    assert changed.id != "other"
+    registry.revoke("alice")
+    with pytest.raises(ConfigError, match="is revoked"):
+        registry.change(changed.id, lambda key: key)
 
 
 def test_budgets_are_set_seen_and_taken_away(registry: Registry) -> None:

@@ -38,16 +38,19 @@ class House:
         Where its files are: ``accounts.db``, ``record.db``, ``emafusion.toml`` and what it prints.
     settings : str
         Its settings file, where ``FOLDER`` stands for `folder`.
-    place : str
-        Where its accounts are, if not in `folder`.
+    place, record : str
+        Where its accounts and its record are, if not in `folder`.
     environment : str
         Variables it has beside ours.
     """
 
-    def __init__(self, folder: Path, settings: str, *, place: str = "", **environment: str):
+    def __init__(
+        self, folder: Path, settings: str, *, place: str = "", record: str = "", **environment: str
+    ):
         self._numbers = count()
         self.folder = folder
         self.place = place or str(folder / "accounts.db")
+        self.record = record or folder / "record.db"
         self.settings = folder / "emafusion.toml"
         self.configure(settings)
         command = [sys.executable, "-m", "emafusion", "serve", "--config", str(self.settings)]
@@ -119,7 +122,7 @@ class House:
 
     def outcomes(self) -> dict[str, Outcome]:
         """What is on record, by decision."""
-        found = asyncio.run(_recent(self.folder / "record.db"))
+        found = asyncio.run(_recent(self.record))
         return {outcome.decision_id: outcome for outcome in found}
 
     def outcome(self, reply: Reply) -> Outcome:
@@ -197,7 +200,7 @@ def opened(*told: Any, **more: Any) -> Iterator[House]:
         house.close()
 
 
-async def _recent(path: Path) -> tuple[Outcome, ...]:
+async def _recent(path: Path | str) -> tuple[Outcome, ...]:
     store = Store(path)
     try:
         return tuple(await store.recent(10**6))

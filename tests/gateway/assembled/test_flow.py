@@ -145,6 +145,8 @@ def test_tool_results_go_back_to_who_asked_for_them(house: House) -> None:
     assert called["choices"][0]["finish_reason"] == "tool_calls"
     turns.append(called["choices"][0]["message"])
     turns.append({"role": "tool", "tool_call_id": "call_1", "content": "noted"})
-    assert house.ask(key, messages=turns, tools=TOOLS, knobs=both).json["model"] == "south"
+    told = house.ask(key, messages=turns, tools=TOOLS, knobs=both).json
+    assert told["model"] == "south"
+    turns.append({"role": "assistant", "content": "I have taken a note."})
     turns.append({"role": "user", "content": "Take another note."})
     assert house.ask(key, messages=turns, tools=TOOLS, knobs=both).json["model"] == "north"

@@ -87,7 +87,7 @@ def test_workers_share_rates_answers_keys_and_counts(mansion: House, supplier: V
     said = [mansion.ask(key, "small", text="Shared?") for _ in range(24)]
     assert [one.status for one in said].count(200) == 20
     assert supplier.calls["small"] == calls + 1
-    until(lambda: mansion.counted(watcher, "emafusion_answers_total") == before + 20)
+    until(lambda: mansion.counted(watcher, "emafusion_answers_total") >= before + 20)
     mansion.cli("keys revoke sharer")
     time.sleep(1.0)
     assert {mansion.get("/v1/models", key).status for _ in range(9)} == {401}
@@ -122,12 +122,12 @@ def test_no_budget_is_overspent_and_no_answer_lost(
     on_record = mansion.outcomes()
     assert len(delivered) == len(set(delivered)) > 40
     assert not [one for one in delivered if one not in on_record]
-    assert set(first.refused) | set(second.refused) <= {"budget_exceeded", "record_unavailable"}
+    assert set(first.refused) | set(second.refused) <= {"budget_exceeded", "store_unreachable"}
     billed = supplier.bill("large", PRICES["large"]) - before - cost
     identity = mansion.cli("keys show besieged --json")["key"]["id"]
     spent, held = mansion.spent(f"key:{identity}")
-    # What a killed worker had not told yet is held for ever: it may have been spent.
-    assert spent <= billed <= spent + held <= FITS * cost
+    # What was under way when a worker was killed counts as spent: nobody knows that it was not.
+    assert billed <= spent + held <= FITS * cost
     assert len(delivered) * cost <= billed
 
     mansion.cli("budget set key:besieged 1 --per total")

@@ -63,6 +63,22 @@ async def test_who_waits_too_long_is_turned_away_with_a_time() -> None:
     assert shedder.queued == 0
 
 
+async def test_places_are_added_and_taken_away_while_some_are_held() -> None:
+    shedder = Shedder(1, share=1.0)
+    assert shedder.enter("a") is None
+    waiting = [shedder.enter("a") for _ in range(2)]
+    assert not any(one is None or one.done() for one in waiting)
+    shedder.resize(2)
+    assert [one is not None and one.done() for one in waiting] == [True, False]
+    assert (shedder.under_way, shedder.most) == (2, 2)
+    shedder.resize(1)
+    shedder.leave("a", 0.0)
+    assert shedder.under_way == 1
+    assert shedder.queued == 1
+    shedder.leave("a", 0.0)
+    assert (shedder.under_way, shedder.queued) == (1, 0)
+
+
 async def test_one_tenant_cannot_take_all_places() -> None:
     shedder = Shedder(8, share=0.75)
     crowd = Crowd(shedder)

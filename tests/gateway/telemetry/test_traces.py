@@ -113,7 +113,8 @@ def trace_of(span: ReadableSpan) -> str:
 def test_a_request_its_stages_and_its_call_are_one_trace(
     house: Served, collected: Collected
 ) -> None:
-    reply = house.ask(asking("my question", model="small", temperature=0.5), traceparent=PARENT)
+    asked = asking("my question", emafusion={"models": ["small"]}, temperature=0.5)
+    reply = house.ask(asked, traceparent=PARENT)
     root, call = collected.one(ROOT), collected.one("chat small")
     assert trace_of(root) == TRACE
     assert parent(root) == 0xB7AD6B7169203331

@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emafusion import artefacts, config, encoders
+from emafusion.errors import DataError
 from emafusion.evaluate import recorded as outcomes_of
 from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.bounds import Bounds
 from emafusion.learn.collect import collect
+from emafusion.learn.fit import fit
 from emafusion.learn.interchange import read_questions
 from emafusion.learn.labelling import NOTHING, Opinions, judged, opinions_in
 from emafusion.learn.labelling.tournament import ask
@@ -22,6 +25,7 @@ from emafusion.learn.report import Progress
 from emafusion.learn.seeds import read
 from emafusion.learn.synthesise import from_seeds
 from emafusion.types import Call, Model
+from emafusion.understand import FastClassifier
 
 from ..collecting import Bookkeeper
 from .drafting import recorded
@@ -174,3 +178,25 @@ def test_comparable_answers_go_to_the_vote_and_scores_are_hidden_from_consensus(
     assert not math.isclose(full[0].mean(), 0.5)
     assert np.isnan(full[3:]).all()
     assert voted(found) is found
+
+
+async def test_a_fit_hears_no_judge_of_whom_it_is_not_known_what_he_drafted(
+    tmp_path: Path,
+) -> None:
+    found = await _collected(tmp_path)
+    due = posed(found, models=(*MODELS, JUDGE))
+    folder = tmp_path / "out"
+    await ask(
+        folder, due, judges=[JUDGE], providers={"p": Bookkeeper(lambda _: "1")}, bounds=Bounds()
+    )
+    told = opinions_in(folder, found)
+    assert list(told.right) == ["judge"]
+    assert told.without(["judge"]).right == {}
+    assert np.isnan(told.without(["judge"]).log_odds(found)).all()
+    shipped = artefacts.read(Path(config.__file__).parent / "policy")
+    reader = FastClassifier.from_arrays(shipped.under("understand"), encoders.default())
+    for models, left_out in (((), 0), ((*MODELS, JUDGE), 0), (MODELS, 1)):
+        said: list[str] = []
+        with pytest.raises(DataError, match="a fit needs at least"):
+            fit(folder, tmp_path / "p", classifier=reader, models=models, progress=said.append)
+        assert sum("leaving out what judge said" in line for line in said) == left_out

@@ -42,7 +42,7 @@ def policy(outcomes: Path) -> artefacts.Artefact:
     shipped = artefacts.read(Path(config.__file__).parent / "policy")
     encoder = encoders.default()
     reader = FastClassifier.from_arrays(shipped.under("understand"), encoder)
-    return fit(outcomes, outcomes / "policy", classifier=reader, encoder=encoder)
+    return fit(outcomes, outcomes / "policy", classifier=reader)
 
 
 @pytest.fixture(scope="session")

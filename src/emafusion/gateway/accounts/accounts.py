@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
+from emafusion.databases import is_address
+from emafusion.gateway.accounts import wills
 from emafusion.gateway.accounts.budgets import MAX_WAIT_S, Budgets, Estimate
 from emafusion.gateway.accounts.database import Line, database
 from emafusion.gateway.accounts.directory import GRACE_S, POLL_S, Directory, Rates
@@ -50,7 +53,12 @@ class Accounts:
         # A thread each: a look at the keys does not wait behind a budget, nor the other way round.
         self._lines = (Line(database(place)), Line(database(place)))
         self.directory = Directory(self._lines[0], clock=clock, poll_s=POLL_S, grace_s=grace_s)
-        self.till = Till(self._lines[1], models=self._model_budgets, clock=clock)
+        self.till = Till(
+            self._lines[1],
+            models=self._model_budgets,
+            clock=clock,
+            notes=wills.folder(place if is_address(place) else str(Path(place).absolute())),
+        )
         self.budgets = Budgets(
             self.till,
             held_by=self.directory.budgets,

@@ -15,7 +15,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from emafusion.databases import Connection
-from emafusion.errors import StoreError
+from emafusion.errors import StoreError, StoreUnreachableError
 from emafusion.gateway.accounts import rows, tokens
 from emafusion.gateway.accounts.database import Line
 from emafusion.gateway.accounts.rows import BudgetRow, Credential
@@ -124,12 +124,12 @@ class Directory:
 
         Raises
         ------
-        StoreError
+        StoreUnreachableError
             The database has not answered for longer than the grace period, or not at all since a
             token arrived that is not known.
         """
         if self._ticks() - self._fresh_at > self._grace_s:
-            raise StoreError(
+            raise StoreUnreachableError(
                 f"keys cannot be checked: the accounts have not answered for {self._grace_s:g} s"
             )
         found = self._check(token)
@@ -202,7 +202,9 @@ class Directory:
             if self.trouble is None:
                 future.set_result(None)
             else:
-                future.set_exception(StoreError(f"this key cannot be checked: {self.trouble}"))
+                future.set_exception(
+                    StoreUnreachableError(f"this key cannot be checked: {self.trouble}")
+                )
 
     def _in_trouble(self, error: StoreError | None) -> None:
         if error is not None and self.trouble is None:

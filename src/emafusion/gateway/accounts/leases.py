@@ -3,10 +3,12 @@
 A budget's window has a purse; of it each worker is granted a lease, from which it serves requests
 without asking. Granted money counts as spent until a worker gives it back, so whatever becomes of
 a worker, all of them together never hold more than the limit. Knows SQL and the arithmetic of
-granting; no request and no clock.
+granting; no request.
 
 Every message may be sent again, and says the same the second time: what was spent of the lease
-since it began, and how much of it the worker keeps.
+since it began, and how much of it the worker keeps. So a worker that was only slow, and whose lease
+was booked as spent meanwhile, puts that right with its next message. Who was heard of when is told
+by the database's clock alone.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from emafusion.gateway.accounts.terms import NANO, Budget, Period, Spending, win
 
 ALIVE_S = 10.0
 """A worker that was not heard of for longer is taken for dead."""
+BURIED_S = 60.0
+"""What a worker holds that was not heard of for longer is booked as spent."""
 STARVED_S = 1.0
 """How long a worker's want of money is remembered for the others to see, seconds."""
 SHARE = 8
@@ -71,6 +75,14 @@ class _Purse(Struct, frozen=True, array_like=True):
     starved: float
 
 
+class _Left(Struct, frozen=True, array_like=True):
+    worker: str
+    number: int
+    holder: str
+    period: Period
+    since: str
+
+
 class _Lease(Struct, frozen=True, array_like=True):
     granted: int = 0
     spent: int = 0
@@ -79,7 +91,7 @@ class _Lease(Struct, frozen=True, array_like=True):
 def exchange(
     connection: Connection, worker: str, *, now: float, claims: Sequence[Claim]
 ) -> list[Standing]:
-    """The answers to `claims`, in their order; `worker` was heard of at `now`."""
+    """The answers to `claims`, in their order; `worker` is heard of `now`, the database's time."""
     _heard_of(connection, worker, now=now)
     # In one order for everyone: two workers never wait for each other's purse.
     order = sorted(range(len(claims)), key=lambda n: _place(claims[n]))
@@ -95,6 +107,28 @@ def leave(connection: Connection, worker: str) -> None:
     )
     if not held:
         connection.run("DELETE FROM emf_workers WHERE id = $1", worker)
+
+
+def bury(connection: Connection, *, before: float) -> int:
+    """Book as spent all that workers hold which were last heard of `before`; how many leases.
+
+    How much of it they had spent nobody knows: not less than nothing, and not more than this.
+    """
+    left = connection.rows(
+        _Left,
+        "SELECT l.worker, l.number, l.holder, l.period, l.since FROM emf_leases l"
+        " JOIN emf_workers w ON w.id = l.worker WHERE w.seen < $1 AND l.granted > l.spent"
+        " ORDER BY l.holder, l.period, l.since",
+        before,
+    )
+    for one in left:
+        claim = Claim(holder=one.holder, period=one.period, since=one.since, number=one.number)
+        purse = _locked(connection, claim)
+        lease = _lease(connection, one.worker, claim)
+        rest = max(lease.granted - lease.spent, 0)
+        _write_lease(connection, one.worker, claim, lease=_Lease(lease.granted, lease.granted))
+        _write_purse(connection, claim, structs.replace(purse, settled=purse.settled + rest))
+    return len(left)
 
 
 def tidy(connection: Connection, *, before: float) -> None:
@@ -258,13 +292,14 @@ def _place(claim: Claim) -> tuple[str, Period, str]:
 def spending(connection: Connection, now: float) -> list[Spending]:
     """Every budget and its present window, at `now`."""
     found = []
+    heard = connection.clock()
     for row in rows.budgets(connection):
         if row.most is None:
             continue
         present = window(row.period, now)
         claim = Claim(holder=row.holder, period=row.period, since=present.since)
         purse = _seen(connection, claim)
-        alive = _alive(connection, claim, since=now - ALIVE_S)
+        alive = _alive(connection, claim, since=heard - ALIVE_S)
         held = purse.granted - purse.settled
         found.append(
             Spending(

@@ -21,6 +21,12 @@ T = TypeVar("T")
 
 MIGRATING = 0x656D66
 """The lock that lets one process at a time change tables."""
+SETTLE = """
+SELECT set_config('search_path', coalesce(
+    (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('emf_schema')),
+    quote_ident(current_schema())), false)
+"""
+"""Stay where the tables are: a schema of the role's own name, made since, would come first."""
 
 
 class PostgresDatabase:
@@ -64,6 +70,7 @@ class PostgresDatabase:
         try:
             with connection.transaction():
                 connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+                connection.execute(SETTLE)
                 migrate(postgres.Transaction(connection), "PostgreSQL")
         except BaseException:
             connection.close()

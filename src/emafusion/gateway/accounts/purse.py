@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 from collections import deque
+from collections.abc import Callable
 from math import inf
 
 from msgspec import structs
@@ -45,6 +46,7 @@ class Purse:
     ``granted`` is its lease, the worker's ``number``-th; ``spent`` is all it spent of it,
     ``reserved`` what requests under way may spend yet. ``ahead`` is what it likes to have free: two
     beats' demand. It is ``starving`` while the store has not what the first that waits needs.
+    ``mark``, where there is one, is told what is spent or reserved whenever that changes.
     """
 
     def __init__(self, budget: Budget, window: Window, *, number: int = 0) -> None:
@@ -60,6 +62,7 @@ class Purse:
         self.waiting: deque[Waiter] = deque()
         self.retry_at = -inf
         self.starving = False
+        self.mark: Callable[[int], None] | None = None
         self._offered = 0
         self._taken = 0
         self._idle = 0
@@ -89,14 +92,15 @@ class Purse:
         """Reserve `amount` if it is free and nobody waited for it before."""
         if self.waiting or self.free < amount:
             return False
-        self.reserved += amount
-        self._taken += amount
+        self._promise(amount)
         return True
 
     def put_back(self, amount: int, *, spent: int = 0) -> None:
         """The request that had reserved `amount` has `spent` so much, and is over."""
         self.reserved -= amount
         self.spent += spent
+        if self.mark is not None:
+            self.mark(self.spent + self.reserved)
         self._admit()
 
     def hopeless(self, amount: int, now: float) -> bool:
@@ -194,8 +198,13 @@ class Purse:
             self.waiting.popleft()
             first.admitted = True
             first.future.set_result(None)
-            self.reserved += first.amount
-            self._taken += first.amount
+            self._promise(first.amount)
+
+    def _promise(self, amount: int) -> None:
+        self.reserved += amount
+        self._taken += amount
+        if self.mark is not None:
+            self.mark(self.spent + self.reserved)
 
     def refusal(self, amount: int) -> BudgetError:
         """Why a request that may cost `amount` is not made, and when it might be."""

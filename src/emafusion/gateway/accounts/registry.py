@@ -80,12 +80,15 @@ class Registry:
         """The key whose id, or whose name alone, is `told`."""
         return self._database.transact(lambda connection: _found(connection, told)).key
 
-    def change(self, told: str, terms: Terms) -> Key:
-        """Give the key other terms."""
+    def change(self, told: str, edit: Callable[[Key], Key]) -> Key:
+        """Give the key the terms and the end that `edit` gives it; its secret stays."""
 
         def work(connection: Connection) -> Key:
             one = _found(connection, told)
-            key = structs.replace(one.key, terms=terms)
+            if one.key.revoked is not None:
+                raise ConfigError(f"key {one.key.id!r} is revoked: create another")
+            edited = edit(one.key)
+            key = structs.replace(one.key, terms=edited.terms, expires=edited.expires)
             rows.write_key(connection, structs.replace(one, key=key))
             return key
 

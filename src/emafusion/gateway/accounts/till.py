@@ -12,20 +12,27 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
+from pathlib import Path
 
 from emafusion.databases import Connection
-from emafusion.errors import StoreError
-from emafusion.gateway.accounts import leases
+from emafusion.errors import OverloadedError, StoreError, StoreUnreachableError
+from emafusion.gateway.accounts import leases, wills
 from emafusion.gateway.accounts.database import Line
 from emafusion.gateway.accounts.leases import Claim, Standing
 from emafusion.gateway.accounts.purse import RETRY_S, Purse
 from emafusion.gateway.accounts.terms import Budget, Period, window
+from emafusion.gateway.accounts.wills import Will
 
 log = logging.getLogger("emafusion.gateway")
 
 SYNC_S = 0.5
+HELD_RETRY_S = 2.0
+"""When to ask again whose money was only held by others."""
 FORGET_S = 7 * 86400.0
+CARE_S = 2.0
+"""How often to look for workers that ended without settling, seconds."""
 
 
 class Till:
@@ -41,6 +48,8 @@ class Till:
         Seconds since 1970: which day it is.
     sync_s : float
         How often the store is told what was spent, seconds.
+    notes : Path, optional
+        A folder where workers of this machine leave word of what they used; see :mod:`wills`.
     """
 
     def __init__(
@@ -50,6 +59,7 @@ class Till:
         models: Callable[[], Sequence[Budget]] = tuple,
         clock: Callable[[], float] = time.time,
         sync_s: float = SYNC_S,
+        notes: Path | None = None,
     ) -> None:
         self.worker = secrets.token_hex(8)
         self.overspent: frozenset[str] = frozenset()
@@ -57,6 +67,9 @@ class Till:
         self._models = models
         self._clock = clock
         self._sync_s = sync_s
+        self._notes = notes
+        self._will: Will | None = None
+        self._care_at = time.monotonic() + CARE_S
         self._purses: dict[tuple[str, Period], Purse] = {}
         self._active: set[Purse] = set()
         self._numbers = count()
@@ -66,8 +79,12 @@ class Till:
 
     async def begin(self) -> None:
         """Begin to exchange; raises :class:`StoreError` where the store is not there."""
-        now = self._clock()
-        await self._line.ask(lambda one: leases.tidy(one, before=now - FORGET_S))
+        await self._care()
+        if self._notes is not None:
+            try:
+                self._will = Will(self._notes, self.worker)
+            except OSError as error:
+                log.warning("what this process holds is freed late if it is killed: %s", error)
         self._task = asyncio.create_task(self._run())
 
     async def aclose(self) -> None:
@@ -81,8 +98,12 @@ class Till:
         # Twice: a claim whose answer was not heard is made again before another.
         for _ in range(2):
             await self._exchange([one for one in self._active if not one.quiet])
-        with suppress(StoreError):  # told by the exchange
+        if self.trouble is not None:
+            return  # told by the exchange; the next one reads the will
+        with suppress(StoreError):
             await self._line.ask(lambda one: leases.leave(one, self.worker))
+        if self._will is not None and all(one.quiet for one in self._active):
+            self._will.tear_up()
 
     def purse(self, budget: Budget) -> Purse:
         """The purse of `budget`'s present window."""
@@ -92,6 +113,9 @@ class Till:
             # What is under way in a window that ended is settled there.
             purse = Purse(budget, window(budget.period, now), number=next(self._numbers))
             self._purses[budget.holder, budget.period] = purse
+            if self._will is not None:
+                since = purse.window.since
+                purse.mark = self._will.of(budget, since=since, number=purse.number)
         return purse
 
     def settle(self, purse: Purse, amount: int, *, spent: int) -> None:
@@ -115,8 +139,10 @@ class Till:
         Raises
         ------
         BudgetError
-            It is not there, or is held by requests that did not end in time.
-        StoreError
+            It is not there, and would not be if all that is held came back.
+        OverloadedError
+            It is held by requests that did not end in time; it may come back.
+        StoreUnreachableError
             The store did not answer.
         """
         now = time.monotonic()
@@ -139,9 +165,11 @@ class Till:
 
     def _why(self, purse: Purse, amount: int) -> Exception:
         if self.trouble is None and purse.starving:
-            return purse.refusal(amount)
+            # Who could not be served by what is held was refused already.
+            told = f"{purse.refusal(amount)}; or ask again later"
+            return OverloadedError(told, retry_after_s=HELD_RETRY_S)
         trouble = self.trouble or "the accounts' database is slow"
-        return StoreError(f"the budget cannot be checked now: {trouble}")
+        return StoreUnreachableError(f"the budget cannot be checked now: {trouble}")
 
     async def _run(self) -> None:
         beat_at = time.monotonic()
@@ -155,6 +183,20 @@ class Till:
             due = [one for one in self._active if beat or _pressing(one, now)]
             if due or (beat and self._models()):
                 await self._exchange(due)
+            if now >= self._care_at and self.trouble is None:
+                self._care_at = now + CARE_S
+                with suppress(StoreError):  # the next exchange tells
+                    await self._care()
+
+    async def _care(self) -> None:
+        """Settle the leases of workers that ended without doing so."""
+        await self._line.ask(_tidied)
+        if self._notes is None:
+            return
+        with wills.opened(self._notes, besides=self.worker) as found:
+            for worker, claims in found.items():
+                await self._line.ask(partial(_settled, worker=worker, claims=claims))
+                log.warning("worker %s ended without settling: what it used is booked", worker)
 
     async def _pause(self, beat_at: float) -> None:
         """Until the next beat, or until somebody needs more and may ask."""
@@ -176,7 +218,7 @@ class Till:
         budgets, now = self._models(), self._clock()
 
         def work(connection: Connection) -> tuple[list[Standing], frozenset[str]]:
-            return self._told(connection, claims, now), leases.overspent(connection, budgets, now)
+            return self._told(connection, claims), leases.overspent(connection, budgets, now)
 
         try:
             standings, self.overspent = await self._line.ask(work)
@@ -189,10 +231,10 @@ class Till:
         for purse, standing in zip(purses, standings, strict=True):
             purse.answered(standing, time.monotonic())
 
-    def _told(self, connection: Connection, claims: Sequence[Claim], now: float) -> list[Standing]:
+    def _told(self, connection: Connection, claims: Sequence[Claim]) -> list[Standing]:
         if not claims:
             return []
-        return leases.exchange(connection, self.worker, now=now, claims=claims)
+        return leases.exchange(connection, self.worker, now=connection.clock(), claims=claims)
 
     def _in_trouble(self, error: StoreError | None) -> None:
         if error is not None and self.trouble is None:
@@ -200,6 +242,18 @@ class Till:
         elif error is None and self.trouble is not None:
             log.warning("budgets are shared again")
         self.trouble = error
+
+
+def _tidied(connection: Connection) -> None:
+    now = connection.clock()
+    leases.tidy(connection, before=now - FORGET_S)
+    if buried := leases.bury(connection, before=now - leases.BURIED_S):
+        log.warning("%d leases of workers not heard of any more are booked as spent", buried)
+
+
+def _settled(connection: Connection, *, worker: str, claims: Sequence[Claim]) -> None:
+    if claims:
+        leases.exchange(connection, worker, now=connection.clock(), claims=claims)
 
 
 def _pressing(purse: Purse, now: float) -> bool:

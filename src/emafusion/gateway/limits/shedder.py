@@ -56,9 +56,10 @@ class Shedder:
         if places < 1 or waiting < 0 or not 0.0 < share <= 1.0:
             raise ConfigError("load shedding needs a place, and a tenant's share from 0 to 1")
         self.places = places
+        self.share = share
         self.waiting = waiting
         self.patience_s = patience_s
-        self.most = max(1, math.floor(share * places))
+        self.most = _most(share, places)
         self.max_lag_s = max_lag_s
         self.under_way = 0
         self.shed = 0
@@ -72,6 +73,12 @@ class Shedder:
     def queued(self) -> int:
         """How many requests wait."""
         return self._queued
+
+    def resize(self, places: int) -> None:
+        """Have so many places from now on; who holds one keeps it, though there be fewer."""
+        self.places = places
+        self.most = _most(self.share, places)
+        self._call()
 
     def place(self, tenant: str) -> _Place:
         """A place for one request of `tenant`; entering waits, and raises ``OverloadedError``."""
@@ -187,6 +194,10 @@ class Shedder:
         return OverloadedError(
             f"{why}; ask again later", retry_after_s=min(max(wait_s, 1.0), _LONGEST_RETRY_S)
         )
+
+
+def _most(share: float, places: int) -> int:
+    return max(1, math.floor(share * places))
 
 
 class _Place:

@@ -16,7 +16,8 @@ from emafusion.errors import RequestError
 from emafusion.gateway.body import Asked, addressed, json_of, typed
 from emafusion.gateway.callers import Caller
 from emafusion.gateway.exchange import signed
-from emafusion.gateway.messages.turns import Table, turns_of
+from emafusion.gateway.messages.turns import Table, marked, turns_of
+from emafusion.providers.marks import FIELD
 from emafusion.types import Message, Request
 
 _SAME = ("temperature", "top_p", "top_k")
@@ -59,6 +60,7 @@ class Prompt(Struct, frozen=True, kw_only=True):
     system: str | list[Table] | None = None
     tools: list[Table] | None = None
     tool_choice: Table | None = None
+    cache_control: Table | None = None
     emafusion: dict[str, object] | None = None
 
 
@@ -122,7 +124,21 @@ def parse(data: bytes, models: Collection[str], caller: Caller) -> MessagesAsked
 
 def conversation(prompt: Prompt, *, direct: bool) -> tuple[Message, ...]:
     """The prompt as a chat; `direct` where the caller named who answers, who may read reasoning."""
-    return checked(turns_of(prompt.system, prompt.messages, thoughts=direct))
+    messages = prompt.messages
+    if prompt.cache_control is not None and messages:
+        messages = [*messages[:-1], _ending_marked(messages[-1], prompt.cache_control)]
+    return checked(turns_of(prompt.system, messages, thoughts=direct))
+
+
+def _ending_marked(message: Table, mark: Table) -> Table:
+    """`message` with `mark` on its last block: what a mark on the whole body stands for."""
+    content = message.get("content")
+    blocks: list[object] = [{"type": "text", "text": content}] if isinstance(content, str) else []
+    if isinstance(content, list):
+        blocks = list(content)
+    if blocks and isinstance(blocks[-1], dict):
+        blocks[-1] = {FIELD: mark, **blocks[-1]}
+    return {**message, "content": blocks} if blocks else message
 
 
 def _params(body: Mapping[str, object], fields: _Fields, *, direct: bool) -> dict[str, object]:
@@ -158,7 +174,7 @@ def _tool(tool: Table, place: int) -> Table:
         raise RequestError(f"tools[{place}] needs a name", f"tools[{place}].name")
     function: Table = {"name": tool["name"], "parameters": tool.get("input_schema") or {}}
     function |= {name: tool[name] for name in ("description", "strict") if name in tool}
-    return {"type": "function", "function": function}
+    return {"type": "function", "function": function, **marked(tool, f"tools[{place}]")}
 
 
 def _choice(choice: Table | None) -> Table:

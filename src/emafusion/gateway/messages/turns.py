@@ -1,7 +1,7 @@
 """A conversation of the messages protocol as the chat protocol has it.
 
 Knows both protocols' messages and the blocks in them: texts, pictures, documents, tool calls, their
-results and reasoning.
+results and reasoning, and the marks on them that say what a cache shall keep.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from emafusion.errors import RequestError
+from emafusion.providers.marks import FIELD, carried
 
 Table: TypeAlias = dict[str, object]
 
@@ -30,7 +31,7 @@ def turns_of(
     """
     found: list[Table] = []
     if system:
-        found.append({"role": "system", "content": _texts(system, "system")})
+        found.append({"role": "system", "content": _system(system)})
     for place, message in enumerate(messages):
         where = f"messages[{place}]"
         role, content = message.get("role"), message.get("content")
@@ -61,14 +62,41 @@ def _blocks(content: Sequence[object], where: str) -> list[Block]:
     return found
 
 
+def marked(block: Table, where: str) -> Table:
+    """The field for a block's mark that a cache shall keep the prompt up to it; else none."""
+    mark = block.get(FIELD)
+    if mark is None:
+        return {}
+    if not isinstance(mark, dict):
+        raise RequestError(f"{where}.{FIELD} must be an object", f"{where}.{FIELD}")
+    return carried(mark)
+
+
+def _system(given: str | Sequence[Table]) -> object:
+    text = _texts(given, "system")
+    parts = [] if isinstance(given, str) else _text_parts(_blocks(given, "system"))
+    return parts if _any_marked(parts) else text
+
+
+def _text_parts(blocks: Sequence[Block]) -> list[Table]:
+    return [
+        {"type": "text", "text": _text(block, where)} | marked(block, where)
+        for block, where in blocks
+    ]
+
+
+def _any_marked(parts: Sequence[Table]) -> bool:
+    return any("extra_content" in part for part in parts)
+
+
 def _assistant(blocks: Sequence[Block], *, thoughts: bool) -> Table:
-    texts: list[str] = []
+    texts: list[Block] = []
     calls: list[Table] = []
     message: Table = {"role": "assistant"}
     for block, where in blocks:
         match block["type"]:
             case "text":
-                texts.append(_text(block, where))
+                texts.append((block, where))
             case "tool_use":
                 calls.append(_call(block, where))
             case "thinking":
@@ -77,7 +105,9 @@ def _assistant(blocks: Sequence[Block], *, thoughts: bool) -> Table:
                 pass  # sealed: nobody but its author's servers can read it
             case other:
                 raise _unreadable(other, where)
-    message["content"] = "".join(texts) or (None if calls else "")
+    parts = _text_parts(texts)
+    text = "".join(str(part["text"]) for part in parts)
+    message["content"] = parts if _any_marked(parts) else text or (None if calls else "")
     return message | ({"tool_calls": calls} if calls else {})
 
 
@@ -90,6 +120,7 @@ def _call(block: Table, where: str) -> Table:
         "id": block["id"],
         "type": "function",
         "function": {"name": name, "arguments": arguments},
+        **marked(block, where),
     }
 
 
@@ -115,31 +146,42 @@ def _user(blocks: Sequence[Block], role: str) -> Iterator[Table]:
             continue
         if not isinstance(block.get("tool_use_id"), str):
             raise RequestError(f"{where} needs a tool_use_id", where)
-        text, others = _result(block, where)
-        yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
+        content, others = _result(block, where)
+        yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": content}
         parts.extend(others)
     if not parts:
         return
-    if len(parts) == 1 and parts[0]["type"] == "text":
+    if len(parts) == 1 and parts[0]["type"] == "text" and not _any_marked(parts):
         yield {"role": role, "content": parts[0]["text"]}
     else:
         yield {"role": role, "content": parts}
 
 
-def _result(block: Table, where: str) -> tuple[str, list[Table]]:
+def _result(block: Table, where: str) -> tuple[object, list[Table]]:
     """A tool's result as text, and what of it is no text: that the user shows in its stead."""
     content = block.get("content") or ""
     failed = "Error: " if block.get("is_error") is True else ""
-    if isinstance(content, str):
-        return failed + content, []
-    if not isinstance(content, list):
+    if not isinstance(content, (str, list)):
         raise RequestError(f"{where}.content must be a string or a list of blocks", where)
-    parts = [_part(inner, here) for inner, here in _blocks(content, where)]
-    texts = [str(part["text"]) for part in parts if part["type"] == "text"]
-    return failed + "\n".join(texts), [part for part in parts if part["type"] != "text"]
+    inner = [] if isinstance(content, str) else _blocks(content, where)
+    parts = [_part(one, here) for one, here in inner]
+    told = [part for part in parts if part["type"] == "text"]
+    text = content if isinstance(content, str) else "\n".join(str(one["text"]) for one in told)
+    # A mark within the result is as good as one on it.
+    marks = [marked(one, here) for one, here in [*inner, (block, where)]]
+    mark = next(filter(None, reversed(marks)), None)
+    whole: object = failed + text
+    return (
+        whole if mark is None else [{"type": "text", "text": whole, **mark}],
+        [part for part in parts if part["type"] != "text"],
+    )
 
 
 def _part(block: Table, where: str) -> Table:
+    return _unmarked_part(block, where) | marked(block, where)
+
+
+def _unmarked_part(block: Table, where: str) -> Table:
     match block["type"]:
         case "text":
             return {"type": "text", "text": _text(block, where)}

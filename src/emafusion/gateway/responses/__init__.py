@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from emafusion.gateway.responses.dialect import Responses
-from emafusion.gateway.responses.file import File
-from emafusion.gateway.responses.shelf import Memory, Shelf
+from emafusion.gateway.responses.shelf import Memory, Noted, Shelf
 from emafusion.gateway.responses.stored import stored
 
-__all__ = ["File", "Memory", "Responses", "Shelf", "stored"]
+__all__ = ["Memory", "Noted", "Responses", "Shelf", "stored"]

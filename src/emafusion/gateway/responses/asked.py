@@ -138,6 +138,8 @@ def _params(body: Mapping[str, object], fields: Fields, *, direct: bool) -> dict
         params["max_completion_tokens"] = fields.max_output_tokens
     if fields.top_logprobs or _LOGPROBS in (fields.include or ()):
         params |= {"logprobs": True, "top_logprobs": fields.top_logprobs or 0}
+    if fields.stream and isinstance(body.get("stream_options"), dict):
+        params["stream_options"] = body["stream_options"]
     if fields.tools:
         params["tools"] = [_tool(tool, place) for place, tool in enumerate(fields.tools)]
         params |= _choice(fields.tool_choice)

@@ -101,7 +101,7 @@ class Events:
         if said.kind == "signature":
             return b""
         event = {"type": f"{_NAMES[said.kind]}.delta", **self._where(said), "delta": said.text}
-        return self._event(event | ({"logprobs": []} if said.kind == "text" else {}))
+        return self._event(event | ({"logprobs": said.logprobs} if said.kind == "text" else {}))
 
     def _end(self, said: Said) -> bytes:
         item = self._output[-1]
@@ -117,7 +117,8 @@ class Events:
                 content.append(part_of(said))
             part = content[0] if isinstance(content, list) else {}
             name = "refusal" if said.kind == "refusal" else "text"
-            text = {name: part[name]} | ({"logprobs": []} if said.kind == "text" else {})
+            text = {name: part[name]}
+            text |= {"logprobs": part["logprobs"]} if said.kind == "text" else {}
             events = self._event({"type": done, **self._where(), **text})
             ended = {"type": "response.content_part.done", **self._where(), "part": part}
             events += self._event(ended)

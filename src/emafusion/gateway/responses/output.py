@@ -47,7 +47,7 @@ def completed(asked: ResponsesAsked, answer: Answer) -> dict[str, object]:
         elif step.act == "add":
             extend(output[-1], step.said)
         else:
-            finish(output[-1], completion)
+            finish(output[-1])
     return {**begun(asked, answer.outcome.created, answer.model), **ending(answer, output)}
 
 
@@ -111,24 +111,22 @@ def extend(item: dict[str, object], said: Said) -> None:
             content.append(part_of(said))
         name = "refusal" if said.kind == "refusal" else "text"
         content[0][name] += said.text
+        if said.kind == "text":
+            content[0]["logprobs"].extend(said.logprobs)
 
 
-def finish(item: dict[str, object], completion: Completion | None = None) -> None:
-    """Nothing more comes for `item`; its tokens' log-probabilities are in `completion`."""
+def finish(item: dict[str, object]) -> None:
+    """Nothing more comes for `item`."""
     item["status"] = "completed"
-    content = item.get("content")
-    choices = choices_of((completion.raw if completion else None) or {})
-    logprobs = choices[0].get("logprobs") if choices else None
-    if isinstance(content, list) and content and isinstance(logprobs, Mapping):
-        content[0].setdefault("logprobs", [])
-        content[0]["logprobs"] = logprobs.get("content") or []
 
 
 def usage_body(usage: Usage) -> dict[str, object]:
     """`usage` as this protocol spells it."""
+    written = usage.cache_write_tokens + usage.cache_write_1h_tokens
+    kept = {"cache_write_tokens": written} if written else {}
     return {
         "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, **kept},
         "output_tokens": usage.completion_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,

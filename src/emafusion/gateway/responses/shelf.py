@@ -10,9 +10,16 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
+from emafusion.errors import StoreError
+from emafusion.gateway.notes import Notes, key
+from emafusion.gateway.replies import encode
 from emafusion.types import Message
+
+DAY_S = 24 * 3600.0
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -29,7 +36,7 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 class Shelf(Protocol):
-    """Where responses are kept."""
+    """Where responses are kept; every method may raise ``StoreError``."""
 
     async def put(self, kept: Kept) -> None:
         """Keep `kept`."""
@@ -55,7 +62,7 @@ class Memory:
         How long one is kept, seconds.
     """
 
-    def __init__(self, max_bytes: int = 64 << 20, max_age_s: float = 24 * 3600.0) -> None:
+    def __init__(self, max_bytes: int = 64 << 20, max_age_s: float = DAY_S) -> None:
         self.max_bytes = max_bytes
         self.max_age_s = max_age_s
         self._held: OrderedDict[tuple[str, str], tuple[float, Kept]] = OrderedDict()
@@ -89,3 +96,41 @@ class Memory:
             return False
         self._size -= held[1].size
         return True
+
+
+class Noted:
+    """Keeps responses where all workers find them; raises ``StoreError`` while they cannot.
+
+    Nothing is held here as well: what one worker was told to forget, no other shall show.
+
+    Parameters
+    ----------
+    notes : Notes
+        Where that is.
+    max_age_s : float
+        How long one is kept, seconds.
+    """
+
+    def __init__(self, notes: Notes, max_age_s: float = DAY_S) -> None:
+        self.max_age_s = max_age_s
+        self._notes = notes
+
+    async def put(self, kept: Kept) -> None:
+        """Keep `kept`."""
+        await self._notes.put(_name(kept.tenant, kept.id), encode(asdict(kept)), self.max_age_s)
+
+    async def get(self, tenant: str, name: str) -> Kept | None:
+        """The response `name` of `tenant`, if it is there."""
+        found = await self._notes.get(_name(tenant, name))
+        try:
+            return None if found is None else msgspec.json.decode(found, type=Kept)
+        except msgspec.DecodeError as wrong:
+            raise StoreError(f"the kept response {name[:200]!r} cannot be read: {wrong}") from wrong
+
+    async def delete(self, tenant: str, name: str) -> bool:
+        """Forget it; whether it was there."""
+        return await self._notes.delete(_name(tenant, name))
+
+
+def _name(tenant: str, name: str) -> str:
+    return key("response", tenant, name)

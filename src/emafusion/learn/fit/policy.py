@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -36,6 +36,7 @@ from emafusion.learn.labelling import NOTHING, Opinions, judged, opinions_in
 from emafusion.predict import Features, Fitted
 from emafusion.protocols import Encoder
 from emafusion.types import Labels as Read
+from emafusion.types import Model
 from emafusion.understand import FastClassifier
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-FEWEST = 40
+FEWEST: Final = 40
 """Queries below which a fit would be noise."""
 
-MOST_HEARD = 500
+MOST_HEARD: Final = 500
 """Queries that the panel of last resort is fitted on: it has few weights."""
 
 Progress = Callable[[str], None]
@@ -58,7 +59,7 @@ def fit(
     out: Path,
     *,
     classifier: FastClassifier,
-    encoder: Encoder,
+    models: Iterable[Model] = (),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Artefact:
@@ -71,9 +72,12 @@ def fit(
     out : Path
         Where the artefact goes; replaced whole.
     classifier : FastClassifier
-        Stage 2 as it will serve: the routers are fitted on what it says, not on true labels.
-    encoder : Encoder
-        Text to vectors, as it will serve.
+        Stage 2 as it will serve, with the encoder that will: the routers are fitted on what it
+        says, not on true labels.
+    models : iterable of Model
+        All that are known: a judge's word on a draft of its own does not count, whatever name it
+        drafted under, and of a judge that is none of them nothing counts. Without any, models are
+        told apart by their names.
     seed : int
         Fixes folds and bootstraps; equal inputs give equal artefacts.
     progress : callable, optional
@@ -89,13 +93,28 @@ def fit(
     recorded = read(folder).where(("train", "val"))
     tell("reading prompts and drafts")
     with one_thread():
-        told = opinions_in(folder, recorded)
+        told = _opinions(folder, recorded, models=tuple(models), tell=tell)
         material = prepare(
-            recorded, classifier=classifier, encoder=encoder, seed=seed, opinions=told
+            recorded, classifier=classifier, encoder=classifier.encoder, seed=seed, opinions=told
         )
         material = replace(material, combined=tuple(combinings.read(folder)))
         learnt = learn(material, tell)
     return write(out, learnt.artefact)
+
+
+def _opinions(
+    folder: Path, recorded: Recorded, *, models: Sequence[Model], tell: Progress
+) -> Opinions:
+    """What judges said, without those of whom nobody knows whether they drafted too."""
+    told = opinions_in(folder, recorded, models=models)
+    strangers = sorted(set(told.right).difference(model.name for model in models))
+    if not models or not strangers:
+        return told
+    tell(
+        f"leaving out what {', '.join(strangers)} said as a judge: no such model is configured, "
+        "and it may have drafted under another name"
+    )
+    return told.without(strangers)
 
 
 class Material(Struct, frozen=True, kw_only=True):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from emafusion.evaluate.recorded import Recorded
 from emafusion.judge import comparison
@@ -89,6 +90,15 @@ class Opinions(Struct, frozen=True, kw_only=True):
         for one no better than chance.
         """
         return max(_logit(self.right.get(judge, USUAL)), 0.0) / _logit(USUAL)
+
+    def without(self, judges: Collection[str]) -> Opinions:
+        """What the others said."""
+        said = {
+            place: {judge: score for judge, score in told.items() if judge not in judges}
+            for place, told in self.said.items()
+        }
+        right = {judge: share for judge, share in self.right.items() if judge not in judges}
+        return replace(self, said=said, right=right)
 
 
 NOTHING: Final = Opinions()

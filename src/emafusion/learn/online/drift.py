@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-PATIENCE = 20_000.0
+PATIENCE: Final = 20_000.0
 """Answers between false alarms, at least, on average."""
-STAKES = (0.2, 0.4, 0.8)
+STAKES: Final = (0.2, 0.4, 0.8)
 """Shares of the capital that each bettor stakes: the best stake grows with the change."""
 
 
@@ -38,7 +38,7 @@ class Signal(Struct, frozen=True, kw_only=True):
     share: float = 1.0
 
 
-SIGNALS = (
+SIGNALS: Final = (
     Signal(name="reward", slack=0.03, share=2.0),
     Signal(name="length", slack=0.05),
 )
@@ -186,15 +186,25 @@ class Recovery:
         self._sign, self._half = (1.0 if rose else -1.0), gap / 2.0
         self._patience = patience
         self._stakes = np.array(STAKES) / (1.0 + self._half)
-        self._capital = np.ones(len(STAKES))
+        self._capital, self._since = np.ones(len(STAKES)), np.zeros(len(STAKES))
 
     def observe(self, residual: float) -> bool:
         """Count one answer; whether the model is what it was."""
         import numpy as np
 
         back = self._half - self._sign * min(max(residual, -1.0), 1.0)
+        self._since = np.where(self._capital <= 1.0, 1.0, self._since + 1.0)
         self._capital = np.maximum(self._capital, 1.0) * (1.0 + self._stakes * back)
         return float(self._capital.mean()) >= self._patience
+
+    @property
+    def since(self) -> int:
+        """Answers since the bettor who has most began to win: about when the change was over."""
+        return int(self._since[self._capital.argmax()])
+
+    def reset(self) -> None:
+        """Give up what was won so far."""
+        self._capital[:], self._since[:] = 1.0, 0.0
 
 
 class Habits:

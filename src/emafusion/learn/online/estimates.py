@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from emafusion.errors import ArtefactError
 from emafusion.learn.online.heads import Doubt, Heads
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Arrays = Mapping[str, NDArray[np.generic]]
 
-ENSEMBLE = 9
+ENSEMBLE: Final = 9
 """Heads drawn for serving: the mean and four opposite pairs."""
 
 

@@ -5,10 +5,11 @@ Knows vectors. Does not know texts or outcomes: queries may drift while every mo
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from emafusion.errors import ArtefactError, DataError
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Vectors = NDArray[np.float32] | NDArray[np.float64]
 
-WAVES = 128
-WINDOW = 200
-MOST = 50
+WAVES: Final = 128
+WINDOW: Final = 200
+MOST: Final = 50
 """Queries in a window from which on a caller makes room for others."""
-FEWEST = 50
+FEWEST: Final = 50
 """Queries of other callers below which one caller's are the traffic."""
 
 
@@ -146,11 +147,11 @@ class Stray:
         self._reference = reference
         self.threshold = reference.threshold(patience)
         self._kept = np.zeros((WINDOW, len(reference.centre)))
-        # By place in the window, the oldest first: whose query it is, and which.
-        self._held: OrderedDict[int, tuple[str, str]] = OrderedDict()
+        # By place in the window, the oldest first: whose query it is, and the digest of its text.
+        self._held: OrderedDict[int, tuple[str, bytes]] = OrderedDict()
         self._places: dict[Group, deque[int]] = {}
         self._heavy: set[Group] = set()
-        self._known: set[str] = set()
+        self._known: set[bytes] = set()
         self.seen = 0
 
     def observe(self, vector: Vectors, caller: str = "") -> bool:
@@ -166,14 +167,14 @@ class Stray:
         By their `texts` it is told which stand in the window already; without, none does.
         """
         told = _features(vectors, self._reference.waves)
-        names = [""] * len(told) if texts is None else texts
-        for features, caller, text in zip(told, callers, names, strict=True):
-            if text and text in self._known:
+        names = [b""] * len(told) if texts is None else [_digest(text) for text in texts]
+        for features, caller, name in zip(told, callers, names, strict=True):
+            if name and name in self._known:
                 continue
             place = self._place()
             self._kept[place] = features
-            self._held[place] = (caller, text)
-            self._known.add(text)
+            self._held[place] = (caller, name)
+            self._known.add(name)
             for group in _groups(caller):
                 self._places.setdefault(group, deque()).append(place)
                 if len(self._places[group]) >= MOST:
@@ -216,8 +217,8 @@ class Stray:
         if not self.full:
             return len(self._held)
         place = self._oldest()
-        owner, text = self._held.pop(place)
-        self._known.discard(text)
+        owner, name = self._held.pop(place)
+        self._known.discard(name)
         for group in _groups(owner):
             self._places[group].remove(place)
             if len(self._places[group]) < MOST:
@@ -242,8 +243,14 @@ class Stray:
         return self._places[most][0]
 
 
-Group = tuple[str, str]
+Group: TypeAlias = tuple[str, str]
 """A caller, or all of a tenant."""
+
+
+def _digest(text: str) -> bytes:
+    """What a window keeps of a text; nothing of an empty one, which is like no other."""
+    found = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+    return found if text else b""
 
 
 def _groups(caller: str) -> tuple[Group, Group]:

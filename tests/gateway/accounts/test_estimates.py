@@ -1,0 +1,120 @@
+"""No call costs more than was reserved for it, whatever its model's price table says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emafusion.catalog import tokens
+from emafusion.gateway.accounts.estimates import BESIDE, LONGEST_ANSWER, Prompt, most_usd
+from emafusion.types import Model, Request, Usage, replace
+from emafusion.types.models import PriceTier
+
+PRICE = st.floats(0.0, 100.0)
+OWN = st.none() | PRICE
+TIER = st.builds(
+    PriceTier,
+    above=st.integers(1, 20_000),
+    usd_per_mtok_in=PRICE,
+    usd_per_mtok_out=PRICE,
+    usd_per_mtok_cached=OWN,
+    usd_per_mtok_cache_write=OWN,
+    usd_per_mtok_cache_write_1h=OWN,
+)
+MODEL = st.builds(
+    Model,
+    name=st.just("m"),
+    provider=st.just("p"),
+    upstream=st.just("m"),
+    usd_per_mtok_in=PRICE,
+    usd_per_mtok_out=PRICE,
+    usd_per_mtok_cached=OWN,
+    usd_per_mtok_cache_write=OWN,
+    usd_per_mtok_cache_write_1h=OWN,
+    usd_per_mtok_audio_in=OWN,
+    usd_per_mtok_audio_out=OWN,
+    usd_per_mtok_image_in=OWN,
+    usd_per_mtok_image_out=OWN,
+    tiers=st.lists(TIER, max_size=3, unique_by=lambda tier: tier.above).map(
+        lambda tiers: tuple(sorted(tiers, key=lambda tier: tier.above))
+    ),
+)
+MARK = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "A" * 9000, "format": "mp3"}}
+PLAIN = Model(
+    name="m", provider="p", upstream="m", usd_per_mtok_in=1.0, usd_per_mtok_out=2.0, max_output=1000
+)
+
+
+def asking(*parts: Any, **params: Any) -> Request:
+    content = [{"type": "text", "text": "word " * 3000}, *parts]
+    return Request(id="r", messages=({"role": "user", "content": content},), params=params)
+
+
+@given(MODEL, st.sampled_from([None, MARK]), st.sampled_from([None, PICTURE, SOUND]), st.data())
+def test_no_usage_costs_more(model: Model, mark: Any, media: Any, data: Any) -> None:
+    request = asking(*([media] if media else []), max_tokens=700)
+    if mark:
+        content: Any = request.messages[0]["content"]
+        content[0].update(mark)
+    prompt = Prompt(request)
+
+    def part(of: int, possible: object = True) -> int:
+        return data.draw(st.integers(0, of)) if possible else 0
+
+    asked = part(prompt.tokens)
+    answered = part(700)
+    usage = Usage(
+        prompt_tokens=asked,
+        completion_tokens=answered,
+        cached_tokens=part(asked),
+        cache_write_tokens=part(asked, mark),
+        cache_write_1h_tokens=part(asked, mark),
+        audio_tokens=part(asked, media),
+        image_tokens=part(asked, media),
+        audio_out_tokens=part(answered),
+        image_out_tokens=part(answered),
+    )
+    assert model.cost(usage) <= most_usd(model, request, prompt)
+
+
+def test_plain_words_are_reserved_at_plain_prices() -> None:
+    request = asking()
+    asked = tokens.count_messages(request.messages) + BESIDE + 2
+    dear = replace(
+        PLAIN, usd_per_mtok_audio_in=50.0, usd_per_mtok_cache_write=9.0, usd_per_mtok_cached=0.1
+    )
+    expected = (asked + 1000 * 2.0) / 1e6
+    assert most_usd(dear, request, Prompt(request)) == pytest.approx(expected, rel=1e-3)
+    roomy = replace(PLAIN, max_output=100_000)
+    expected = (asked + LONGEST_ANSWER * 2.0) / 1e6
+    assert most_usd(roomy, request, Prompt(request)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_longer_prompts_have_their_own_prices() -> None:
+    tier = PriceTier(above=2000, usd_per_mtok_in=4.0, usd_per_mtok_out=8.0)
+    tiered = replace(PLAIN, tiers=(tier,))
+    request, short = asking(), Request(id="r", messages=({"role": "user", "content": "Hi"},))
+    assert most_usd(tiered, request, Prompt(request)) == pytest.approx(
+        4 * most_usd(PLAIN, request, Prompt(request))
+    )
+    assert most_usd(tiered, short, Prompt(short)) == most_usd(PLAIN, short, Prompt(short))
+
+
+def test_a_file_that_is_only_named_may_fill_the_window() -> None:
+    named = asking({"type": "file", "file": {"file_id": "file-1"}})
+    held = asking({"type": "file", "file": {"file_data": "A" * 160_000}})
+    window = replace(PLAIN, context_window=200_000)
+    assert most_usd(window, named, Prompt(named)) > 0.2
+    assert 0.2 > most_usd(window, held, Prompt(held)) > 0.01
+
+
+def test_a_tool_may_be_marked_for_the_cache() -> None:
+    tool = {"type": "function", "function": {"name": "note"}}
+    dear = replace(PLAIN, usd_per_mtok_cache_write=10.0)
+    plain, marked = asking(tools=[tool]), asking(tools=[{**tool, **MARK}])
+    assert most_usd(dear, marked, Prompt(marked)) > 5 * most_usd(dear, plain, Prompt(plain))

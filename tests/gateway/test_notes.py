@@ -1,0 +1,95 @@
+"""What workers leave for one another, in a file and in a real Valkey."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from emafusion.errors import StoreError
+from emafusion.gateway.notes import FileNotes, Notes, ValkeyNotes, key
+from emafusion.gateway.valkey import Link
+
+from .valkeys import Server
+
+
+@pytest.fixture(params=["file", "valkey"])
+async def notes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Notes]:
+    found: Notes
+    if request.param == "file":
+        found = FileNotes(tmp_path / "new" / "notes")
+    else:
+        found = ValkeyNotes(await _linked(request.getfixturevalue("valkey")))
+    yield found
+    await found.aclose()
+
+
+async def _linked(server: Server) -> Link:
+    server.clear()
+    return Link(server.url, timeout_s=1.0, retry_s=0.1)
+
+
+async def test_what_is_kept_is_found_until_it_is_forgotten(notes: Notes) -> None:
+    assert await notes.get("a") is None
+    await notes.put("a", b"\x00one", 60.0)
+    await notes.put("a", b"\x00two", 60.0)
+    assert await notes.get("a") == b"\x00two"
+    assert await notes.get("b") is None
+    assert await notes.delete("a")
+    assert not await notes.delete("a")
+    assert await notes.get("a") is None
+
+
+async def test_what_is_over_is_gone(notes: Notes) -> None:
+    await notes.put("a", b"one", 0.001)
+    await notes.put("b", b"two", 60.0)
+    while await notes.get("a") is not None:
+        pass
+    assert not await notes.delete("a")
+    assert await notes.get("b") == b"two"
+
+
+async def test_processes_share_a_file_that_others_cannot_read(tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    first, second = FileNotes(path), FileNotes(path)
+    await first.put("a", b"one", 60.0)
+    await second.put("b", b"two", 60.0)
+    assert await second.get("a") == b"one"
+    assert await first.get("b") == b"two"
+    assert path.stat().st_mode & 0o077 == 0
+    await first.aclose()
+    await second.aclose()
+
+
+async def test_a_file_is_bounded(tmp_path: Path) -> None:
+    notes = FileNotes(tmp_path / "notes", max_bytes=100)
+    for place in range(10):
+        await notes.put(str(place), bytes(30), 60.0 + place)
+    held = [name for name in map(str, range(10)) if await notes.get(name) is not None]
+    assert held == ["7", "8", "9"]
+    await notes.aclose()
+
+
+async def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    nowhere = ValkeyNotes(Link(f"unix://{tmp_path}/none", timeout_s=0.2))
+    for broken in (FileNotes(tmp_path), nowhere):
+        with pytest.raises(StoreError):
+            await broken.put("a", b"one", 60.0)
+        with pytest.raises(StoreError):
+            await broken.get("a")
+        with pytest.raises(StoreError):
+            await broken.delete("a")
+        await broken.aclose()
+
+
+def test_keys_tell_kinds_and_tenants_apart() -> None:
+    names = [
+        key("loop", "team:a", "b"),
+        key("session", "team:a", "b"),
+        key("loop", "team:a", "b", ""),
+        key("loop", "team:ab", ""),
+        key("loop", "team:a", "c"),
+    ]
+    assert len(set(names)) == len(names)
+    assert key("loop", "t", "half \ud83d of a pair") == key("loop", "t", "half \ud83d of a pair")
