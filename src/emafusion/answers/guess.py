@@ -21,6 +21,7 @@ _CODE: Final = Wording(
     r"\b(?:function|program|script|method|class|query|regex|def)\b"
     r"|\bpython function\b|\bin python, define\b|\bonly the code\b",
     re.DOTALL,
+    holds=("function", "program", "script", "method", "class", "query", "regex", "def", "code"),
 )
 _OUTPUT: Final = Wording(
     r"\b(?:assert\b.*==|(?:print(?:s|ed)?|return(?:s|ed)?|output|evaluate[sd]?|result)\b.{0,80}"
@@ -28,9 +29,11 @@ _OUTPUT: Final = Wording(
     r"(?:code|program|snippet|function|python)\b.{0,80}"
     r"\b(?:print(?:s|ed)?|return(?:s|ed)?|output|evaluate[sd]?|screen)\b|^output:\s*\Z)",
     re.DOTALL | re.M,
+    holds=("assert", "print", "return", "output", "evaluate", "result", "screen"),
 )
 _DATE: Final = Wording(
-    r"yyyy-mm-dd|\b(?:what|which|give the|reply with the)(?: \w+){0,2} date\b|\biso date\b"
+    r"yyyy-mm-dd|\b(?:what|which|give the|reply with the)(?: \w+){0,2} date\b|\biso date\b",
+    holds=("date", "yyyy"),
 )
 _NUMBER: Final = Wording(
     r"\b(?:how (?:many|much|far|long|old|tall|fast|heavy)\b|(?:which|what) year\b"
@@ -38,12 +41,20 @@ _NUMBER: Final = Wording(
     r"|(?:bare|resulting|which|next|final) number\b|numbers .{1,200}\bnext one\b"
     r"|percent(?:age)?\b|(?:calculate|compute|convert|average|evaluate the expression)\b"
     r"|value of [a-z]\b|in (?:dollars|euros)\b|(?:largest|smallest|greatest)\b[^.?\n]*\d"
-    r"|(?:plus|minus|times|divided by|multiplied by)\b|[a-z]\s*=\s*\Z)"
+    r"|(?:plus|minus|times|divided by|multiplied by)\b|[a-z]\s*=\s*\Z)",
+    holds=(
+        "how ", "year", "number", "integer", "percent", "calculate", "compute", "convert",
+        "average", "evaluate", "value of", "dollars", "euros", "largest", "smallest", "greatest",
+        "plus", "minus", "times", "divided", "multiplied", "=",
+    ),
+)  # fmt: skip
+_SUM: Final = Wording(
+    r"\d\s*[-+*/×÷=%]\s*\d|=\s*\?|answer: n\b",
+    holds=("-", "+", "*", "/", "×", "÷", "=", "%", "answer: n"),
 )
-_SUM: Final = Wording(r"\d\s*[-+*/×÷=%]\s*\d|=\s*\?|answer: n\b")
 _RULES: Final[tuple[tuple[Kind, re.Pattern[str] | Wording], ...]] = (
-    ("json", Wording(r"\bjson\b|\{\s*\"\w+\"\s*:")),
-    ("literal", Wording(r"\bassert\b.*==|\bassertion\b", re.DOTALL)),
+    ("json", Wording(r"\bjson\b|\{\s*\"\w+\"\s*:", holds=("json", "{"))),
+    ("literal", Wording(r"\bassert\b.*==|\bassertion\b", re.DOTALL, holds=("assert",))),
     ("expression", _LATEX),
     ("code", _CODE),
     ("literal", _OUTPUT),

@@ -63,10 +63,10 @@ class Remembered:
             kept = self._kept.get(text)
             if kept is not None:
                 self._kept.move_to_end(text)
-        if kept is None:
-            kept = self.inner.encode(texts)[0]
-            self._keep({text: kept})
-        return kept[None].copy()
+                return kept[None].copy()
+        fresh = self.inner.encode(texts)
+        self._keep({text: fresh[0].copy()})
+        return fresh
 
     def _recall(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         found: dict[str, NDArray[np.float32]] = {}

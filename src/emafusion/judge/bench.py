@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
 from emafusion.judge import surface
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
-
+Rows: TypeAlias = Sequence[Sequence[float]]
+"""Of each draft a row of :data:`surface.NAMES`."""
 RULES = surface.NAMES.index("rules")
 
 
@@ -98,13 +98,13 @@ class Bench:
             return await self._otherwise.assess(request, forecast, drafts, port=port, judge=judge)
         sight = self._sight(request, port)
         looks = list(map(sight.look, drafts))
-        surfaces = surface.stacked(list(map(sight.row, drafts)))
+        rows = list(map(sight.row, drafts))
         ranker = self._ranker
         if ranker is not None and (ranker.alone or all(look.key is None for look in looks)):
-            told = self._expected(ranker, forecast, names=names, surfaces=surfaces)
+            told = self._expected(ranker, forecast, names=names, rows=rows)
             told = humbled(told, [look.flagged for look in looks])
-            return _ranked(told, surfaces)
-        trust = self._trust(forecast, drafts, surfaces)
+            return _ranked(told, rows)
+        trust = self._trust(forecast, drafts, rows)
         if len(drafts) == 1:
             sure = self._council.alone(
                 number,
@@ -112,7 +112,7 @@ class Bench:
                 prior=forecast[names[0]].log_odds,
                 ease=self._context(forecast).mean,
             )
-            return Assessment(confidences=(sure,), verdicts=_verdicts(looks, trust, surfaces))
+            return Assessment(confidences=(sure,), verdicts=_verdicts(looks, trust, rows))
         order = sorted(range(len(drafts)), key=lambda i: self._council.members.index(names[i]))
         heard = self._heard(forecast, [(looks[i], trust[i]) for i in order])
         told = self._council.confidences(number, heard)[0]
@@ -121,7 +121,7 @@ class Bench:
         rivals = [float(t) for i, t in enumerate(told) if fresh[i] and i != best]
         return Assessment(
             confidences=tuple(float(told[order.index(i)]) for i in range(len(drafts))),
-            verdicts=_verdicts(looks, trust, surfaces),
+            verdicts=_verdicts(looks, trust, rows),
             second=max(rivals, default=0.0),
         )
 
@@ -133,18 +133,14 @@ class Bench:
         return sight
 
     def _expected(
-        self, ranker: Ranker, forecast: Forecast, *, names: Sequence[str], surfaces: Array
+        self, ranker: Ranker, forecast: Forecast, *, names: Sequence[str], rows: Rows
     ) -> list[float]:
         """The score that is expected of each open-ended draft."""
-        import numpy as np
-
-        priors = np.array([[forecast[name].log_odds for name in names]])
-        models = [ranker.pool.index(name) for name in names]
-        merits = ranker.merits(models, surfaces[None], priors)
-        told: list[float] = ranker.expected(merits, np.array([self._context(forecast).mean]))[
-            0
-        ].tolist()
-        return told
+        ease = self._context(forecast).mean
+        return [
+            ranker.lone(ranker.pool.index(name), row, prior=forecast[name].log_odds, ease=ease)
+            for name, row in zip(names, rows, strict=True)
+        ]
 
     def _number(self, names: Sequence[str]) -> int | None:
         """The set number of the models `names`; ``None`` where the council does not know it."""
@@ -154,25 +150,22 @@ class Bench:
         number = sum(1 << members.index(name) for name in names)
         return number if self._council.knows(number) else None
 
-    def _trust(self, forecast: Forecast, drafts: Sequence[Draft], surfaces: Array) -> list[float]:
+    def _trust(self, forecast: Forecast, drafts: Sequence[Draft], rows: Rows) -> list[float]:
         """Each draft's log-odds, read alone."""
-        import numpy as np
-
         context = self._context(forecast)
-        pool = np.array([[context.mean, context.best]])
         told = []
-        for at, draft in enumerate(drafts):
+        for draft, row in zip(drafts, rows, strict=True):
             estimate = forecast[draft.model]
             tokens = draft.completion.usage.completion_tokens
             surplus = math.log((tokens + 1.0) / (estimate.tokens + 1.0))
-            odds = self._heads.log_odds(
+            odds = self._heads.lone(
                 self._heads.pool.index(draft.model),
-                surfaces[at : at + 1],
-                np.array([estimate.log_odds]),
-                pool=pool,
-                off_length=np.array([max(-3.0, min(3.0, surplus))]),
+                row,
+                prior=estimate.log_odds,
+                pool=context,
+                off_length=max(-3.0, min(3.0, surplus)),
             )
-            told.append(float(odds[0]))
+            told.append(odds)
         return told
 
     def _context(self, forecast: Forecast) -> Context:
@@ -198,12 +191,12 @@ class Bench:
         )
 
 
-def _ranked(expected: Sequence[float], surfaces: Array) -> Assessment:
+def _ranked(expected: Sequence[float], rows: Rows) -> Assessment:
     """The assessment of open-ended drafts: each is its own answer."""
     verdicts = []
     for place, score in enumerate(expected):
         verdicts += [
-            Verdict(judge="rules", draft=place, score=float(surfaces[place, RULES])),
+            Verdict(judge="rules", draft=place, score=rows[place][RULES]),
             Verdict(judge="rank", draft=place, score=score),
         ]
     return Assessment(
@@ -213,9 +206,7 @@ def _ranked(expected: Sequence[float], surfaces: Array) -> Assessment:
     )
 
 
-def _verdicts(
-    looks: Sequence[Look], trust: Sequence[float], surfaces: Array
-) -> tuple[Verdict, ...]:
+def _verdicts(looks: Sequence[Look], trust: Sequence[float], rows: Rows) -> tuple[Verdict, ...]:
     """What each judge on the bench said, for the record."""
     found = [look.key for look in looks]
     verdicts = []
@@ -223,7 +214,7 @@ def _verdicts(
         others = len(found) - 1
         agreeing = found.count(look.key) - 1
         said = {
-            "rules": float(surfaces[place, RULES]),
+            "rules": rows[place][RULES],
             "logprob": mean_probability(look.draft),
             "surface": 1.0 / (1.0 + math.exp(-odds)),
             "agreement": agreeing / others if others and look.key is not None else None,

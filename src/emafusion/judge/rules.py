@@ -19,12 +19,19 @@ from emafusion.types import Draft, Request
 REFUSAL = Wording(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able)"
     r"|i (?:cannot|can't|won't) (?:help|assist|answer|provide)"
-    r"|as an ai(?: language)? model|i do(?:n't| not) have (?:access|enough information))"
-)
+    r"|as an ai(?: language)? model|i do(?:n't| not) have (?:access|enough information))",
+    holds=(
+        "sorry", "unable", "not able", "i cannot ", "i can't ", "i won't ", "as an ai",
+        "i don't have ", "i do not have ",
+    ),
+)  # fmt: skip
 HEDGE = Wording(
     r"\b(?:not (?:entirely )?sure|i think|might be|maybe|perhaps|it is (?:possible|unclear)"
-    r"|cannot be determined|assuming)\b"
-)
+    r"|cannot be determined|assuming)\b",
+    holds=(
+        "sure", "i think", "might be", "maybe", "perhaps", "it is ", "cannot be", "assuming",
+    ),
+)  # fmt: skip
 ONLY = Wording(
     r"\b(?:only|just|nothing else|no explanation|without (?:any )?(?:explanation|comment))\b"
 )

@@ -54,29 +54,52 @@ class Wording:
 
     In ASCII text they are found several times as fast, since each alternative then begins with a
     letter: only where one of these letters stands is anything tried.
+
+    Parameters
+    ----------
+    wordings : sequence of str
+        What is counted, as patterns.
+    holds : sequence of str
+        Pieces one of which at least stands in every match.
     """
 
-    def __init__(self, wordings: Sequence[str]) -> None:
+    def __init__(self, wordings: Sequence[str], *, holds: Sequence[str]) -> None:
+        self._holds = tuple(holds)
         self._any = re.compile(rf"\b(?:{'|'.join(wordings)})\b", re.IGNORECASE)
         begun = "|".join(words[0] + r"(?<!\w.)" + words[1:] for words in wordings)
         self._ascii = re.compile(rf"(?:{begun})\b")
 
-    def count(self, text: str) -> int:
-        """How often any of the wordings stands in `text`."""
+    def count(self, text: str, small: str) -> int:
+        """How often any of the wordings stands in `text`, which `small` is in small letters."""
         if text.isascii():
-            return len(self._ascii.findall(text.lower()))
+            return len(self._ascii.findall(small)) if wording.stands(self._holds, small) else 0
         return len(self._any.findall(text))
 
 
-HEDGE, TURN = Wording(HEDGES), Wording(TURNS)
+HEDGE = Wording(
+    HEDGES,
+    holds=(
+        "sure", "i think", "might", "maybe", "perhaps", "possibl", "unclear", "cannot be", "assum",
+        "likely", "probably", "approximately", "seem", "closest",
+    ),
+)  # fmt: skip
+TURN = Wording(
+    TURNS,
+    holds=(
+        "wait", "however", "alternatively", "mistake", "check", "actually", "although",
+        "correction", "evaluat", "none of",
+    ),
+)  # fmt: skip
 REFUSAL = wording.Wording(
-    r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i cannot|i can't|as an ai)\b"
+    r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i cannot|i can't|as an ai)\b",
+    holds=("sorry", "unable", "not able", "i cannot", "i can't", "as an ai"),
 )
 CONCLUSION = re.compile(
     r"\banswer(?: is)?:?\s*\**\\?\(?\[?([A-J]|-?\$?\d[\d,.]*)(?![A-Za-z])", re.IGNORECASE
 )
 STEP = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•]|step)\s", re.IGNORECASE | re.MULTILINE)
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
+# Begins with one character of a set, which is found faster than several.
+NUMBER = re.compile(r"\d\d*(?:\.\d+)?")
 SIGNED = re.compile(r"-?\d+(?:\.\d+)?")
 ENDINGS = frozenset(".!?)]}\"*$`'")
 TYPICAL_LOGPROB = -0.15
@@ -203,16 +226,17 @@ def key(draft: Draft, kind: answers.Kind) -> str | None:
 
 def _form(text: str) -> list[float]:
     lines = [line for line in text.split("\n") if line.strip()]
+    small = text.lower()
     numbers = len(NUMBER.findall(text))
-    conclusions = [found.upper() for found in CONCLUSION.findall(text)]
+    conclusions = [one.upper() for one in _concluded(text, small)]
     log = math.log1p
     return [
         log(len(text)),
         log(len(lines)),
         log(numbers),
         log(text.count("=")),
-        log(HEDGE.count(text)),
-        log(TURN.count(text)),
+        log(HEDGE.count(text, small)),
+        log(TURN.count(text, small)),
         float(REFUSAL.search(text) is not None),
         log(len(STEP.findall(text))),
         1.0 - len(set(lines)) / len(lines) if lines else 0.0,
@@ -226,6 +250,19 @@ def _form(text: str) -> list[float]:
         numbers / (1 + text.count(" ") + len(lines)),
         log(text.count("**")),
     ]
+
+
+def _concluded(text: str, small: str) -> list[str]:
+    """What :data:`CONCLUSION` finds in `text`, tried in ASCII text where its word stands alone."""
+    if not text.isascii():
+        return CONCLUSION.findall(text)
+    found, at = [], small.find("answer")
+    while at >= 0:
+        match = CONCLUSION.match(text, at)
+        if match is not None:
+            found.append(match[1])
+        at = small.find("answer", at + 1)
+    return found
 
 
 def _answer(key: str | None) -> list[float]:

@@ -78,4 +78,7 @@ def one_voice(request: Request) -> bool:
 
 def _fits(prompt: int, wished: int, model: Model) -> bool:
     room = min(wished, model.max_output)
-    return prompt + tokens.count(model.system or "") + room <= model.context_window
+    if prompt + room >= model.context_window:
+        return False
+    # Even an empty one counts as a token; most models have none, and it need not be counted.
+    return not model.system or prompt + tokens.count(model.system) + room <= model.context_window

@@ -61,14 +61,11 @@ class Features:
         """The row of :meth:`vectors` for one text."""
         import numpy as np
 
-        axes = labels.axes
-        told = [
-            share
-            for axis, names in self._columns
-            for share in map(axes.get(axis, {}).get, names, repeat(0.0))
-        ]
+        told: list[float] = []
+        for axis, names in self._columns:
+            told += map(labels.axes.get(axis, {}).get, names, repeat(0.0))
         raw: NDArray[np.float64] = np.concatenate(
-            [self.encoder.encode([text])[0], told, surface.row(text)], dtype=np.float64
+            [self.encoder.encode([text])[0], np.array(told), surface.row(text)]
         )
         if self.mean is None or self.scale is None:
             return raw

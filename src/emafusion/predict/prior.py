@@ -57,9 +57,10 @@ def opinion(model: Model, labels: Labels) -> float | None:
     rest = said.get("overall", math.fsum(said.values()) / len(said))
     best: tuple[float, float] = (0.0, rest)
     for axis in AXES:
-        shares = {n: p for n, p in labels.axes.get(axis, {}).items() if n in said}
-        share = math.fsum(shares.values())
-        rate = math.fsum(p * said[n] for n, p in shares.items()) + (1.0 - share) * rest
+        told = labels.axes.get(axis, {})
+        shares = [(told[name], rate) for name, rate in said.items() if name in told]
+        share = math.fsum([p for p, _ in shares])
+        rate = math.fsum([p * rate for p, rate in shares]) + (1.0 - share) * rest
         best = max(best, (share, rate))
     return min(max(best[1], 0.01), 0.99)
 

@@ -6,6 +6,7 @@ Knows label cells and shrunken success rates. Does not read text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from emafusion.types import Axis, Labels
@@ -63,10 +64,11 @@ class Suitability:
         """Φ and its standard error for each model, two arrays of shape (models,)."""
         import numpy as np
 
-        cells = np.ones(1)
+        # One axis after another is weighed away: no cell's own weight is ever needed.
+        both = self._both
         for axis, names in self._axes:
-            cells = np.multiply.outer(cells, _shares(labels.axes.get(axis, {}), names)).ravel()
-        both = cells @ self._both
+            shares = np.array(_shares(labels.axes.get(axis, {}), names))
+            both = shares @ both.reshape(len(names), -1)
         rate, count = both[: self._models], both[self._models :] + self.strength
         return rate, np.sqrt(rate * (1.0 - rate) / (count + 1.0))
 
@@ -88,7 +90,7 @@ class Suitability:
 
 def _shares(told: Mapping[str, float], names: Sequence[str]) -> list[float]:
     """The probabilities of `names`, brought to a sum of 1; even where none has any."""
-    found = [told.get(name, 0.0) for name in names]
+    found = list(map(told.get, names, repeat(0.0)))
     total = sum(found)
     return [share / total for share in found] if total > 0 else [1.0 / len(names)] * len(names)
 

@@ -105,23 +105,25 @@ class Fitted(Struct, frozen=True, kw_only=True):
         import numpy as np
 
         vector = self.features.vector(text, labels)
-        rates, stds = (
-            np.array(pair)
-            for pair in zip(self.learned.rate(vector), self.suitability.rate(labels), strict=True)
-        )
-        shares = np.array([gate, 1.0 - gate])
-        quality = 1.0 / (1.0 + np.exp(-(shares @ _logit(rates))))
-        stds *= shares[:, None]
-        spread = np.sqrt(np.add.reduce(stds * stds, 0))
-        odds = _logit(quality)
-        context = Context(
-            mean=float(np.add.reduce(odds)) / len(odds), best=float(np.maximum.reduce(odds))
-        )
+        rate, std = self.learned.rate(vector)
+        cell, error = self.suitability.rate(labels)
+        rest = 1.0 - gate
+        odds = gate * _logit(rate)
+        odds += rest * _logit(cell)
         lengths = self.lengths.tokens(vector)
-        seconds = np.maximum(self.lengths.seconds(prompt_tokens, lengths), 0.0)
-        counts = self.overhead[0] + self.overhead[1] * prompt_tokens
-        table = np.array([quality, spread, lengths, seconds, counts]).T.tolist()
-        return _Read(dict(zip(self.pool, map(tuple, table), strict=True)), context)
+        columns = (
+            1.0 / (1.0 + np.exp(-odds)),
+            np.hypot(gate * std, rest * error),
+            lengths,
+            np.maximum(self.lengths.seconds(prompt_tokens, lengths), 0.0),
+            self.overhead[0] + self.overhead[1] * prompt_tokens,
+        )
+        # One row a model; for arrays of so few, lists are the quicker way to turn them.
+        rows = zip(*[column.tolist() for column in columns], strict=True)
+        # Rates are bounded before they are weighed, so the odds of their mean are too.
+        told: list[float] = odds.tolist()
+        context = Context(mean=sum(told) / len(told), best=max(told))
+        return _Read(dict(zip(self.pool, rows, strict=True)), context)
 
     def usual(self) -> Mapping[str, _Usual]:
         """What each model of the pool does on the whole."""
@@ -246,7 +248,11 @@ def _of(row: _Row, model: Model, labels: Labels, *, limit: int | None) -> Estima
     quality, std, length, seconds, prompt = row
     if model.ability:
         quality = _with_opinion(quality, std, model, labels=labels)
-    length = min(length, float(min(limit or model.max_output, model.max_output)))
+    longest = model.max_output
+    if limit and limit < longest:
+        longest = limit
+    if length > longest:
+        length = float(longest)
     return Estimate(
         model=model.name,
         quality=quality,

@@ -28,7 +28,7 @@ class Familiarity:
 
     def __call__(self, vector: NDArray[np.float32]) -> float:
         """The familiarity in [0, 1] of a unit `vector`, shape ``(dim,)``."""
-        nearest = (self.centroids @ vector).max()
+        nearest = np.maximum.reduce(self.centroids @ vector)
         return int(self.cosines.searchsorted(nearest, side="right")) / len(self.cosines)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:

@@ -217,7 +217,11 @@ class Habits:
     """
 
     def __init__(self, quantiles: Array) -> None:
+        import numpy as np
+
         self.quantiles = quantiles
+        self._levels = np.linspace(0.0, 1.0, len(quantiles))
+        self._each = np.ascontiguousarray(np.transpose(quantiles))
 
     @classmethod
     def fit(cls, surplus: Array, levels: int = 101) -> Habits:
@@ -232,5 +236,4 @@ class Habits:
         """
         import numpy as np
 
-        levels = np.linspace(0.0, 1.0, len(self.quantiles))
-        return 2.0 * float(np.interp(surplus, self.quantiles[:, model], levels)) - 1.0
+        return 2.0 * float(np.interp(surplus, self._each[model], self._levels)) - 1.0
