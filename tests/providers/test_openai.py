@@ -18,6 +18,7 @@ from emafusion.errors import (
     RejectedError,
     UnavailableError,
 )
+from emafusion.providers import endpoint
 from emafusion.providers.openai import OpenAIProvider
 from emafusion.testing import check_provider
 from emafusion.testing.upstream import Upstream
@@ -324,3 +325,17 @@ def test_it_serves_several_loops(monkeypatch: pytest.MonkeyPatch) -> None:
         return completion.text
 
     asyncio.run(session())
+
+
+async def test_answers_that_are_read_together_have_a_bound_together(
+    provider: OpenAIProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "LARGEST_HELD", 1 << 20)
+    long = replace(call(), messages=({"role": "user", "content": "x" * (300 << 10)},))
+    assert await provider.complete(long)
+    together = await asyncio.gather(
+        *(provider.complete(long) for _ in range(12)), return_exceptions=True
+    )
+    refused = [one for one in together if isinstance(one, BadResponseError)]
+    assert "more at once than 1 MiB in all" in str(refused[0])
+    assert await provider.complete(long), "what was read is let go"

@@ -118,14 +118,14 @@ async def pull_missing(
 
 async def pull(models: Sequence[LocalModel]) -> dict[str, str]:
     """Fetch the files of `models` that are not here, showing how far it is; the problems."""
+    if not models:
+        return {}
     from emafusion.demo.screen import Downloads
     from emafusion.demo.weights import fetch, lacking_runtime
 
-    lacking = lacking_runtime() if models else None
+    lacking = lacking_runtime()
     if lacking is not None:
         return {one.model.name: lacking for one in models}
-    if not models:
-        return {}
     with Downloads(console(stderr=True)) as downloads:
         return await fetch(models, downloads)
 

@@ -15,7 +15,7 @@ import msgspec
 from emafusion.errors import BadResponseError
 from emafusion.providers import wire
 from emafusion.providers.deadline import deadline_errors
-from emafusion.providers.endpoint import Endpoint, blocks
+from emafusion.providers.endpoint import Endpoint
 from emafusion.providers.refusals import refusal_in
 from emafusion.providers.retry import retried
 from emafusion.types import Call, Usage
@@ -58,7 +58,7 @@ async def embedded(endpoint: Endpoint, call: Call, *, attempts: int) -> Embeddin
 async def _asked(endpoint: Endpoint, call: Call, data: bytes) -> Embedding:
     response = await endpoint.post("embeddings", data, call)
     try:
-        body = b"".join([block async for block in blocks(response, call)])
+        body = await endpoint.body(response, call)
     except BaseException:
         response.close()
         raise

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CONNECTIONS = 512
 LARGEST_BODY = 32 << 20
 LARGEST_ERROR = 64 << 10
+LARGEST_HELD = 256 << 20
+"""Bytes of whole answers that may be read from one address at a time."""
 
 
 class Endpoint:
@@ -67,6 +69,7 @@ class Endpoint:
             if not value.isprintable():
                 raise ConfigError(f"the header {name!r} or the api_key has a line break in it")
         self.secrets = (api_key, *(headers or {}).values())
+        self._held = 0
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, ClientSession] = (
             WeakKeyDictionary()
         )
@@ -112,6 +115,28 @@ class Endpoint:
             headers=response.headers,
             secrets=self.secrets,
         )
+
+    async def body(self, response: ClientResponse, call: Call) -> bytes:
+        """All of `response`; raises where it is too long, alone or with others that are read now.
+
+        Many long answers at once would together need more memory than each is allowed.
+        """
+        mine = 0
+        pieces: list[bytes] = []
+        try:
+            async for block in blocks(response, call):
+                pieces.append(block)
+                mine += len(block)
+                self._held += len(block)
+                if self._held > LARGEST_HELD:
+                    raise BadResponseError(
+                        f"the upstream of {call.model.name!r} sends more at once than "
+                        f"{LARGEST_HELD >> 20} MiB in all; the rest was not read",
+                        call.model.name,
+                    )
+            return b"".join(pieces)
+        finally:
+            self._held -= mine
 
     async def status(self, path: str) -> int | None:
         """The status of a ``GET``, ``None`` where there is no answer."""

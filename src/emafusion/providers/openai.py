@@ -127,7 +127,7 @@ class OpenAIProvider:
     async def _completion(self, call: Call, data: bytes) -> Completion:
         response = await self._endpoint.post("chat/completions", data, call)
         try:
-            body = b"".join([block async for block in blocks(response, call)])
+            body = await self._endpoint.body(response, call)
             completion = self._read_completion(body, call)
         except BaseException:
             # What answers amiss once is not asked again over the same connection.
