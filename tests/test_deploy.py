@@ -155,6 +155,13 @@ def test_compose_has_two_gateways_and_what_they_share() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
 
 
+def test_a_secret_of_compose_stands_alone_whatever_its_characters() -> None:
+    """A password with @ or / in it, put into an address, makes another address."""
+    for name, service in services():
+        for variable, value in service.get("environment", {}).items():
+            assert re.fullmatch(r"[^$]*|\$\{\w+:\?[^}]*\}", value), (name, variable)
+
+
 def test_nothing_that_is_shipped_holds_a_secret() -> None:
     for path in DEPLOY.rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -194,7 +201,13 @@ def test_probes_ask_for_addresses_that_need_no_key() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "StateDirectory=emafusion"],
+    [
+        "DynamicUser=yes",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "StateDirectory=emafusion",
+        "LimitNOFILE=65536",
+    ],
 )
 def test_the_unit_gives_the_process_little(line: str) -> None:
     assert line in UNIT.splitlines()

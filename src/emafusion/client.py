@@ -9,14 +9,16 @@ import asyncio
 import secrets
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from contextlib import aclosing
 from numbers import Real
-from typing import Protocol, TypedDict, TypeVar, Unpack, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, Unpack, runtime_checkable
 
 import msgspec
 
 from emafusion.engine import Engine
 from emafusion.errors import RejectedError, RequestError
 from emafusion.judge.vocabulary import vocabulary
+from emafusion.protect.returning import asks_json, shown, unmasked
 from emafusion.types import (
     Answer,
     Arrangement,
@@ -29,6 +31,9 @@ from emafusion.types import (
     Request,
     content_text,
 )
+
+if TYPE_CHECKING:
+    from emafusion.protect.shield import Shield
 
 T = TypeVar("T")
 
@@ -100,6 +105,8 @@ class Client:
         What :func:`emafusion.load` built.
     beside : Beside, optional
         What goes on beside the requests; stopped when the client is closed.
+    shield : Shield, optional
+        What masks requests before anything sees them; without it they go as they come.
 
     Examples
     --------
@@ -107,8 +114,11 @@ class Client:
     >>> answer.text, answer.model, answer.cost_usd
     """
 
-    def __init__(self, engine: Engine, *, beside: Beside | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, beside: Beside | None = None, shield: Shield | None = None
+    ) -> None:
         self.engine = engine
+        self.shield = shield
         self._beside = beside
         self._begun = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -125,14 +135,20 @@ class Client:
             As :meth:`emafusion.engine.Engine.serve`.
         """
         self.begin()
-        return await self.engine.serve(request(messages, **options))
+        asked = request(messages, **options)
+        if self.shield is None:
+            return await self.engine.serve(asked)
+        found = await self.shield.protect(asked)
+        answer = await self.engine.serve(found.request)
+        return unmasked(answer, found.vault, in_json=asks_json(asked))
 
     def stream(
         self, messages: str | Sequence[Message], **options: Unpack[Options]
     ) -> AsyncGenerator[Chunk | Answer]:
         """Chunks as they come, and last the whole :class:`~emafusion.types.Answer`."""
         self.begin()
-        return self.engine.stream(request(messages, **options))
+        asked = request(messages, **options)
+        return self.engine.stream(asked) if self.shield is None else self._shown(asked)
 
     def answer_sync(self, messages: str | Sequence[Message], **options: Unpack[Options]) -> Answer:
         """:meth:`answer` for code that is not asynchronous; callable from any thread.
@@ -150,6 +166,8 @@ class Client:
 
     async def warm(self) -> None:
         """Do now what the first question would wait for; no model is asked, nothing recorded."""
+        if self.shield is not None:
+            await self.shield.begin()
         for provider in self.engine.providers.values():
             if isinstance(provider, Warming):
                 await provider.warm()
@@ -182,7 +200,23 @@ class Client:
         for name, text in texts.items():
             if not isinstance(text, str):
                 raise RequestError(f"{name} is a string, not {text!r}", name)
+        caller, comment = await self.keepable(decision_id, caller, comment)
         await self.engine.note(decision_id, float(score), caller=caller, comment=comment)
+
+    async def keepable(
+        self, decision_id: str, caller: str, comment: str, *, scope: str = ""
+    ) -> tuple[str, str]:
+        """`caller` and `comment` as they may be kept beside a decision; `scope` is whose they are.
+
+        Of what no text may be kept of, no comment is.
+        """
+        if self.shield is None:
+            return caller, comment
+        outcome = await self.find(decision_id) if comment else None
+        found = None if outcome is None else outcome.protection
+        said = "" if found is not None and found.untold else comment
+        caller, said = await self.shield.masked(caller, said, scope=scope)
+        return caller, said
 
     def status(self) -> Mapping[str, object]:
         """What goes on beside the requests: what was learnt and explored, which models changed.
@@ -195,7 +229,11 @@ class Client:
         """Finish what is pending and give everything back."""
         if self._beside is not None and self._begun:
             await asyncio.to_thread(self._beside.stop)
-        await self.engine.aclose()
+        try:
+            await self.engine.aclose()
+        finally:
+            if self.shield is not None:
+                await self.shield.aclose()
 
     def close(self) -> None:
         """:meth:`aclose` for code that is not asynchronous."""
@@ -220,6 +258,18 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    async def _shown(self, asked: Request) -> AsyncGenerator[Chunk | Answer]:
+        """The answer to `asked`, which is masked, piece by piece as its caller reads it."""
+        if self.shield is None:
+            raise TypeError("nothing was masked")
+        found = await self.shield.protect(asked)
+        async with (
+            aclosing(self.engine.stream(found.request)) as pieces,
+            aclosing(shown(pieces, found.vault, in_json=asks_json(asked))) as told,
+        ):
+            async for piece in told:
+                yield piece
 
     def _wait(self, work: Coroutine[object, object, T]) -> T:
         """What `work` comes to; an interrupted wait (Ctrl-C) is over when `work` has ended too."""

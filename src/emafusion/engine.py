@@ -61,6 +61,7 @@ from emafusion.protocols import (
     Splitter,
     Watched,
 )
+from emafusion.record.withheld import recordable
 from emafusion.types import (
     Answer,
     Chunk,
@@ -260,6 +261,16 @@ class Engine:
         )
         await self.stages.recorder.note(said)
 
+    def cleared(self, request: Request) -> list[Model]:
+        """The models that may see `request`, of those it names; as :meth:`serve` would ask them.
+
+        Raises :class:`NoModelError` where there are none.
+        """
+        knobs = request.knobs.over(self.chosen(request.knobs.policy)).over(self.knobs)
+        request = replace(request, knobs=knobs)
+        stages = self.policies(request) if self.policies is not None else self.stages
+        return _cleared(request, self._named(request), stages)
+
     def chosen(self, policy: str | None) -> Knobs:
         """The knobs of a named policy; raises :class:`UnknownModelError` where there is none."""
         if policy is None:
@@ -288,14 +299,11 @@ class Engine:
         """
         request, stages = case.request, case.stages
         models = self._named(request)
-        clearance = stages.protector.protect(request, models)
-        cleared = [model for model in models if model.name in clearance.models]
-        if not cleared:
-            raise NoModelError(
-                f"no model is cleared for {clearance.data_class} text; "
-                "add one with visibility = 'private'"
-            )
-        case.ledger.restrict(clearance.models)
+        cleared = _cleared(request, models, stages)
+        found = request.protection
+        case.ledger.restrict(
+            [model.name for model in cleared], untold=found is not None and found.untold
+        )
         cleared = self._reachable(cleared)
         case.chosen = len(models) == 1 and request.knobs.arrangement == "single"
         if case.chosen:
@@ -420,7 +428,8 @@ class Engine:
             combining=trial.combining,
         )
         await self._record(case, outcome)
-        if case.stages.checker is not None:
+        found = outcome.protection
+        if case.stages.checker is not None and not (found is not None and found.untold):
             case.stages.checker.consider(case.request, outcome, models=trial.ask.models)
         return _answer(outcome, draft.completion)
 
@@ -446,6 +455,7 @@ class Engine:
 
     async def _record(self, case: Case, outcome: Outcome) -> None:
         case.recorded = True
+        outcome = recordable(outcome)
         if case.told is not None:
             case.told(outcome)
         if case.stages.dialogues is not None:
@@ -469,6 +479,20 @@ class Engine:
             everyone = self.models.values()
             return [model for model in everyone if "embeddings" not in model.capabilities]
         return [self.models[name] for name in dict.fromkeys(names)]
+
+
+def _cleared(request: Request, models: Sequence[Model], stages: Stages) -> list[Model]:
+    """Those of `models` that may see `request`; raises :class:`NoModelError` without any."""
+    clearance = stages.protector.protect(request, models)
+    cleared = [model for model in models if model.name in clearance.models]
+    if cleared:
+        return cleared
+    found = request.protection
+    why = clearance.data_class if found is None else found.data_class
+    failed = "" if found is None or not found.failed else f" ({', '.join(found.failed)} failed)"
+    raise NoModelError(
+        f"no model is cleared for {why} text{failed}; ask or add one with visibility = 'private'"
+    )
 
 
 def _trial(ask: Ask, port: Port, stages: Stages) -> Trial:
@@ -534,6 +558,7 @@ class Case:
             latency_s=self.ledger.elapsed,
             policy=self.stages.policy,
             caller=self.request.caller,
+            protection=self.request.protection,
             **told,
         )
 

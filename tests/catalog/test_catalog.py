@@ -141,3 +141,21 @@ sys.exit("genai_prices" in sys.modules)
 def test_a_model_is_not_priced_by_a_name_nobody_knows() -> None:
     assert listed("a-model-of-my-own") is None
     assert isinstance(resolve("qwen2.5-coder-1.5b", "local"), Model)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "bound"),
+    [
+        ("gpt-5", "max_completion_tokens"),
+        ("openai/gpt-5.1-mini", "max_completion_tokens"),
+        ("o1", "max_completion_tokens"),
+        ("o4-mini-2025-04-16", "max_completion_tokens"),
+        ("gpt-4o-mini", None),
+        ("o1lama", None),
+        ("qwen-o3", None),
+    ],
+)
+def test_how_an_answers_length_is_spelt_is_known_by_name(upstream: str, bound: str | None) -> None:
+    free: dict[str, Any] = {"usd_per_mtok_in": 0, "usd_per_mtok_out": 0, "context_window": 9}
+    assert resolve("m", "p", upstream=upstream, **free).bound == bound
+    assert resolve("m", "p", upstream=upstream, bound="max_tokens", **free).bound == "max_tokens"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from emafusion.cli.opening import open_at_once, open_ready, without
-from emafusion.client import request
+from emafusion.client import Client, request
 from emafusion.config.load import parse
-from emafusion.errors import ConfigError, UnavailableError
+from emafusion.errors import ConfigError, RateLimitedError, UnavailableError
+from emafusion.testing.upstream import Upstream
 
 SETTINGS = """
 [providers.local]
@@ -121,3 +124,56 @@ def test_a_policys_models_are_narrowed_too() -> None:
     assert list(narrowed.models) == ["here"]
     with pytest.raises(ConfigError, match=r"none of the models in policy\.models is here"):
         without(parse(text, "test"), {"here", "away"})
+
+
+VENDOR = """
+[providers.vendor]
+type = "openai"
+base_url = "{address}"
+concurrent = 1
+queue_s = 0.05
+[models.limited]
+provider = "vendor"
+upstream = "429"
+usd_per_mtok_in = 1.0
+usd_per_mtok_out = 1.0
+[models.silent]
+provider = "vendor"
+usd_per_mtok_in = 1.0
+usd_per_mtok_out = 1.0
+[models.echo]
+provider = "vendor"
+usd_per_mtok_in = 1.0
+usd_per_mtok_out = 1.0
+[record]
+path = "memory"
+"""
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[tuple[Client, Upstream]]:
+    """What `serve` opens, and the vendor of its models."""
+    async with Upstream() as upstream:
+        settings = parse(VENDOR.format(address=upstream.base_url), "test")
+        client, _ = await asyncio.to_thread(open_at_once, settings)
+        async with client:
+            yield client, upstream
+
+
+async def test_what_serve_opens_leaves_an_upstream_alone_that_asks_for_it() -> None:
+    async with served() as (client, upstream):
+        for _ in range(2):
+            with pytest.raises(RateLimitedError):
+                await client.answer("Hi", models=["limited"])
+        assert upstream.count("429") == 1
+
+
+async def test_what_serve_opens_asks_a_vendor_no_more_at_once_than_it_may() -> None:
+    async with served() as (client, upstream):
+        hanging = asyncio.create_task(client.answer("Hi", models=["silent"]))
+        await upstream.asked.wait()
+        with pytest.raises(UnavailableError, match="is busy"):
+            await client.answer("Hi", models=["echo"])
+        hanging.cancel()
+        await asyncio.wait([hanging])
+        assert upstream.count("echo") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from pyarrow import parquet
 from emafusion import artefacts, config, encoders
 from emafusion.artefacts import Artefact, Serving, Versions
 from emafusion.cli import run
+from emafusion.client import request
 from emafusion.learn.fit import fit
+from emafusion.testing import ScriptedProvider
 from emafusion.types import replace
 from emafusion.understand import FastClassifier
 
@@ -132,6 +135,93 @@ def test_answers_that_nobody_marked_are_put_to_the_vote_as_learn_does(
     asked = ["compare", "default", "--with", "default", "--data", str(tmp_path), "--json"]
     assert run([*asked, "--prefer", "1", "--policies", str(tmp_path / "none")]) == 0
     assert json.loads(capsys.readouterr().out)["queries"] > 40
+
+
+EXPLORING = """
+[policy]
+prefer = 1.0
+arrangement = "single"
+[providers.p]
+type = "openai"
+base_url = "http://127.0.0.1:9/v1"
+[models.cheap]
+provider = "p"
+usd_per_mtok_in = 0.3
+usd_per_mtok_out = 0.3
+[models.dear]
+provider = "p"
+usd_per_mtok_in = 6.0
+usd_per_mtok_out = 6.0
+[learn]
+explore = 1.0
+explore_budget = 1000.0
+feedback = false
+drift = false
+"""
+
+
+async def _served(settings: Path, count: int) -> None:
+    """`count` requests of twenty callers, explored; `cheap` is right on 5 of 10, `dear` on 9."""
+    rng = np.random.default_rng(3)
+    provider = ScriptedProvider("Seven.")
+    client = config.build(config.load(settings), parts={"p": provider})
+    try:
+        for number in range(count):
+            caller = f"caller {number % 20}"
+            one = request(f"Riddle {rng.integers(10**9)}: how many?", prefer=1.0)
+            answer = await client.engine.serve(replace(one, caller=caller))
+            right = rng.random() < (0.5 if answer.model == "cheap" else 0.9)
+            await client.feedback(answer.decision_id, float(right), caller=caller)
+    finally:
+        await client.aclose()
+
+
+def test_explored_traffic_tells_of_policies_that_never_served(
+    folders: Path, tmp_path: Path, capsys: Out
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(f'{EXPLORING}[record]\npath = "{tmp_path}/decisions.sqlite3"\n')
+    asyncio.run(_served(path, 300))
+    good = artefacts.read(folders / "good")
+    for name, member in (("cheap", 0), ("dear", 1)):
+        safe = np.full_like(good.arrays["plan/lookahead_safe"], member)
+        manifest = replace(good.manifest, created="2020-01-01")
+        arrays = {**good.arrays, "plan/lookahead_safe": safe}
+        artefacts.write(tmp_path / name, replace(good, manifest=manifest, arrays=arrays))
+    asked = ["compare", str(tmp_path / "dear"), "--with", str(tmp_path / "cheap"), "--traffic"]
+    asked += ["--config", str(path), "--policies", str(tmp_path)]
+    assert run([*asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["replayed"] is None
+    found = told["served"]
+    assert found["why"] == []
+    assert 100 < found["rows"] == found["drawn"] <= 300
+    for kind in ("ips", "dr"):
+        for name, truth in (("incumbent", 0.5), ("candidate", 0.9)):
+            one = found[name]["estimates"][kind]
+            assert one["low"] - 0.05 < truth < one["high"] + 0.05
+    assert found["gain"]["low"] > 0.0
+    assert run(asked) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "doubly robust" in lines[0]
+    assert max(map(len, lines[:3])) <= 80
+    assert "what is replayed decides" in " ".join(lines)
+
+    # Of what these policies may have been fitted on, they are not measured.
+    asked[1] = str(folders / "good")
+    assert run([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["served"]
+    assert 0 < found["rows"] < found["drawn"] / 3
+
+
+def test_traffic_that_tells_nothing_says_what_it_takes(tmp_path: Path, capsys: Out) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(f'[record]\npath = "{tmp_path}/decisions.sqlite3"\n')
+    asked = ["compare", "default", "--with", "default", "--config", str(path)]
+    assert run([*asked, "--traffic"]) == 0
+    assert "set learn.explore" in " ".join(capsys.readouterr().out.split())
+    assert run(asked) == 2
+    assert "with --traffic" in " ".join(capsys.readouterr().err.split())
 
 
 def test_listing_trying_and_going_back(folders: Path, settings: Path, capsys: Out) -> None:

@@ -69,9 +69,47 @@ def test_a_file_that_cannot_be_written_is_an_error_of_the_record(tmp_path: Path)
         Stale(tmp_path / "file" / "d").note("a", 1.0)
 
 
-@pytest.mark.parametrize("text", ["[1, 2", '{"a": 3.0}'])
+@pytest.mark.parametrize("text", ["[1, 2", '{"a": "3"}'])
 def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
     stale = Stale(tmp_path / "d")
     stale.path.write_text(text)
     with pytest.raises(DataError, match=r"d\.stale\.json.*delete it"):
         stale.read()
+
+
+def test_a_file_that_holds_times_alone_is_read(tmp_path: Path) -> None:
+    stale = Stale(tmp_path / "d")
+    stale.path.write_text('{"a": 10.0}')
+    assert stale.read() == {"a": before(10.0)}
+    stale.note("a", 20.0)
+    assert stale.read() == {"a": before(20.0)}
+
+
+def test_a_change_that_is_dated_anew_begins_then_alone(tmp_path: Path) -> None:
+    stale = Stale(tmp_path / "d")
+    course = ((95.0, None), (40.0, 95.0), (42.0, 40.0))
+    for _ in range(2):
+        for since, instead in course:
+            stale.note("a", since, instead=instead)
+        assert stale.read() == {"a": before(42.0)}
+    stale.note("a", 42.0, until=100.0)
+    for since, instead in course:
+        stale.note("a", since, instead=instead)
+    stale.note("a", 42.0, until=100.0)
+    assert stale.read() == {"a": ((42.0, 100.0),)}
+
+
+def test_each_database_has_a_file_of_its_own_whoever_opens_it() -> None:
+    names = [
+        Stale(None, address).path.name
+        for address in (
+            "postgresql://ann:secret@db/one",
+            "postgresql://bob:other@db/one?sslmode=require",
+            "postgresql://ann:secret@db/two",
+            "postgresql://ann:secret@elsewhere/one",
+            "postgresql:///one?host=elsewhere&password=secret",
+        )
+    ]
+    assert names[0] == names[1]
+    assert len(set(names)) == 4
+    assert not any(word in name for name in names for word in ("secret", "ann", "bob"))

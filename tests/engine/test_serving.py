@@ -13,6 +13,8 @@ from emafusion.errors import (
     BudgetError,
     EmafusionError,
     NoModelError,
+    ProviderError,
+    RejectedError,
     RequestError,
     StoreError,
     UnavailableError,
@@ -308,6 +310,31 @@ async def test_when_every_model_of_an_adaptive_plan_fails_its_fallbacks_are_aske
     answer = await client(small, large, rule=doubting()).answer("What is 2 + 2?")
     assert (answer.text, answer.model) == ("4", "large")
     assert [step.model for step in answer.outcome.steps] == ["small", "large", "large"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("arrangement", ["auto", "single", "cascade", "fusion"])
+async def test_what_every_model_refuses_is_asked_once_of_each(
+    arrangement: str, streamed: bool
+) -> None:
+    memory = Memory()
+    providers = (ScriptedProvider(RejectedError("400", name)) for name in ("small", "large"))
+    fusion = client(*providers, recorder=memory, rule=doubting())
+    with pytest.raises(RejectedError):
+        if streamed:
+            await pieces(fusion, "Is it?", arrangement=arrangement)
+        else:
+            await fusion.answer("Is it?", arrangement=arrangement)  # type: ignore[arg-type]  # it is
+    (kept,) = await memory.recent(5)
+    assert sorted(step.model for step in kept.steps) == ["large", "small"]
+
+
+@pytest.mark.parametrize("failure", [RejectedError("400", "large"), UnavailableError("0", "large")])
+async def test_a_model_asked_by_name_is_asked_once(failure: ProviderError) -> None:
+    large = ScriptedProvider(failure)
+    with pytest.raises(ProviderError):
+        await client(ScriptedProvider(), large).answer("Is it?", models=["large"])
+    assert len(large.calls) == 1
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -9,11 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emafusion.catalog import tokens
-from emafusion.errors import BudgetError, DeadlineError, RejectedError, UnavailableError
+from emafusion.errors import (
+    BudgetError,
+    DeadlineError,
+    RejectedError,
+    RequestError,
+    UnavailableError,
+)
 from emafusion.execute import Ledger, Limits
+from emafusion.gateway.accounts.estimates import Prompt, most_usd
 from emafusion.providers.ending import BrokenOff
 from emafusion.testing import ScriptedProvider
-from emafusion.types import Call, Chunk, Completion, Draft, Model, Usage, replace
+from emafusion.types import Call, Chunk, Completion, Draft, Model, Request, Usage, replace
 from emafusion.types.models import PriceTier
 
 QUESTION = ({"role": "user", "content": "What is 2 + 2?"},)
@@ -66,6 +73,19 @@ async def test_a_call_is_priced_from_the_upstreams_own_count() -> None:
     assert [step.error for step in purse.steps] == [None]
 
 
+def test_a_model_is_reachable_unless_its_provider_knows_better() -> None:
+    class Down(ScriptedProvider):
+        def reachable(self, model: Model) -> bool:
+            return model.name != "a"
+
+    told, known = ledger(ScriptedProvider()), ledger(Down())
+    for purse in (told, told.of_part(0)):
+        assert purse.reachable(model("a"))
+    for purse in (known, known.of_part(0)):
+        assert not purse.reachable(model("a"))
+        assert purse.reachable(model("b"))
+
+
 async def test_a_failed_call_is_a_step_with_its_error() -> None:
     purse = ledger(ScriptedProvider(UnavailableError("gone", "a")))
     with pytest.raises(UnavailableError):
@@ -108,6 +128,59 @@ async def test_a_call_that_could_overspend_is_not_made() -> None:
     provider = ScriptedProvider("x")
     with pytest.raises(BudgetError, match="max_cost_usd"):
         await ledger(provider, Limits(max_cost_usd=1e-6)).complete("a", QUESTION)
+    assert provider.calls == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"tools": [{"type": "function", "function": {"name": "f", "description": "word " * 9000}}]},
+        {"response_format": {"type": "json_schema", "schema": {"description": "word " * 9000}}},
+    ],
+)
+async def test_what_is_asked_beside_the_messages_counts(params: dict[str, object]) -> None:
+    provider = ScriptedProvider("x")
+    purse = ledger(provider, Limits(max_cost_usd=0.002), price=1.0)
+    with pytest.raises(BudgetError, match="the prompt alone may cost"):
+        await purse.complete("a", QUESTION, params={**params, "max_tokens": 16})
+    await purse.complete("a", QUESTION, params={"max_tokens": 16})
+    assert len(provider.calls) == 1
+
+
+async def test_what_was_reserved_for_a_request_lets_its_call_through() -> None:
+    """And not one token more: both count by the same rules."""
+    params = {"tools": [{"type": "function", "function": {"name": "f"}}], "max_tokens": 50}
+    request = Request(id="r", messages=QUESTION, params=params)
+    most = most_usd(model(), request, Prompt(request))
+    provider = ScriptedProvider("x")
+    await ledger(provider, Limits(max_cost_usd=most)).complete("a", QUESTION, params=params)
+    assert provider.calls[0].params["max_tokens"] == 50
+
+
+@pytest.mark.parametrize(
+    ("told", "bound"),
+    [
+        ({}, {"max_tokens": 100}),
+        ({"max_tokens": None}, {"max_tokens": 100}),
+        ({"max_completion_tokens": 9}, {"max_completion_tokens": 9}),
+        (
+            {"max_completion_tokens": 9, "max_tokens": 10**6},
+            {"max_completion_tokens": 9, "max_tokens": 9},
+        ),
+    ],
+)
+async def test_the_bound_is_spelt_as_the_caller_did(
+    told: dict[str, object], bound: dict[str, object]
+) -> None:
+    provider = ScriptedProvider("x")
+    await ledger(provider, Limits(max_cost_usd=1.0)).complete("a", QUESTION, params=told)
+    assert provider.calls[0].params == bound
+
+
+async def test_more_answers_than_the_protocol_knows_are_not_asked_for() -> None:
+    provider = ScriptedProvider("x")
+    with pytest.raises(RequestError, match="n must be"):
+        await ledger(provider).complete("a", QUESTION, params={"n": 10**400})
     assert provider.calls == []
 
 

@@ -9,10 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emafusion.errors import UnavailableError
+from emafusion.errors import (
+    AuthenticationError,
+    BadResponseError,
+    DeadlineError,
+    ProviderError,
+    RateLimitedError,
+    RejectedError,
+    UnavailableError,
+)
 from emafusion.execute import Ask, Trial, carry_out, settle
 from emafusion.execute.vote import vote
 from emafusion.protocols import Port
+from emafusion.providers.ending import BrokenOff
 from emafusion.types import (
     Adaptive,
     Arranged,
@@ -24,11 +33,13 @@ from emafusion.types import (
     Forecast,
     Fusion,
     Message,
+    Model,
     Plan,
     Request,
     Single,
     Tier,
     Usage,
+    replace,
 )
 
 
@@ -294,6 +305,66 @@ async def test_fallbacks_skip_models_that_have_answered() -> None:
     await carry_out(work)
     assert await work.question_until_answered(["b", "a", "c"])
     assert desk.asked == ["a", "b", "c"]
+
+
+class Failing(Desk):
+    """A port whose models fail with `failure`; of them, it knows some to be `down`."""
+
+    def __init__(self, failure: ProviderError, down: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.failure = failure
+        self.down = down
+
+    async def complete(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        purpose: object = "draft",
+        params: object = None,
+    ) -> Draft:
+        self.asked.append(model)
+        raise self.failure
+
+    def reachable(self, model: Model) -> bool:
+        return model.name not in self.down
+
+
+MODEL = Model(name="a", provider="p", upstream="a", usd_per_mtok_in=1.0, usd_per_mtok_out=1.0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "calls"),
+    [
+        (RejectedError("400", "a"), 1),
+        (AuthenticationError("401", "a"), 1),
+        (BadResponseError("page", "a"), 1),
+        (DeadlineError("late", "a"), 1),
+        (BrokenOff("amid", "a"), 1),
+        (RateLimitedError("429", "a", retry_after_s=60.0), 1),
+        (BrokenOff("before", "a", begun=False), 2),
+        (RateLimitedError("429", "a"), 2),
+        (UnavailableError("503", "a"), 2),
+    ],
+)
+async def test_a_model_is_asked_again_only_after_what_may_pass(
+    failure: ProviderError, calls: int
+) -> None:
+    desk = Failing(failure)
+    work = trial(Single(model="a"), desk, Sure({"a": 0.5}))
+    assert not await work.question_until_answered(["a", "a"])
+    assert desk.asked == ["a"] * calls
+
+
+@pytest.mark.parametrize(("down", "calls"), [((), 2), (("a",), 1)])
+async def test_a_model_whose_breaker_is_open_is_not_asked_again(
+    down: Sequence[str], calls: int
+) -> None:
+    desk = Failing(UnavailableError("503", "a"), down)
+    work = trial(Single(model="a"), desk, Sure({"a": 0.5}))
+    work.ask = replace(work.ask, models=(MODEL,))
+    await work.question_until_answered(["a", "a"])
+    assert desk.asked == ["a"] * calls
 
 
 def test_drafts_without_an_answer_never_vote() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from emafusion.gateway.operations import Operations
 from emafusion.gateway.readiness import Readiness, recording
 from emafusion.gateway.reload import Reload
 from emafusion.gateway.server import bind, serve
+from emafusion.gateway.signals import put_off
 from emafusion.gateway.telemetry.accounting import Baseline
 from emafusion.gateway.telemetry.metrics import Metrics
 from emafusion.gateway.telemetry.observations import Witness
@@ -41,6 +43,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: float = 0.0
     workers: int = 0
     fail: bool = False
+    starts: str = ""
+    """A file that whoever is about to serve adds its number to, to be slow then."""
 
 
 def built(told: Told) -> Client:
@@ -77,6 +81,14 @@ def worker(told: Told, bound: socket.socket, leash: Leash | None, folder: Path |
     serve(exchange, bound, settings=settings, operations=operations, leash=leash, ready=say)
 
 
+def dawdle(told: Told) -> None:
+    """Take a second to start, for tests that want to find it starting."""
+    if told.starts:
+        with Path(told.starts).open("a") as file:
+            file.write(f"{os.getpid()} {os.getppid()}\n")
+        time.sleep(1.0)
+
+
 def say(url: str) -> None:
     os.write(1, f"{url}\n".encode())
 
@@ -97,6 +109,11 @@ def parent(told: Told, bound: socket.socket, environment: Mapping[str, str]) -> 
 
 def main(text: str, listening: str = "", leash: str = "") -> int:
     told = msgspec.json.decode(text, type=Told)
+    if listening:
+        dawdle(told)
+    put_off()
+    if not listening and not told.workers:
+        dawdle(told)
     environment = dict(os.environ)
     if told.workers:
         return parent(told, bind("127.0.0.1", 0), environment)

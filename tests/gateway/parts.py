@@ -286,7 +286,7 @@ def served(client: Client | Exchange, settings: gateway.Settings | None = None) 
     config = uvicorn.Config(
         gateway.app(client, settings),
         port=0,
-        http=_protocol(settings.max_head_bytes),
+        http=_protocol(settings),
         ws="none",
         log_config=None,
         access_log=False,

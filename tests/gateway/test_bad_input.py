@@ -156,6 +156,37 @@ def test_a_body_that_never_comes_is_not_waited_for() -> None:
     assert reply["error"]["code"] == "body_timeout"
 
 
+@pytest.mark.parametrize("unit", [b"[]", b"{}", b"1", b'""'])
+def test_a_body_with_too_many_values_is_not_decoded(unit: bytes) -> None:
+    app = gateway.app(client_of({"small": Script()}))
+    data = b'{"model": "small", "messages": [' + b",".join([unit] * 500_001) + b"]}"
+    told, reply = asyncio.run(post(app, data))
+    assert told == 413
+    assert "500,000 values" in reply["error"]["message"]
+
+
+def test_bodies_have_room_for_so_much_at_once() -> None:
+    """And what is made of them; the room of a request that is done is free again."""
+    small = Script(wait_s=0.2)
+    limits = gateway.Settings(max_held_bytes=5000)
+    app = gateway.app(client_of({"small": small}), limits)
+    ask = functools.partial(post, app)
+
+    def body(text: str) -> bytes:
+        return json.dumps({"model": "small", "messages": [{**ASK[0], "content": text}]}).encode()
+
+    async def at_once(*texts: str) -> list[tuple[int, str | None]]:
+        said = await asyncio.gather(*(ask(body(text)) for text in texts))
+        return sorted((status, reply.get("error", {}).get("code")) for status, reply in said)
+
+    full = [(200, None), (503, "overloaded")]
+    assert asyncio.run(at_once("x" * 3000, "x" * 3000)) == full
+    assert asyncio.run(at_once("," * 20, "," * 20)) == full
+    assert asyncio.run(at_once("x" * 1000, "x" * 1000)) == [(200, None)] * 2
+    assert asyncio.run(at_once("x" * 5000)) == [(503, "overloaded")]
+    assert asyncio.run(at_once("x" * 4000)) == [(200, None)]
+
+
 def test_endless_headers_end_the_connection(house: Served) -> None:
     with socket.create_connection(("127.0.0.1", house.port), timeout=5) as link:
         link.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n")

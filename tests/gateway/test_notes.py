@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emafusion.errors import StoreError
-from emafusion.gateway.notes import FileNotes, Notes, ValkeyNotes, key
+from emafusion.gateway.notes import KEPT_FREE, FileNotes, Notes, ValkeyNotes, key
 from emafusion.gateway.valkey import Link
 
 from .valkeys import Server
@@ -93,3 +93,37 @@ def test_keys_tell_kinds_and_tenants_apart() -> None:
     ]
     assert len(set(names)) == len(names)
     assert key("loop", "t", "half \ud83d of a pair") == key("loop", "t", "half \ud83d of a pair")
+
+
+async def test_on_a_disk_with_little_space_new_notes_take_the_place_of_old_ones(
+    tmp_path: Path,
+) -> None:
+    free = KEPT_FREE + (2 << 20)
+    notes = FileNotes(tmp_path / "notes", free=lambda _: free)
+    size = 1 << 18
+    for place in range(8):
+        await notes.put(str(place), bytes(size), 60.0 + place)
+    free = KEPT_FREE
+    await notes.put("new", bytes(size), 600.0)
+    assert await notes.get("new") == bytes(size)
+    assert await notes.get("0") is None
+    assert await notes.get("7") is not None
+    for place in range(48):
+        await notes.put(f"new {place}", bytes(size), 600.0 + place)
+    assert await notes.get("new 47") == bytes(size)
+    assert notes.path.stat().st_size < 4 << 20  # not 14: it takes no more than it had
+    await notes.aclose()
+
+
+async def test_a_note_that_a_disk_has_no_space_for_is_refused(tmp_path: Path) -> None:
+    free = KEPT_FREE
+    notes = FileNotes(tmp_path / "notes", free=lambda _: free)
+    with pytest.raises(StoreError, match="too little space"):
+        await notes.put("a", bytes(1 << 18), 60.0)
+    free = KEPT_FREE // 2
+    with pytest.raises(StoreError, match="too little space"):
+        await notes.put("a", b"one", 60.0)
+    free = 2 * KEPT_FREE
+    await notes.put("a", b"one", 60.0)
+    assert await notes.get("a") == b"one"
+    await notes.aclose()

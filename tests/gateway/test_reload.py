@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -89,7 +91,7 @@ async def test_gates_are_renewed_after_the_client_and_what_waits_for_a_restart_i
         answering.append(exchange.client)
         return late
 
-    reload.renew = renew
+    reload.renew = lambda: renew
     with caplog.at_level("INFO", logger="emafusion.gateway"):
         async with reload.running():
             assert await reload()
@@ -104,6 +106,26 @@ async def test_gates_are_renewed_after_the_client_and_what_waits_for_a_restart_i
             assert await reload()
             assert "takes_effect_at_restart" not in str(reload.fields())
     await exchange.client.aclose()
+
+
+async def test_gates_that_cannot_be_renewed_leave_everything_as_it_was() -> None:
+    old, new, newer = saying("old"), saying("new"), saying("newer")
+    exchange = Exchange(old)
+    reload = Reload(exchange, Source(new, newer))
+
+    def refuses() -> Callable[[], Sequence[str]]:
+        raise ConfigError("gateway.valkey is taken from a variable which is unset")
+
+    reload.renew = refuses
+    async with reload.running():
+        assert not await reload()
+        assert exchange.client is old
+        assert closed(new)
+        assert "gateway.valkey" in reload.refused
+        reload.renew = lambda: tuple
+        assert await reload()
+        assert exchange.client is newer
+    await newer.aclose()
 
 
 async def test_a_file_is_taken_up_when_it_has_changed_and_rests(tmp_path: Path) -> None:
@@ -193,3 +215,23 @@ def test_sighup_takes_up_the_configuration_and_drops_no_request(running: Running
     counted = running.get("/metrics").content.decode()
     assert 'emafusion_reloads_total{result="taken"} 2.0' in counted
     assert 'emafusion_reloads_total{result="refused"} 1.0' in counted
+
+
+def test_sighup_while_starting_is_done_once_it_serves(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    hanging_up = threading.Thread(target=hang_up, args=(starts,))
+    hanging_up.start()
+    running = Running(tmp_path, starts=str(starts))
+    hanging_up.join()
+    try:
+        taken = 'emafusion_reloads_total{result="taken"} 1.0'
+        until(lambda: taken in running.get("/metrics").content.decode())
+        assert running.ask().status == 200
+    finally:
+        running.kill()
+
+
+def hang_up(starts: Path) -> None:
+    """Send SIGHUP to who is about to serve."""
+    until(lambda: starts.exists() and starts.read_text().endswith("\n"), within_s=30.0)
+    os.kill(int(starts.read_text().split()[0]), signal.SIGHUP)

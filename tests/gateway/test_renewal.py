@@ -44,6 +44,12 @@ async def test_places_and_caches_follow_a_reload_and_the_rest_is_named() -> None
         assert await cached(exchange) == "hit", "what was kept is kept still"
         assert entrance.shedder.places == 512
         assert not reload.late
+        now[0] = Settings(gateway=GatewaySettings(valkey="env:NOWHERE_SET", places=9))
+        serving = exchange.client
+        assert not await reload()
+        assert exchange.client is serving
+        assert entrance.shedder.places == 512
+        assert "NOWHERE_SET" in reload.refused
         now[0] = Settings()
         assert await reload()
         assert await cached(exchange) is None

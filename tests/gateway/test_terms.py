@@ -43,7 +43,18 @@ async def test_a_key_takes_models_away_from_a_policy_s() -> None:
     key = Caller(models=frozenset({"house", "small"}))
     assert (await passed(Knobs(policy="cheap"), key)).models == ("small",)
     other = Caller(models=frozenset({"house"}))
-    assert (await passed(Knobs(policy="cheap"), other)).models == ("house",)
+    with pytest.raises(ForbiddenError, match="may use none of the models"):
+        await passed(Knobs(policy="cheap"), other)
+
+
+async def test_a_key_that_is_kept_to_a_policy_may_ask_for_less_not_for_more() -> None:
+    key = Caller(policies=frozenset({"cheap"}))
+    assert (await passed(Knobs(prefer=1.0, models=("small",)), key)).prefer == 0.1
+    assert (await passed(Knobs(prefer=1.0, models=("small",)), key)).models == ("small",)
+    with pytest.raises(ForbiddenError, match="'cheap' does not have model 'house'"):
+        await passed(Knobs(models=("house", "small")), key)
+    free = Caller(policies=None)
+    assert (await passed(Knobs(policy="cheap", prefer=1.0), free)).prefer == 1.0
 
 
 async def test_a_key_s_policies_bind() -> None:

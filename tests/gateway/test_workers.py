@@ -156,3 +156,55 @@ def test_workers_end_when_their_parent_is_killed(start: Callable[..., Running]) 
     begun = workers(running)
     running.process.kill()
     until(lambda: not any(alive(number) for number in begun), within_s=30.0)
+
+
+def test_a_starting_worker_is_not_asked_to_reload(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    starts = tmp_path / "starts"
+    hanging_up = threading.Thread(target=hang_up, args=(starts,))
+    hanging_up.start()
+    running = start(starts=str(starts))
+    hanging_up.join()
+    assert workers(running) == {worker for worker, _ in pairs(starts)}
+
+
+def test_a_worker_that_was_about_to_take_anothers_place_ends_with_its_parent(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    starts = tmp_path / "starts"
+    running = start(workers=1, starts=str(starts))
+    running.signal(signal.SIGUSR2)
+    until(lambda: len(pairs(starts)) == 2, within_s=30.0)
+    running.signal(signal.SIGTERM)
+    assert running.end() == 0
+    assert not any(alive(worker) for worker, _ in pairs(starts))
+
+
+def test_a_reload_that_fails_beyond_what_was_foreseen_does_not_keep_others_waiting(
+    start: Callable[..., Running],
+) -> None:
+    running = start()
+    begun = workers(running)
+    running.answers.write_bytes(b"\xff")
+    running.signal(signal.SIGHUP)
+    time.sleep(0.5)
+    running.answers.write_text("third")
+    running.signal(signal.SIGHUP)
+    until(lambda: {running.ask().text for _ in range(12)} == {"third"}, within_s=30.0)
+    assert workers(running) == begun
+
+
+def pairs(starts: Path) -> list[tuple[int, int]]:
+    """The numbers of workers that were about to serve, and of their parents."""
+    if not starts.exists():
+        return []
+    lines = starts.read_text().splitlines(keepends=True)
+    found = [tuple(map(int, line.split())) for line in lines if line.endswith("\n")]
+    return [(worker, parent) for worker, parent in found]
+
+
+def hang_up(starts: Path) -> None:
+    """Send SIGHUP to the parent of workers that are about to serve."""
+    until(lambda: len(pairs(starts)) == 2, within_s=30.0)
+    os.kill(pairs(starts)[0][1], signal.SIGHUP)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from emafusion.evaluate.graders import Grader
 from emafusion.evaluate.questions import Question
-from emafusion.learn.kin import kin
+from emafusion.learn.kin import families, kin
 
 from .labelling.drafting import recorded
 
@@ -61,6 +62,37 @@ def test_nearly_equal_prompts_are_kin_whoever_asked_them() -> None:
     long = " ".join(f"word{n}" for n in range(60))
     prompts = [*FILLER, f"{long} please", f"{long} thanks", "Hello there", "hello, there!"]
     assert groups(prompts) == [{40, 41}, {42, 43}]
+
+
+def test_many_prompts_that_are_nearly_one_are_each_held_against_one() -> None:
+    """Held against all others, 4,000 take 20 times as long."""
+    long = " ".join(f"word{n}" for n in range(90))
+    started = time.process_time()
+    groups([f"{long} {n}" for n in range(1000)])
+    few = time.process_time() - started
+    started = time.process_time()
+    groups([f"{long} {n}" for n in range(4000)])
+    assert time.process_time() - started < 8.0 * few
+
+
+def test_a_common_preamble_alone_has_no_prompts_held_against_each_other() -> None:
+    """Held against all others, 4,000 take 16 times as long."""
+    preamble = " ".join(f"word{n}" for n in range(90))
+    tails = [" ".join(f"tail{n}of{m}" for m in range(20)) for n in range(4000)]
+    prompts = [f"{preamble} {tail}" for tail in tails]
+    started = time.process_time()
+    groups(prompts[:1000])
+    few = time.process_time() - started
+    started = time.process_time()
+    assert groups(prompts) == []
+    assert time.process_time() - started < 8.0 * few
+
+
+def test_kin_are_counted_before_anything_is_asked() -> None:
+    some = [question(f"Wording {n} of row {n % 3}", item=str(n), rows=[n % 3]) for n in range(30)]
+    assert families(some) == 3
+    assert families([question(f"Wording {n}", item=str(n), rows=[]) for n in range(30)]) == 30
+    assert families([]) == 0
 
 
 def test_a_preamble_that_all_share_does_not_make_them_one() -> None:

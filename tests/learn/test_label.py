@@ -174,6 +174,10 @@ def test_the_kind_decides_whether_votes_count() -> None:
     kinds = ["sum", "sum", "sum", "letter", "letter", "letter"]
     assert comparable(said, asked=asked, kinds=kinds).tolist() == [True] * 3 + [False] * 3
     assert comparable(said, asked=asked, kinds=["any"] * 6).tolist() == [True] * 4 + [False] * 2
+    unknown = [*kinds[:3], "", "", ""]
+    said[4:, :2] = 0
+    assert comparable(said, asked=asked, kinds=["sum"] * 3 + ["letter"] * 3)[3:].all()
+    assert not comparable(said, asked=asked, kinds=unknown)[3:].any()
     lone = np.zeros_like(asked)
     lone[:, 0] = True
     assert not comparable(said, asked=lone, kinds=kinds).any()

@@ -224,6 +224,11 @@ async def test_decisions_on_record_join_what_was_collected(case: _Case) -> None:
     assert found.traffic is not None
     assert found.traffic.prompts == 60
     assert found.fitted_on > found.questions["train"] + found.questions["val"]
+    # Nothing of it was left to chance, so it says nothing of what another policy would have done.
+    assert found.served is not None
+    assert (found.served.drawn, found.served.candidate) == (0, None)
+    assert "learn.explore" in found.served.why[0]
+    assert b"learn.explore" in (case.folder / "report.json").read_bytes()
 
 
 async def test_two_runs_in_one_folder_do_not_meet(case: _Case) -> None:
@@ -291,6 +296,33 @@ async def test_too_few_held_out_questions_are_told_before_any_is_asked(
     if told:
         assert "may promote nothing: 46 questions" in case.notes[0]
         assert "draw 120 or more" in case.notes[0]
+
+
+TABLE = """
+[[seed]]
+name = "sum"
+template = "{ask} {row.a} + {row.b}{how}"
+reference = "{row.sum}"
+variations = false
+grader = { type = "number" }
+
+[seed.slots]
+ask = ["What is", "Add", "Compute", "Find", "Tell me"]
+how = ["? The number only.", "; reply with the number.", ". Just the number.", "?", "!"]
+row = { table = "sums" }
+"""
+
+
+async def test_questions_that_are_variants_of_few_rows_are_told_before_any_is_asked(
+    case: _Case,
+) -> None:
+    rows = [
+        f'[[tables.sums]]\na = "{n}"\nb = "{n + 3}"\nsum = "{2 * n + 3}"\n' for n in range(10, 20)
+    ]
+    await case.draw("".join(rows) + TABLE, count=150)
+    assert not case.provider.asked
+    assert "may promote nothing" in case.notes[0]
+    assert "are variants of" in case.notes[0]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 1.5, float("nan")])

@@ -72,6 +72,29 @@ def test_no_estimate_is_biased(found: list[tuple[Evaluation, float]], name: str)
     assert abs(np.mean(errors)) < 3.0 * np.std(errors) / len(errors) ** 0.5
 
 
+def test_a_gain_over_another_policy_is_paired() -> None:
+    rows = log(500, 3)
+    always: Policy = [{LARGE: 1.0}] * len(rows)
+    same = evaluate(rows, sharp(rows), over=sharp(rows)).gain
+    assert (same.low, same.high) == (0.0, 0.0)
+    found, alone = evaluate(rows, sharp(rows), over=always), evaluate(rows, always)
+    assert found.gain.value == pytest.approx(
+        found.estimates["dr"].value - alone.estimates["dr"].value
+    )
+    true = truth(rows, sharp(rows)) - truth(rows, always)
+    assert found.gain.low < true < found.gain.high
+
+
+def test_what_had_no_chance_to_be_served_is_not_told_of() -> None:
+    """Rows on which the small model alone might be asked say nothing of the large one."""
+    rows = [
+        replace(row, action=SMALL, propensity=0.99) if row.features[0] > 0.5 else row
+        for row in log(1000, 4, large=0.5)
+    ]
+    with pytest.raises(DataError, match="had a chance to be served"):
+        evaluate(rows, [{LARGE: 1.0}] * len(rows))
+
+
 def test_doubly_robust_varies_less_than_inverse_propensity(
     found: list[tuple[Evaluation, float]],
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,13 @@ from emafusion.learn.bootstrap import Estimate
 from emafusion.learn.compare import DIAL, Comparison, HeldOut, Rule, Setup, compare
 from emafusion.learn.crossing import PARTS, stand_ins
 from emafusion.learn.fit import fit
+from emafusion.learn.kin import kin
 from emafusion.learn.promote import KEPT, consider, explained
 from emafusion.types import replace
 from emafusion.understand import FastClassifier
 from learn.benchmark.test_run import world
+
+from .labelling.drafting import recorded
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
@@ -274,10 +278,10 @@ def test_what_is_alike_is_in_one_part_and_rows_without_a_score_in_none(held_out:
     scores = held_out.scores.copy()
     scores[:10] = np.nan
     recorded = replace(held_out, scores=scores)
-    kin = {query: f"item {place // 4}" for place, query in enumerate(recorded.queries)}
+    items = {query: f"item {place // 4}" for place, query in enumerate(recorded.queries)}
     policy = artefacts.read(Path(config.__file__).parent / "policy")
-    found = stand_ins(recorded, lambda _: policy, kin=kin)
-    where = [{kin[query] for query in one.recorded.queries} for one in found]
+    found = stand_ins(recorded, lambda _: policy, kin=lambda _: items)
+    where = [{items[query] for query in one.recorded.queries} for one in found]
     assert sum(map(len, where)) == len(set.union(*where))
     asked = {query for one in found for query in one.recorded.queries}
     assert asked == set(recorded.queries[10:])
@@ -288,11 +292,48 @@ def test_what_is_alike_is_in_one_part_and_rows_without_a_score_in_none(held_out:
 def test_queries_that_are_alike_count_as_fewer(
     default: Artefact, fitted: Artefact, held_out: Recorded
 ) -> None:
-    kin = {query: f"item {place // 6}" for place, query in enumerate(held_out.queries)}
+    items = {query: f"item {place // 6}" for place, query in enumerate(held_out.queries)}
     plain = compare(default, fitted, recorded=held_out, setup=SETUP)
-    alike = compare(default, fitted, recorded=held_out, setup=replace(SETUP, kin=kin))
+    alike = compare(default, fitted, recorded=held_out, setup=replace(SETUP, kin=lambda _: items))
+    assert (alike.queries, alike.clusters) == (120, 20)
     assert alike.gain.value == pytest.approx(plain.gain.value)
     assert alike.gain.high - alike.gain.low != plain.gain.high - plain.gain.low
+
+
+def test_of_few_kin_nothing_is_concluded_however_many_queries(
+    default: Artefact, fitted: Artefact, held_out: Recorded
+) -> None:
+    """A table of three held-out rows gives any number of questions, and three of them."""
+    rows_of = {query: f"row {place % 3}" for place, query in enumerate(held_out.queries)}
+    found = compare(default, fitted, recorded=held_out, setup=replace(SETUP, kin=lambda _: rows_of))
+    assert (found.queries, found.clusters) == (120, 3)
+    assert found.gain.floor > 0.0
+    assert found.verdict == "too little to tell"
+    assert found.needed is not None
+    assert found.needed >= 400
+    assert "variants of 3, and of fewer than 10 nothing is concluded" in explained(found)
+
+
+def test_rows_that_nobody_scored_do_not_spoil_the_parts_of_those_that_count() -> None:
+    preamble = " ".join(f"word{n}" for n in range(90))
+    prompts = [f"{preamble} {n}" for n in range(90)]
+    prompts += [f"Question of its own, number {n}." for n in range(600)]
+    rows = recorded([["a"]] * len(prompts), models=["m"], prompts=prompts)
+    scores = np.full((len(prompts), 1), np.nan)
+    scores[:90] = 1.0
+    policy = artefacts.read(Path(config.__file__).parent / "policy")
+    found = stand_ins(replace(rows, scores=scores), lambda _: policy, kin=partial(kin, []))
+    assert [len(one.recorded.queries) for one in found] == [18] * PARTS
+
+
+def test_parts_are_of_equal_size_where_kin_are_not(held_out: Recorded) -> None:
+    sizes = (20, 20, 20, 10, 10, 10, 10, 8, 6, 4, 2)
+    names = [name for name, size in enumerate(sizes) for _ in range(size)]
+    alike = {query: str(name) for query, name in zip(held_out.queries, names, strict=True)}
+    policy = artefacts.read(Path(config.__file__).parent / "policy")
+    for seed in range(5):
+        found = stand_ins(held_out, lambda _: policy, kin=lambda _: alike, seed=seed)
+        assert max(len(one.recorded.queries) for one in found) <= 30
 
 
 def test_a_policy_that_is_worse_where_most_requests_are_is_worse(

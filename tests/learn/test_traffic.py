@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,30 @@ async def test_equal_prompts_are_one_query_with_each_models_last_draft(
     found = read(tmp_path / "out")
     assert (told.prompts, told.drafts) == (1, 2)
     assert found.scores[0, 1] == 1.0, "the opinion of an older draft is not the newer one's"
+
+
+async def test_a_model_asked_by_name_does_not_unname_the_task(
+    record: Memory | Store, tmp_path: Path
+) -> None:
+    """Nobody reads a text whose model is named: such a decision has no labels."""
+    named = Labels(axes={})
+    step = _step("large", "51")
+    await record.record(_decision("d1", "17 × 3?", step))
+    await record.record(replace(_decision("d2", "17 × 3?", step), labels=named))
+    await record.record(replace(_decision("d3", "Dear all", step), labels=named))
+    await export(record, tmp_path / "bare", MODELS)
+    assert read(tmp_path / "bare").tasks == ("mathematical_reasoning", "")
+
+    asked: list[str] = []
+
+    def classifier(texts: Sequence[str]) -> list[Labels]:
+        asked.extend(texts)
+        return [Labels(axes={"task": {"generation": 1.0}}) for _ in texts]
+
+    await export(record, tmp_path / "out", MODELS, classifier=classifier)
+    await record.aclose()
+    assert read(tmp_path / "out").tasks == ("mathematical_reasoning", "generation")
+    assert asked == ["Dear all"]
 
 
 async def test_what_cannot_teach_is_passed_over_and_counted(

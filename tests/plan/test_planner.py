@@ -185,6 +185,10 @@ def test_every_other_model_stands_by() -> None:
     assert plan(request(prefer=0.0)).fallbacks == ("large", "middle", "small")
 
 
+def test_a_lone_model_is_no_fallback_of_its_own() -> None:
+    assert plan(request(), models=POOL[:1]).fallbacks == ()
+
+
 @given(prefers=st.tuples(st.floats(0, 1), st.floats(0, 1)))
 def test_the_dial_rises(prefers: tuple[float, float]) -> None:
     low, high = sorted(prefers)

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
-import pytest
+import time
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emafusion.errors import ConfigError
+from emafusion.providers.openai import OpenAIProvider
 from emafusion.providers.redact import redacted
 
 
@@ -49,3 +55,51 @@ def test_a_message_is_one_short_line() -> None:
     text = redacted("first\nsecond " + "word " * 200)
     assert text.startswith("first second word")
     assert len(text) == 300
+
+
+@pytest.mark.parametrize(
+    "piece", ["-", "-sk", "sk-", "a1-", "://", "://a:", "a:b@", "bearer ", " "]
+)
+def test_long_text_takes_no_longer_than_its_length(piece: str) -> None:
+    """Quadratic, the first took five seconds for 16,000; the bound is for a busy machine."""
+    began = time.process_time()
+    assert len(redacted(piece * 200_000)) <= 300
+    assert time.process_time() - began < 1.0
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["-", "_", "*", "sk-", "x-sk-", "api", "a1", "://", "?", "@", " ", "bearer "]
+        )
+    ).map("".join),
+    st.sampled_from(["sk-live-abcd1234", "0123456789abcdef0123456789abcdef"]),
+)
+def test_a_key_is_found_whatever_stands_before_it(before: str, key: str) -> None:
+    assert key not in redacted(f"{before} {key} and more")
+
+
+def test_a_word_that_is_cut_is_left_out() -> None:
+    """Half a key need not look like one."""
+    long = "b1" * 2040
+    assert redacted(f"at {long} and sk-abcdefgh12345678 it") == "at [redacted] and"
+
+
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        ("the base_url 'htp://h/v1?token=abc' is no", "the base_url 'htp://h/v1?[redacted]' is no"),
+        ("see https://h/a#access=b.", "see https://h/a#[redacted]."),
+        ("is it http://h/v1?", "is it http://h/v1?"),
+        ("is it? ://", "is it? ://"),
+    ],
+)
+def test_queries_of_addresses_are_removed(told: str, left: str) -> None:
+    assert redacted(told) == left
+
+
+def test_an_address_that_is_none_is_told_of_without_its_token() -> None:
+    """`/readyz` repeats why a configuration was refused."""
+    with pytest.raises(ConfigError, match="is no address") as refused:
+        OpenAIProvider("htp://host/v1?token=hunter2")
+    assert "hunter2" not in str(refused.value)

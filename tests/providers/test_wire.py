@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from emafusion.providers import wire
 from emafusion.testing import chat
-from emafusion.types import Chunk, Usage
+from emafusion.types import Chunk, Usage, replace
+from emafusion.types.models import Bound
 
 from .calls import call
 
@@ -213,3 +215,32 @@ def test_a_streams_options_are_handed_on_beside_our_own() -> None:
     body = wire.request_body(asked, stream=True)
     assert body["stream_options"] == {"include_obfuscation": False, "include_usage": True}
     assert "stream_options" not in wire.request_body(asked, stream=False)
+
+
+@pytest.mark.parametrize(
+    ("bound", "told", "sent"),
+    [
+        (None, {"max_tokens": 9}, {"max_tokens": 9}),
+        (None, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}),
+        ("max_completion_tokens", {"max_tokens": 9}, {"max_completion_tokens": 9}),
+        (
+            "max_completion_tokens",
+            {"max_tokens": 9, "max_completion_tokens": 5},
+            {"max_completion_tokens": 5},
+        ),
+        (
+            "max_completion_tokens",
+            {"max_tokens": 9, "max_completion_tokens": None},
+            {"max_completion_tokens": 9},
+        ),
+        ("max_completion_tokens", {"max_tokens": None}, {}),
+        ("max_tokens", {"max_completion_tokens": 9}, {"max_tokens": 9}),
+    ],
+)
+def test_the_bound_is_spelt_as_the_upstream_takes_it(
+    bound: Bound | None, told: dict[str, Any], sent: dict[str, object]
+) -> None:
+    asked = call(**told)
+    asked = replace(asked, model=replace(asked.model, bound=bound))
+    body = wire.request_body(asked, stream=False)
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
@@ -12,7 +13,7 @@ import pytest
 from emafusion.databases import Cell, Connection
 from emafusion.errors import StoreError
 from emafusion.record import Store
-from emafusion.record.backends import Backend, backend
+from emafusion.record.backends import AwayError, Backend, backend
 from emafusion.record.rows import pack
 from emafusion.record.writer import Writer
 
@@ -45,6 +46,7 @@ class Broken:
         self.place = backend.place
         self.visit, self.probe = backend.visit, backend.probe
         self.release, self.close = backend.release, backend.close
+        self.scrub = backend.scrub
         self._transact = backend.transact
         self._sound = False
 
@@ -66,6 +68,38 @@ def test_a_dying_thread_leaves_nobody_waiting(place: str) -> None:
     assert written is not None
     assert written.result(timeout=5) is None
     writer.close()
+
+
+class Away(Broken):
+    """A database that does not answer until it is back."""
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend)
+        self.back = False
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        if not self.back:
+            raise AwayError("it does not answer")
+        return self._transact(work)
+
+
+@pytest.mark.parametrize(("patience_s", "told"), [(0.1, "it does not answer"), (60.0, None)])
+def test_a_database_that_is_away_for_long_is_failing_until_it_is_back(
+    place: str, patience_s: float, told: str | None
+) -> None:
+    """Nothing more is to be paid for then; for a moment's absence requests wait."""
+    away = Away(there(place))
+    writer = Writer(away, max_pending=9, patience_s=patience_s)
+    written = writer.submit(pack(outcome("d"), content=True))
+    time.sleep(0.5)
+    assert writer.trouble == "it does not answer"
+    assert writer.failing == told
+    away.back = True
+    assert written is not None
+    assert written.result(timeout=5) is None
+    assert writer.failing is None
+    writer.close()
+    away.close()
 
 
 @pytest.mark.parametrize("unfit", [2**70, "\ud800", object(), None])

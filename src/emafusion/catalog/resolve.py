@@ -6,6 +6,7 @@ where the user wrote it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -16,6 +17,8 @@ from emafusion.errors import ConfigError
 from emafusion.types import Model
 
 LISTED = ("usd_per_mtok_in", "usd_per_mtok_out", "context_window")
+COMPLETION_BOUND = re.compile(r"(?:^|/)(?:gpt-5|o[134](?![a-z0-9]))")
+"""The public names of models that refuse ``max_tokens`` and take ``max_completion_tokens``."""
 
 
 def resolve(
@@ -52,6 +55,8 @@ def resolve(
         fields = msgspec.structs.asdict(known)
     fields |= {"name": name, "provider": provider}
     fields["upstream"] = upstream or fields.get("upstream") or name
+    if COMPLETION_BOUND.search(str(fields["upstream"])):
+        fields["bound"] = "max_completion_tokens"
     fields |= written
     if any(field not in fields for field in LISTED):
         fields = _public(str(fields["upstream"]), base_url, written) | fields

@@ -13,6 +13,7 @@ from emafusion.types import Message, content_text
 ASCII_PER_TOKEN = 3.0
 OTHER_PER_TOKEN = 0.8
 PER_MESSAGE = 8
+_PLAIN = frozenset({"role", "content"})
 IMAGE_TOKENS = 1200
 TYPICAL_SHARE = 0.75
 """The share of the upper estimate that English prose really takes."""
@@ -24,17 +25,24 @@ def count(text: str) -> int:
     return int(plain / ASCII_PER_TOKEN + (len(text) - plain) / OTHER_PER_TOKEN) + 1
 
 
+def count_texts(message: Message) -> int:
+    """An upper estimate of what `message` says: its text, its calls and every further field."""
+    total = PER_MESSAGE + count(content_text(message))
+    if not message.keys() <= _PLAIN:
+        beside = {name: value for name, value in message.items() if name not in _PLAIN}
+        total += count(str(beside))
+    return total
+
+
 def count_messages(messages: Iterable[Message]) -> int:
     """An upper estimate of the tokens of a chat, its template's marks and its images included."""
     total = 0
     for message in messages:
-        total += PER_MESSAGE + count(content_text(message))
+        total += count_texts(message)
         content = message.get("content")
         if isinstance(content, (list, tuple)):
             pictures = (part for part in content if isinstance(part, dict) and "image_url" in part)
             total += IMAGE_TOKENS * sum(1 for _ in pictures)
-        if message.get("tool_calls"):
-            total += count(str(message["tool_calls"]))
     return total
 
 

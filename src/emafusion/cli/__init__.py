@@ -17,6 +17,7 @@ import typer
 from emafusion import __version__
 from emafusion.cli import (
     asking,
+    erase,
     evaluating,
     keys,
     learning,
@@ -29,6 +30,7 @@ from emafusion.cli import (
 )
 from emafusion.cli.console import note, say
 from emafusion.errors import ConfigError, DataError, EmafusionError, RequestError
+from emafusion.gateway.signals import put_off
 
 USAGE = (ConfigError, DataError, RequestError)
 """What the user can put right in the command, the configuration or the input: exit code 2."""
@@ -50,6 +52,7 @@ app.command()(serving.serve)
 app.add_typer(keys.keys, name="keys")
 app.add_typer(keys.teams, name="teams")
 app.add_typer(keys.budget, name="budget")
+app.command()(erase.erase)
 app.command()(showing.demo)
 app.command()(synthesising.synthesise)
 app.command()(learning.collect)
@@ -92,7 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # A terminal that cannot show a tick should show a question mark, not a traceback.
             reconfigure(errors="replace")
     given = sys.argv[1:] if arguments is None else arguments
-    if not _without_debug(given)[0]:
+    debug, rest = _without_debug(given)
+    if rest[:1] == ["serve"]:
+        put_off()  # first of all: what follows takes a second
+    if not debug:
         sys.excepthook = _unexpected
     sys.exit(run(given))
 

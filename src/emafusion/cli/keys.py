@@ -39,6 +39,10 @@ Which = Annotated[str, typer.Argument(metavar="KEY", help="Its id or name.", sho
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 Names = Annotated[str | None, typer.Option(metavar="A,B", help="By default all.")]
 Dial = Annotated[float | None, typer.Option(metavar="0…1", min=0, max=1)]
+Classed = Annotated[
+    Literal["public", "internal", "confidential", "restricted"] | None,
+    typer.Option("--class", help="The least class of what it sends."),
+]
 Count = Annotated[int | None, typer.Option(min=1)]
 Usd = Annotated[float | None, typer.Option(min=1e-9)]
 
@@ -55,6 +59,7 @@ class Bounds:
     policies: Names = None
     prefer: Dial = None
     min_quality: Dial = None
+    data_class: Classed = None
     requests_per_minute: Count = None
     tokens_per_minute: Count = None
     usd_per_minute: Usd = None
@@ -349,6 +354,7 @@ def _terms(options: Bounds) -> Terms:
         policies=_set(options.policies),
         prefer=options.prefer,
         min_quality=options.min_quality,
+        data_class=options.data_class,
         requests_per_minute=options.requests_per_minute,
         tokens_per_minute=options.tokens_per_minute,
         usd_per_minute=options.usd_per_minute,
@@ -363,9 +369,10 @@ def _unset(told: str | None) -> frozenset[str]:
     from emafusion.gateway.accounts import Terms
 
     known = {"expires", *Terms.__struct_fields__}
-    names = frozenset(one.replace("-", "_") for one in _set(told) or ())
+    told_names = (one.replace("-", "_") for one in _set(told) or ())
+    names = frozenset("data_class" if one == "class" else one for one in told_names)
     if not names <= known:
-        shown = ", ".join(sorted(one.replace("_", "-") for one in known))
+        shown = ", ".join(sorted(one.removeprefix("data_").replace("_", "-") for one in known))
         raise ConfigError(f"--unset {told!r}: it can be any of {shown}")
     return names
 
@@ -416,9 +423,14 @@ def _bounds(terms: Terms) -> list[tuple[str, str]]:
     told = []
     for name, value in msgspec.structs.asdict(terms).items():
         if value is not None:
-            shown = ", ".join(sorted(value)) if isinstance(value, frozenset) else f"{value:g}"
-            told.append((name.replace("_", " "), shown))
+            told.append((name.replace("_", " "), _shown(value)))
     return told
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value))
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _budgets(found: Sequence[Spending]) -> None:

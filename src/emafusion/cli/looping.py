@@ -22,6 +22,7 @@ from emafusion.cli.options import (
     open_settings,
     taking,
 )
+from emafusion.cli.promoting import show_served
 
 if TYPE_CHECKING:
     from emafusion.config import Settings
@@ -172,7 +173,7 @@ def _parts(
         default=policy,
         setup=Setup(build=replaying, prefer=settings.policy.prefer),
         diary=kept,
-        stale={} if kept is None else Stale(kept.path).read(),
+        stale={} if kept is None else Stale(kept.path, kept.address).read(),
     )
 
 
@@ -191,6 +192,8 @@ def _show(found: Learned, folder: Path) -> None:
         say(f"judges were paid ${found.judged.spent_usd:.6f} in all")
         for name, reason in found.judged.stopped.items():
             note(f"{name} was stopped as a judge: {reason}")
+    if found.served is not None:
+        show_served(found.served, ("before", "now"))
     word = "serves" if found.promotion.promoted else "is not promoted"
     say(f"policy {found.promotion.id} {word}: {found.promotion.why}")
     if not found.promotion.promoted:

@@ -45,6 +45,7 @@ def open_at_once(settings: Settings) -> tuple[Client, Fetching | None]:
     from emafusion.demo.weights import local_models
 
     models, made = open_models(settings)
+    files = _from_files(made)
     missing = [one for one in local_models(models, made) if not one.is_here()]
     coming = [one for one in missing if one.size is not None]
     # This takes no time: nobody has these files.
@@ -52,9 +53,9 @@ def open_at_once(settings: Settings) -> tuple[Client, Fetching | None]:
     _check(absent, absent, named=None, left=len(models) - len(absent))
     _tell_absent(absent)
     if not coming:
-        return build(without(settings, absent), parts=made), None
+        return build(without(settings, absent), parts=files), None
     arrivals = Arrivals(one.model.name for one in coming)
-    client = build(without(settings, absent), parts=made, arrivals=arrivals)
+    client = build(without(settings, absent), parts=files, arrivals=arrivals)
     return client, partial(_fetch_beside, coming, arrivals)
 
 
@@ -88,7 +89,7 @@ async def open_ready(settings: Settings, *, named: Collection[str] | None = None
     _check(absent, problems, named=named, left=len(models) - len(absent))
     if named is None:
         _tell_absent(absent)
-    return build(without(settings, absent), parts=made)
+    return build(without(settings, absent), parts=_from_files(made))
 
 
 @asynccontextmanager
@@ -142,6 +143,16 @@ async def _fetch_beside(coming: Sequence[LocalModel], arrivals: Arrivals) -> Non
         else:
             arrivals.here(name)
             note(f"{name} is ready")
+
+
+def _from_files(made: Mapping[str, Provider]) -> dict[str, Provider]:
+    """Those of `made` whose files are fetched here, which an engine must share.
+
+    It makes the others itself: `made` is bare, and theirs have breakers and bulkheads.
+    """
+    from emafusion.providers.local import LocalProvider
+
+    return {name: one for name, one in made.items() if isinstance(one, LocalProvider)}
 
 
 def _tell_absent(absent: Collection[str]) -> None:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from emafusion.artefacts import Artefact, Event, Serving, Versions
+    from emafusion.config import Settings
     from emafusion.evaluate.recorded import Recorded
+    from emafusion.learn.bootstrap import Estimate
     from emafusion.learn.compare import Comparison, Setup
+    from emafusion.learn.served import Told
+    from emafusion.types import Model
 
 DEFAULT = "default"
 CURRENT = "current"
@@ -94,8 +98,12 @@ class Comparing:
         ),
     ]
     data: Annotated[
-        Path, typer.Option("--data", metavar="FOLDER", help="Recorded outcomes: their test rows.")
-    ]
+        Path | None,
+        typer.Option("--data", metavar="FOLDER", help="Recorded outcomes: their test rows."),
+    ] = None
+    traffic: Annotated[
+        bool, typer.Option("--traffic", help="Tell too what explored decisions on record say.")
+    ] = False
     incumbent: Annotated[
         str, typer.Option("--with", metavar="POLICY", help="What it is compared with; named alike.")
     ] = CURRENT
@@ -117,15 +125,28 @@ def compare(options: Comparing) -> None:
     """Replay two policies on held-out outcomes: which is better, and how sure that is."""
     from emafusion.learn.compare import compare as compared
 
+    if options.data is None and not options.traffic:
+        raise ConfigError(
+            "compare replays held-out rows: name their folder with --data; or have it read the "
+            "decisions on record, with --traffic"
+        )
     versions = _versions(options.policies, options.config, needed=False)
     incumbent = _policy(options.incumbent, versions)
     candidate = _policy(options.candidate, versions)
     setup = _setup(options.config, options.margin, prefer=options.prefer, frontier=options.frontier)
-    found = compared(incumbent, candidate, recorded=_held_out(options.data), setup=setup)
+    found = told = None
+    if options.data is not None:
+        found = compared(incumbent, candidate, recorded=_held_out(options.data), setup=setup)
+    if options.traffic:
+        told = _served((incumbent, candidate), open_settings(options.config), setup)
     if options.json:
-        print_json(found)
-    else:
-        _show(found, (options.incumbent, options.candidate))
+        print_json({"replayed": found, "served": told} if told else found)
+        return
+    names = (options.incumbent, options.candidate)
+    if found is not None:
+        _show(found, names)
+    if told is not None:
+        show_served(told, names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +298,42 @@ def _held_out(folder: Path) -> Recorded:
     return found
 
 
+def _served(policies: tuple[Artefact, Artefact], settings: Settings, setup: Setup) -> Told:
+    """What the record of `settings` says of the incumbent and the candidate."""
+    import asyncio
+
+    from emafusion.config.build import diary
+    from emafusion.config.stale import Stale
+    from emafusion.learn.served import Drawn, drawn, weigh
+
+    async def read() -> tuple[Drawn, ...]:
+        kept = diary(settings.record)
+        try:
+            return await drawn(kept, stale=Stale(kept.path, kept.address).read())
+        finally:
+            await kept.aclose()
+
+    log = asyncio.run(read())
+    return weigh(*policies, log=log, models=_priced(settings), setup=setup)
+
+
+def _priced(settings: Settings) -> list[Model]:
+    """The configured models with their prices; no provider is opened, no key is needed."""
+    from emafusion.catalog import resolve
+    from emafusion.config.settings import written
+
+    return [
+        resolve(
+            name,
+            one.provider,
+            upstream=one.upstream,
+            base_url=getattr(settings.providers.get(one.provider), "base_url", None),
+            **written(one),
+        )
+        for name, one in settings.models.items()
+    ]
+
+
 def _role(
     name: str, serving: Serving | None, previous: str | None
 ) -> Literal["serves", "is tried", "served before", ""]:
@@ -307,6 +364,29 @@ def _show(found: Comparison, names: Sequence[str]) -> None:
         )
     console().print(table)
     say(explained(found))
+
+
+def show_served(told: Told, names: Sequence[str]) -> None:
+    """What traffic says of the incumbent and the candidate, named so."""
+    if told.incumbent is not None or told.candidate is not None:
+        table = _table("by what was served", "inverse propensity", "doubly robust", "worth rows")
+        for name, one in zip(names, (told.incumbent, told.candidate), strict=True):
+            if one is not None:
+                ips, robust = (_interval(one.estimates[kind]) for kind in ("ips", "dr"))
+                table.add_row(name, ips, robust, f"{one.effective:.0f}")
+        console().print(table)
+    if told.gain is not None:
+        say(
+            f"as served, {told.rows} decisions at prefer {told.prefer:g}: utility "
+            f"{told.gain.value:+.4f} (95 % {told.gain.low:+.4f} … {told.gain.high:+.4f}) by the "
+            "doubly robust estimates; they inform, what is replayed decides"
+        )
+    for why in told.why:
+        say(f"the record does not tell {why}")
+
+
+def _interval(one: Estimate) -> str:
+    return f"{one.value:.3f} ({one.low:.3f} … {one.high:.3f})"
 
 
 def _table(*names: str) -> Table:

@@ -25,6 +25,7 @@ from emafusion.config.explorer import BoundedExplorer
 from emafusion.config.learner import Learner, Origin, fitted_on
 from emafusion.config.load import address, environment, secret
 from emafusion.config.policies import DEFAULT, Make, Policies
+from emafusion.config.protection import shield
 from emafusion.config.sessions import Sessions
 from emafusion.config.settings import (
     BridgeProviderSettings,
@@ -92,6 +93,7 @@ def build(
     models = [model(name, one, made) for name, one in settings.models.items()]
     _check_named(settings, models)
     explorer = _explorer(settings)
+    masking = shield(settings.protect)
     kept = recorder(settings.record)
     checks = _checks(settings.learn, models, made=made, kept=kept)
     make = _maker(settings, models, kept=kept, arrivals=arrivals, beside=(explorer, checks))
@@ -100,14 +102,25 @@ def build(
     if folder is None or not is_one(folder):
         stages = make(_alone(folder))
         study = Study(lambda: (stages,), explorer, checks=checks)
-        beat = Beat([study.read_on], told=study.status)
-        return Client(_engine(settings, stages, models=models, made=made), beside=beat)
+        beat = Beat([study.read_on, *_sweeps(settings.record, kept)], told=study.status)
+        engine = _engine(settings, stages, models=models, made=made)
+        return Client(engine, beside=beat, shield=masking)
     policies = Policies(artefacts.Versions(folder), make, default=shipped())
     engine = _engine(settings, policies.stages, models=models, made=made)
     engine.policies = policies
     study = Study(lambda: policies.every, explorer, checks=checks)
-    beat = Beat([policies.refresh, study.read_on], told=study.status)
-    return Client(engine, beside=beat)
+    sweeps = _sweeps(settings.record, kept)
+    beat = Beat([policies.refresh, study.read_on, *sweeps], told=study.status)
+    return Client(engine, beside=beat, shield=masking)
+
+
+def _sweeps(one: RecordSettings, kept: Recorder) -> list[Callable[[], object]]:
+    """What deletes decisions that are too old, where they are not kept for good."""
+    from emafusion.record import Retention, Store
+
+    if one.keep_days is None or not isinstance(kept, Store):
+        return []
+    return [Retention(kept, one.keep_days).sweep]
 
 
 def _alone(folder: Path | None) -> Origin:

@@ -20,9 +20,9 @@ from emafusion.artefacts import Artefact
 from emafusion.config.checks import checked
 from emafusion.config.lessons import Lesson, author, evidence, seconded, shifted, surprising
 from emafusion.config.lookout import Lookout, Recovered
-from emafusion.config.stale import Change, Stale, begun, ended, void
+from emafusion.config.stale import Change, Stale, Turn, taken, void
 from emafusion.config.territory import Territory, leant
-from emafusion.learn.online import Alarm, Ballot, Ballots, Estimates
+from emafusion.learn.online import Alarm, Ballot, Ballots, Estimates, Told
 from emafusion.learn.traffic import DAY_S, within
 from emafusion.predict import Fitted, LearnedRouter, Union
 from emafusion.types import Feedback, Forecast, Labels, Model, Outcome, Request, log_odds, replace
@@ -45,7 +45,7 @@ BUSY_S: Final = 0.25
 REDRAW_S: Final = 5.0
 """Seconds between new forecasts, at least."""
 REMEMBERED: Final = 500
-"""Lessons of each model that can be learnt again."""
+"""Lessons of each model that can be learnt again; while it is changed, as many from before."""
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -105,12 +105,14 @@ class Learner:
         self._classifier = FastClassifier.from_arrays(origin.artefact.under("understand"), encoder)
         self._territory = Territory.from_arrays(watch, encoder) if drift else None
         self._reads = self._lookout is not None or self._territory is not None
-        self._old = Stale(diary.path)
-        # What is to be noted there: a model, since when it had changed, and until when.
-        self._turns: deque[tuple[str, float, float | None]] = deque()
+        self._old = Stale(diary.path, diary.address)
         self._changes: dict[str, list[Change]] = {}
         self._over: set[int] = set()
         self._lessons: dict[str, deque[Lesson]] = {
+            name: deque(maxlen=REMEMBERED) for name in fitted.pool
+        }
+        # Of answers from before a change that lasts: they count again once it is over.
+        self._before: dict[str, deque[Lesson]] = {
             name: deque(maxlen=REMEMBERED) for name in fitted.pool
         }
         self._noted, self._recorded = 0, -1
@@ -153,10 +155,7 @@ class Learner:
             pass
         if self._stale and time.monotonic() >= self._drawn + self._every_s:
             self._redraw()
-        while self._turns:
-            model, since, over = self._turns[0]
-            self._old.note(model, since, until=over)
-            self._turns.popleft()
+        self._old.settle()
 
     def status(self) -> dict[str, object]:
         """How much was learnt, and which models have changed."""
@@ -242,12 +241,13 @@ class Learner:
     def _hear(self, said: Feedback) -> None:
         """Learn from one opinion, as far as it counts."""
         lesson = self._lesson(said) if said.created >= self._since else None
-        if lesson is None or self._void(lesson):
+        if lesson is None:
             return
         off = self._off(lesson)
+        if self._void(lesson):
+            self._shelve(lesson, "reward", off, caller=said.caller)
+            return
         self._learn(lesson)
-        if self._feedback:
-            self.counted, self.weight = self.counted + 1, self.weight + lesson.weight
         self._hold(lesson, "reward", off, caller=said.caller)
 
     def _hear_check(self, outcome: Outcome, decision: str) -> None:
@@ -280,7 +280,11 @@ class Learner:
         )
         fit = self._agreeing(lesson, odds[fitted.pool.index(model)])
         now = self._agreeing(lesson, log_odds(self._believed(lesson)))
-        if fit is None or now is None or self._void(lesson):
+        if fit is None or now is None:
+            return
+        if self._void(lesson):
+            off = (told[0] - fit, told[0] - now)
+            self._shelve(lesson, "check", off, caller=first.caller)
             return
         self.checks += 1
         daily.count(first.caller, model)
@@ -314,6 +318,36 @@ class Learner:
         found = self._lookout.judged(lesson.model, signal, off=off, at=at, caller=caller)
         if found is not None:
             self._turned(found)
+
+    def _shelve(
+        self, lesson: Lesson, signal: str, off: tuple[float, float] | None, *, caller: str
+    ) -> None:
+        """Keep what comes late of an answer from before a change: it may say when that began."""
+        model, known = lesson.model, self._changes[lesson.model]
+        if within(lesson.at, void([one for one in known if one[1] is not None])):
+            return
+        self._before[model].append(lesson)
+        if self._lookout is None or off is None or self.strayed:
+            return
+        alarm = self._lookout.changed.get(model)
+        before = None if alarm is None else self._lookout.begun(alarm)
+        told = Told(at=lesson.at, caller=caller, off=off[0])
+        begun = self._lookout.redated(model, signal, told)
+        if begun is None:
+            return
+        self._note(model, Turn(since=begun, instead=before))
+        late = tuple(self._before[model])
+        self._before[model].clear()
+        for one in late:
+            if self._void(one):
+                self._before[model].append(one)
+            else:
+                self._learn(one)
+
+    def _note(self, model: str, turn: Turn) -> None:
+        """Take note of when `model` was another, here and in the file."""
+        self._changes[model] = taken(self._changes.get(model, ()), turn)
+        self._old.owe(model, turn)
 
     def _lesson(self, said: Feedback) -> Lesson | None:
         """What `said` teaches; ``None`` where that is nothing, or does not count."""
@@ -378,6 +412,8 @@ class Learner:
         if not self._feedback:
             return
         self._lessons[lesson.model].append(lesson)
+        if lesson.second is None:
+            self.counted, self.weight = self.counted + 1, self.weight + lesson.weight
         self._apply(lesson)
 
     def _apply(self, lesson: Lesson) -> None:
@@ -439,16 +475,22 @@ class Learner:
         )
         if self._lookout is None:
             return
-        since = self._lookout.begun(alarm)
-        self._changes[alarm.model] = begun(self._changes.get(alarm.model, ()), since)
-        self._turns.append((alarm.model, since, None))
+        model, since = alarm.model, self._lookout.begun(alarm)
+        again = any(last is None for _, last in self._changes.get(model, ()))
+        self._note(model, Turn(since=since))
         if not self._feedback:
             return
-        self._beliefs.forget(alarm.model)
+        self._beliefs.forget(model)
         self._stale = True
-        for lesson in self._lessons[alarm.model]:
+        known = tuple(self._lessons[model])
+        for lesson in known:
             if lesson.at >= since:
                 self._apply(lesson)
+        # What was said since the first change began must not push out what was said before it.
+        if not again:
+            self._before[model].extend(one for one in known if one.at < since)
+            lasting = [one for one in known if one.at >= since]
+            self._lessons[model] = deque(lasting, maxlen=REMEMBERED)
 
     def _trust(self, found: Recovered) -> None:
         """Believe again what the fit knew of a model that is what it was then.
@@ -459,9 +501,10 @@ class Learner:
         model = found.model
         log.warning("%s is again what it was when the policy was fitted", model)
         self._over.update(n for n, one in enumerate(self.alarms) if one.model == model)
-        self._changes[model] = ended(self._changes.get(model, ()), found.begun, found.ended)
-        self._turns.append((model, found.begun, found.ended))
-        kept = [lesson for lesson in self._lessons[model] if not self._void(lesson)]
+        self._note(model, Turn(since=found.begun, until=found.ended))
+        said = (*self._before[model], *self._lessons[model])
+        kept = [lesson for lesson in said if not self._void(lesson)]
+        self._before[model].clear()
         self._lessons[model] = deque(kept, maxlen=REMEMBERED)
         self._beliefs.restore(model, self._believed_first())
         self._stale = True

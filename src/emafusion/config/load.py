@@ -139,6 +139,7 @@ def _sections() -> dict[str, type[Struct]]:
         "gateway": settings.GatewaySettings,
         "cache": settings.CacheSettings,
         "telemetry": settings.TelemetrySettings,
+        "protect": settings.ProtectSettings,
     }
 
 

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from emafusion.learn.online import Alarm, Habits, Recovery, Signal, Watch, Witnesses
+from emafusion.learn.online import (
+    Alarm,
+    Habits,
+    Recovery,
+    Signal,
+    Told,
+    Watch,
+    Witnesses,
+    began,
+)
 from emafusion.learn.online.drift import SIGNALS
+from emafusion.learn.online.witnesses import KEPT
 from emafusion.types import Outcome, Step, log_odds
 
 if TYPE_CHECKING:
@@ -27,8 +37,6 @@ CHECK: Final = Signal(name="check", slack=0.05)
 """Whether a second model gave the same answer, less how often it does."""
 LEAST_GAP: Final = 0.1
 """A change is taken to be at least so large: of a smaller one no end could be told."""
-KEPT: Final = 500
-"""Residuals of each model and signal that are kept, to tell how large a change was."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -73,16 +81,18 @@ class Lookout:
         self.pool = tuple(pool)
         self.changed: dict[str, Alarm] = {}
         self.seen: Counter[str] = Counter()
-        self._times: dict[str, deque[float]] = {name: deque(maxlen=KEPT) for name in self.pool}
         self._known = known
         self._habits = Habits(known.habits)
-        checked = known.agreement is not None
-        self._watch = Watch(self.pool, (*SIGNALS, CHECK) if checked else SIGNALS)
-        self.witnesses = Witnesses(self.pool, (*SIGNALS, CHECK))
-        # By model and signal: when each answer was given, and by how much it lay off the fit.
-        self._last: dict[tuple[str, str], deque[tuple[float, float]]] = {}
+        signals = SIGNALS if known.agreement is None else (*SIGNALS, CHECK)
+        self._watch = Watch(self.pool, signals)
+        self.witnesses = Witnesses(self.pool, signals)
         self._recovery: dict[str, Recovery] = {}
+        # What was told by a changed model's signal since the alarm, held against the fit.
+        self._back: dict[str, deque[Told]] = {}
+        # What was told until the alarm, and late of answers from before it: it dates the change.
+        self._dating: dict[str, deque[Told]] = {}
         self._begun: dict[str, float] = {}
+        self._last: dict[str, float] = {}
 
     @classmethod
     def from_arrays(
@@ -135,7 +145,8 @@ class Lookout:
             # A model that has changed has no habits that are known.
             now = None if step.model in self.changed else residual
             at = outcome.created
-            found = self.judged(step.model, "length", off=(residual, now), at=at)
+            off, caller = (residual, now), outcome.caller
+            found = self.judged(step.model, "length", off=off, at=at, caller=caller)
             if found is not None:
                 yield found
 
@@ -152,65 +163,98 @@ class Lookout:
 
         By ``off[0]`` it lay off what the fit expected, by ``off[1]`` off what is expected by now,
         which is another thing once the model has changed; ``None`` where nothing exact was
-        expected. What checks tell must stand without any one `caller`.
+        expected. What is found must stand without any one `caller`.
         """
         fit, now = off
         if fit is not None:
-            self._last.setdefault((model, signal), deque(maxlen=KEPT)).append((at, fit))
-            begun = self.changed.get(model)
-            if begun is not None and begun.signal == signal and self._recovery[model].observe(fit):
-                return self._recovered(begun)
+            back = self._is_back(model, signal, Told(at=at, caller=caller, off=fit))
+            if back is not None:
+                return back
         if now is None:
             return None
         self.seen[model] += 1
-        self._times[model].append(at)
-        alarm = self._watch.observe(model, {signal: now})
-        if signal == CHECK.name and (alarm is None or alarm.signal == signal):
-            alarm = self.witnesses.vetted(
-                model, now, caller=caller, alarm=alarm, seen=self.seen[model]
-            )
-        if alarm is not None:
-            self._changed(alarm)
-        return alarm
+        found = self.witnesses.vetted(
+            model,
+            signal,
+            told=Told(at=at, caller=caller, off=now),
+            alarm=self._watch.observe(model, {signal: now}),
+            seen=self.seen[model],
+        )
+        if found is None:
+            return None
+        self._changed(*found)
+        return found[0]
 
     def begun(self, alarm: Alarm) -> float:
         """When the change of `alarm`, the last one of its model, began; seconds since 1970."""
-        times = self._times[alarm.model]
-        return times[-min(alarm.since, len(times))]
+        return self._last[alarm.model]
+
+    def redated(self, model: str, signal: str, told: Told) -> float | None:
+        """When a change began that is known of, where what is `told` late says another time.
+
+        ``None`` where it says the same, or nothing: by another signal than the alarm's, or once the
+        model has changed again.
+        """
+        alarm, dating = self.changed.get(model), self._dating.get(model)
+        if alarm is None or dating is None or alarm.signal != signal:
+            return None
+        dating.append(told)
+        begun = self.witnesses.dated(dating, alarm)
+        if begun == self._begun[model]:
+            return None
+        self._begun[model] = self._last[model] = begun
+        return begun
 
     def afresh(self) -> None:
         """Give up what was won so far: it was won on queries that nothing is known of."""
         for model in self.pool:
             self._reset(model)
-        for recovery in self._recovery.values():
+        for model, recovery in self._recovery.items():
             recovery.reset()
+            self._back[model].clear()
 
     def _reset(self, model: str) -> None:
         self._watch.reset(model)
         self.witnesses.forget(model)
 
-    def _changed(self, alarm: Alarm) -> None:
+    def _changed(self, alarm: Alarm, begun: float) -> None:
         """Remember `alarm`, and look out for its end; a change of a change has the first's end."""
-        self.witnesses.forget(alarm.model)
-        if alarm.model in self.changed:
+        model = alarm.model
+        told = self.witnesses.told(model, alarm.signal)
+        self._reset(model)
+        self._last[model] = begun
+        if model in self.changed:
+            self._dating.pop(model, None)
             return
-        self.changed[alarm.model], begun = alarm, self.begun(alarm)
-        self._begun[alarm.model] = begun
-        # Of this change alone: neither what was before it nor an earlier one says how large it is.
-        told = self._last.get((alarm.model, alarm.signal), ())
-        last = [fit for at, fit in told if at >= begun]
+        self.changed[model], self._begun[model] = alarm, begun
+        self._dating[model] = deque(told, maxlen=2 * KEPT)
+        # Of this change alone: what was before it does not say how large it is.
+        last = [one.off for one in told if one.at >= begun]
         sign = 1.0 if alarm.rose else -1.0
         gap = sign * sum(last) / len(last) if last else 0.0
-        self._recovery[alarm.model] = Recovery(rose=alarm.rose, gap=max(gap, LEAST_GAP))
+        self._recovery[model] = Recovery(rose=alarm.rose, gap=max(gap, LEAST_GAP))
+        self._back[model] = deque(maxlen=KEPT)
 
-    def _recovered(self, alarm: Alarm) -> Recovered:
-        """The change that `alarm` told of is over."""
-        model = alarm.model
-        times = [at for at, _ in self._last[model, alarm.signal]]
-        begun, since = self._begun.pop(model), self._recovery.pop(model).since
-        del self.changed[model]
+    def _is_back(self, model: str, signal: str, told: Told) -> Recovered | None:
+        """Whether a model that has changed is what it was, without any one caller's word."""
+        alarm = self.changed.get(model)
+        if alarm is None or alarm.signal != signal:
+            return None
+        recovery, back = self._recovery[model], self._back[model]
+        back.append(told)
+        if not recovery.observe(told.off):
+            return None
+        gains = recovery.gains([one.off for one in back])
+        left = self.witnesses.without_weakest(back, gains, needed=recovery.patience)
+        if left is None:
+            return None
+        ended = began(left, recovery.gains([one.off for one in left]))[0]
+        begun = self._begun.pop(model)
+        # To be what it was is a change of the change too, and may have been found as one.
+        ended = max(ended, self._last[model], begun)
+        for kept in (self._recovery, self._back, self._dating, self.changed):
+            kept.pop(model, None)
         self._reset(model)
-        ended = max(times[-min(since, len(times))], begun)
         return Recovered(model=model, alarm=alarm, begun=begun, ended=ended)
 
     def _surplus(self, outcome: Outcome, step: Step) -> float | None:

@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from emafusion.errors import ConfigError
-from emafusion.types import Arrangement, Probability, Visibility
-from emafusion.types.models import PriceTier
+from emafusion.protect.rules import Answering, Deed
+from emafusion.types import Arrangement, DataClass, Probability, Visibility
+from emafusion.types.models import Bound, PriceTier
 
 Positive = Annotated[float, Meta(gt=0.0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -124,6 +125,7 @@ class ModelSettings(Table, frozen=True, kw_only=True):
     ability_weight: Positive | None = None
     tokens_per_s: Positive | None = None
     system: str | None = None
+    bound: Bound | None = None
 
 
 def written(model: ModelSettings) -> dict[str, object]:
@@ -168,11 +170,13 @@ class ArtefactSettings(Table, frozen=True, kw_only=True):
 class RecordSettings(Table, frozen=True, kw_only=True):
     """``[record]``: where decisions go, and whether texts go too.
 
-    A file, ``env:NAME`` with a PostgreSQL address, or ``"memory"``, which keeps none.
+    A file, ``env:NAME`` with a PostgreSQL address, or ``"memory"``, which keeps none. A server
+    deletes what is older than ``keep_days``.
     """
 
     path: str | None = None
     content: bool = True
+    keep_days: Positive | None = None
 
 
 class LearnSettings(Table, frozen=True, kw_only=True):
@@ -225,6 +229,31 @@ class CacheSettings(Table, frozen=True, kw_only=True):
     megabytes: Count = 64
 
 
+class ProtectSettings(Table, frozen=True, kw_only=True):
+    """``[protect]``: what is taken out of requests before anything sees them, and what follows.
+
+    ``secret`` (``env:NAME``, 16 bytes or more) makes the placeholders. Of ``kinds`` each has its
+    deed, ``others`` is that of the rest. ``terms`` and ``patterns`` are the company's own,
+    ``names`` is the spaCy pipeline that finds people's, in the ``language``, ``detectors`` are
+    further ones, ``MODULE:NAME``. The rest is as for :class:`~emafusion.protect.rules.Rules`.
+    """
+
+    secret: str
+    kinds: Mapping[str, Deed] = field(default_factory=dict)
+    others: Deed = "mask"
+    usual: DataClass = "internal"
+    private_from: DataClass = "restricted"
+    injection: Answering = "note"
+    injection_at: Probability = 0.6
+    unread: Literal["allow", "private"] = "private"
+    limit_s: Positive = 2.0
+    terms: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    names: str | None = None
+    language: str = "en"
+    detectors: tuple[str, ...] = ()
+
+
 class TelemetrySettings(Table, frozen=True, kw_only=True):
     """``[telemetry]``: how the gateway logs, and where its traces go.
 
@@ -251,3 +280,4 @@ class Settings(Table, frozen=True, kw_only=True):
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    protect: ProtectSettings | None = None

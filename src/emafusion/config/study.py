@@ -11,6 +11,7 @@ from emafusion.config.checks import SampledChecks
 from emafusion.config.explorer import BoundedExplorer
 from emafusion.config.learner import Learner
 from emafusion.engine import Stages
+from emafusion.errors import EmafusionError
 
 
 class Study:
@@ -40,9 +41,21 @@ class Study:
             checks.doubted = self.changed
 
     def read_on(self) -> None:
-        """Let each learner read on in the record; raises ``StoreError``."""
+        """Let each learner read on in the record; one that cannot keeps no other from it.
+
+        Raises
+        ------
+        EmafusionError
+            The first that any of them met, once all have had their turn.
+        """
+        failed: list[EmafusionError] = []
         for learner in self._learners():
-            learner.read_on()
+            try:
+                learner.read_on()
+            except EmafusionError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def status(self) -> dict[str, object]:
         """What each policy has learnt, which models have changed, and what was explored."""

@@ -53,6 +53,22 @@ def _numbered(sql: str) -> str:
     return re.sub(r"\$(\d)", r"?\1", sql)
 
 
+def write_ahead(connection: sqlite3.Connection, within_s: float) -> None:
+    """Have the file of `connection` written ahead, however many open it for the first time at once.
+
+    SQLite does not wait for one another there as it does elsewhere, but refuses at once.
+    """
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
+
+
 def create(path: Path) -> None:
     """Make the file at `path`, readable by its owner alone, and the folders it lacks.
 

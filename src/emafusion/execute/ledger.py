@@ -11,9 +11,9 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from emafusion.catalog import tokens
+from emafusion.catalog import bounds
 from emafusion.errors import (
     BadResponseError,
     BudgetError,
@@ -22,7 +22,7 @@ from emafusion.errors import (
     RejectedError,
     UnavailableError,
 )
-from emafusion.protocols import Clock, Provider
+from emafusion.protocols import Clock, Provider, Watched
 from emafusion.providers import wire
 from emafusion.providers.ending import BrokenOff
 from emafusion.types import (
@@ -39,6 +39,9 @@ from emafusion.types import (
 
 SHORTEST_ANSWER = 16
 """Tokens below which an answer is not worth paying for."""
+
+LENGTHS = ("max_completion_tokens", "max_tokens")
+"""The protocol's two names of the bound on an answer's tokens; the first counts."""
 
 CALL_TIMEOUT_S = 120.0
 
@@ -85,6 +88,7 @@ class Ledger:
         self._started = clock.tick()
         self._reserved: dict[int | None, float] = {}
         self._cleared: frozenset[str] | None = None
+        self._untold = False
         self.steps: list[Step] = []
 
     @property
@@ -102,6 +106,11 @@ class Ledger:
         """Seconds until the deadline; ``None`` where there is none."""
         most = self._limits.max_latency_s
         return None if most is None else most - self.elapsed
+
+    def reachable(self, model: Model) -> bool:
+        """Whether a call to `model` would be let through now, as far as its provider knows."""
+        provider = self._providers[model.provider]
+        return not isinstance(provider, Watched) or provider.reachable(model)
 
     async def complete(
         self,
@@ -187,9 +196,13 @@ class Ledger:
         """The same purse, for one part of a composite prompt, which may spend `share_usd`."""
         return PartPort(self, part, share_usd)
 
-    def restrict(self, models: Collection[str]) -> None:
-        """From now on, ask none but `models`: those that are cleared for the request."""
+    def restrict(self, models: Collection[str], *, untold: bool = False) -> None:
+        """From now on, ask none but `models`: those that are cleared for the request.
+
+        Of calls that are `untold` nobody keeps a text.
+        """
         self._cleared = frozenset(models)
+        self._untold = untold
 
     def _taken(self, part: int | None) -> float:
         """US dollars that `part` has spent, and that are set aside for its calls in flight."""
@@ -217,48 +230,42 @@ class Ledger:
             timeout = min(timeout, self._limits.max_latency_s - self.elapsed)
             if timeout <= 0:
                 raise DeadlineError(f"no time left to ask {name!r}", name)
-        params, reserved = self._bounded(model, messages, params, share=share)
         call = Call(
             model=model,
             messages=tuple(messages),
             params=params,
             timeout_s=timeout,
             purpose=purpose,
+            untold=self._untold,
         )
-        return call, reserved
+        return self._bounded(call, share=share)
 
-    def _bounded(
-        self,
-        model: Model,
-        messages: Sequence[Message],
-        params: Mapping[str, object],
-        *,
-        share: float | None = None,
-    ) -> tuple[Mapping[str, object], float]:
-        """The parameters with as long an answer as there is money for, and what that may cost.
+    def _bounded(self, call: Call, *, share: float | None = None) -> tuple[Call, float]:
+        """`call` with as long an answer as there is money for, and what that may cost.
 
         `share` is what the part that asks has left, if the call is a part's.
         """
+        bounds.samples(call.params)
         limit = self._limits.max_cost_usd
         if limit is None:
-            return params, 0.0
-        prompt = tokens.count_messages(messages) + tokens.count(model.system or "")
-        # At the prices of a prompt of this length.
-        asking = model.cost(Usage(prompt_tokens=prompt))
-        answering = model.cost(Usage(prompt_tokens=prompt, completion_tokens=10**6)) - asking
+            return call, 0.0
+        model, prompt = call.model, bounds.Prompt(call)
+        # At the prices of a prompt of this length, and of whatever is in it.
+        asking, price = bounds.asking_usd(model, prompt), bounds.answering_usd(model, prompt)
         left = limit - self.spent - math.fsum(self._reserved.values())
         left = (left if share is None else min(left, share)) - asking
-        asked, samples = _asked_tokens(params, model), _samples(params)
-        price = samples * answering / 1e6
+        asked = _asked_tokens(call.params, model)
         allowed = asked if price == 0 else min(asked, int(left / price))
         if left < 0 or allowed < min(SHORTEST_ANSWER, asked):
             raise BudgetError(
                 f"asking {model.name!r} could exceed max_cost_usd={limit:g} "
-                f"(${self.spent:.6f} spent so far); raise the limit or shorten the prompt",
+                f"(${self.spent:.6f} spent so far, the prompt alone may cost ${asking:.6f}); "
+                "raise the limit or shorten the prompt",
             )
-        reserved = asking + allowed * price
-        name = "max_completion_tokens" if "max_completion_tokens" in params else "max_tokens"
-        return {**params, name: allowed}, reserved
+        # As the caller spelt it; a provider has the last word on what its upstream takes.
+        spelt = [name for name in LENGTHS if call.params.get(name) is not None] or ["max_tokens"]
+        params = {**call.params, **dict.fromkeys(spelt, allowed)}
+        return structs.replace(call, params=params), asking + allowed * price
 
     @asynccontextmanager
     async def _entry(
@@ -305,6 +312,10 @@ class PartPort:
     def left_s(self) -> float | None:
         """As :attr:`Ledger.left_s`."""
         return self._ledger.left_s
+
+    def reachable(self, model: Model) -> bool:
+        """As :meth:`Ledger.reachable`."""
+        return self._ledger.reachable(model)
 
     async def complete(
         self,
@@ -366,14 +377,8 @@ class _Entry:
 
 
 def _asked_tokens(params: Mapping[str, object], model: Model) -> int:
-    for name in ("max_completion_tokens", "max_tokens"):
+    for name in LENGTHS:
         value = params.get(name)
         if isinstance(value, int) and value > 0:
             return min(value, model.max_output)
     return model.max_output
-
-
-def _samples(params: Mapping[str, object]) -> int:
-    """How many answers one call asks for."""
-    samples = params.get("n", 1)
-    return max(samples, 1) if isinstance(samples, int) else 1

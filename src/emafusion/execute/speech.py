@@ -23,7 +23,8 @@ async def speech(last: str | None, trial: Trial, ledger: Ledger) -> AsyncGenerat
     """
     if last is None and trial.drafts:
         return
-    waiting = iter(dict.fromkeys((*([last] if last else []), *trial.ask.plan.fallbacks)))
+    named = dict.fromkeys((*([last] if last else []), *trial.ask.plan.fallbacks))
+    waiting = (name for name in named if trial.closing is not None or trial.worth_asking(name))
     model = next(waiting, None)
     before = len(trial.drafts)
     while model is not None:

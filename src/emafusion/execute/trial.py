@@ -16,7 +16,8 @@ from msgspec import Struct
 from emafusion import answers
 from emafusion.errors import BadResponseError, BudgetError, EmafusionError, ProviderError
 from emafusion.execute.hedging import Hedging
-from emafusion.protocols import Combiner, Panel, Port, Rule, Timed
+from emafusion.protocols import Combiner, Panel, Port, Rule, Timed, Watched
+from emafusion.providers.retry import may_pass
 from emafusion.types import (
     Adaptive,
     Assessment,
@@ -231,15 +232,34 @@ class Trial:
                 self.failures.append(result)
 
     async def question_until_answered(self, models: Sequence[str]) -> bool:
-        """Ask `models` one after another until one answers; whether one did."""
+        """Ask `models` one after another until one answers; whether one did.
+
+        Those that have answered, or that are not :meth:`worth_asking`, are passed over.
+        """
         heard = {draft.model for draft in self.drafts}
         waiting = [name for name in models if name not in heard]
-        for model, following in zip(waiting, [*waiting[1:], None], strict=False):
+        while waiting := [name for name in waiting if self.worth_asking(name)]:
             before = len(self.drafts)
-            await self.question([model], instead=following)
+            model, *waiting = waiting
+            await self.question([model], instead=waiting[0] if waiting else None)
             if len(self.drafts) > before:
                 return True
         return False
+
+    def worth_asking(self, name: str) -> bool:
+        """Whether the model `name` has not failed here, or may have recovered.
+
+        What it refused or answered amiss it would again, and may be paid for twice.
+        """
+        failures = [
+            one for one in self.failures if isinstance(one, ProviderError) and one.model == name
+        ]
+        if not failures:
+            return True
+        if not all(map(may_pass, failures)):
+            return False
+        model, port = self.ask.model(name), self._port
+        return model is None or not isinstance(port, Watched) or port.reachable(model)
 
     async def assess(self, judge: str | None = None) -> Assessment:
         """All drafts so far, judged; `judge` names a model whose opinion is asked too."""

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
@@ -22,15 +22,20 @@ from emafusion.client import checked, identifier
 from emafusion.errors import RequestError, UnknownModelError
 from emafusion.gateway.callers import ANYONE, Caller
 from emafusion.gateway.exchange import signed
-from emafusion.gateway.faults import Fault
+from emafusion.gateway.faults import CROWDED, Fault
+from emafusion.gateway.holding import Held
 from emafusion.gateway.settings import Settings
-from emafusion.types import Knobs, Request, replace
+from emafusion.types import DataClass, Knobs, Message, Request, replace
 
 OURS = "emafusion"
 """The model's name that leaves the choice to the engine, and the body's field for our knobs."""
 
 DEEPEST = 128
 """How deep a body may be nested: what is read must be written again, from deeper in the program."""
+MOST_VALUES = 500_000
+"""How many commas and opening brackets a body may have: each is about a token of some prompt, and
+no model reads as many; decoded, each may take a hundred times its own byte."""
+VALUE_BYTES = 100
 
 _READ = frozenset({"model", "messages", "stream", "stream_options", OURS})
 _Positive = Annotated[int, Meta(ge=1)]
@@ -46,12 +51,19 @@ class Refused(Exception):  # noqa: N818 - it carries the refusal
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What a body asks for: ``direct`` where the caller named the model that shall answer."""
+    """What a body asks for: ``direct`` where the caller named the model that shall answer.
+
+    ``echo`` is what the reply repeats, ``earlier`` those messages that were masked before,
+    ``stated`` the class of them.
+    """
 
     request: Request
     direct: bool
     stream: bool
     include_usage: bool = False
+    echo: Mapping[str, object] = field(default_factory=dict)
+    earlier: tuple[Message, ...] = ()
+    stated: tuple[DataClass, ...] = ()
 
 
 class _Fields(Struct, frozen=True, kw_only=True):
@@ -72,8 +84,12 @@ class _Fields(Struct, frozen=True, kw_only=True):
 
 
 async def read(scope: Scope, receive: Receive, settings: Settings) -> bytes:
-    """The whole body; raises :class:`Refused` where it is too long, too slow or compressed."""
+    """The whole body, which may take what there is room for in memory, also once it is decoded.
+
+    Raises :class:`Refused` where it is too long, too slow or compressed, or has too many values.
+    """
     most, timeout_s = settings.max_body_bytes, settings.body_timeout_s
+    held: Held | None = scope.get("state", {}).get("held")
     for name, value in scope["headers"]:
         if name == b"content-encoding" and value.lower() != b"identity":
             raise Refused(Fault(status=415, message="send the body without a content-encoding"))
@@ -81,13 +97,21 @@ async def read(scope: Scope, receive: Receive, settings: Settings) -> bytes:
             raise _too_long(most)
     try:
         async with asyncio.timeout(timeout_s):
-            return await _gathered(receive, most)
+            data = await _gathered(receive, most, held)
     except TimeoutError:
         message = f"the request's body did not come within {timeout_s:g} s"
         raise Refused(Fault(status=408, message=message, code="body_timeout")) from None
+    # As many values at most: telling those within texts apart would cost more than it is worth.
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")
+    if values > MOST_VALUES:
+        message = f"the request's body has more than {MOST_VALUES:,} values"
+        raise Refused(Fault(status=413, message=message, code="body_too_long"))
+    if held is not None and not held.grow(values * VALUE_BYTES):
+        raise Refused(CROWDED)
+    return data
 
 
-async def _gathered(receive: Receive, max_bytes: int) -> bytes:
+async def _gathered(receive: Receive, max_bytes: int, held: Held | None) -> bytes:
     size = 0
     parts: list[bytes] = []
     while True:
@@ -98,6 +122,8 @@ async def _gathered(receive: Receive, max_bytes: int) -> bytes:
         size += len(parts[-1])
         if size > max_bytes:
             raise _too_long(max_bytes)
+        if held is not None and not held.grow(len(parts[-1])):
+            raise Refused(CROWDED)
         if not message.get("more_body", False):
             return b"".join(parts)
 

@@ -5,13 +5,14 @@ It knows no key, no budget and no engine; the gates and the endpoints meet in th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from emafusion.types import Answer, Outcome, Request
+from emafusion.protect.vault import Vault
+from emafusion.types import Answer, DataClass, Message, Outcome, Request
 
 Scope = Literal["chat", "embeddings", "models", "decisions", "feedback", "metrics", "admin"]
 """What a key may be used for."""
@@ -26,7 +27,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     ``key`` is the public id of the key used, ``team`` whose it is. ``models`` are those it may be
     answered by, ``policies`` the names of policies it may ask for, ``None`` where all are allowed;
     ``prefer`` and ``min_quality`` are what its requests get that ask for nothing, the latter also
-    the least they may ask for.
+    the least they may ask for. ``data_class`` is the least class of what it sends.
     """
 
     key: str = ""
@@ -37,6 +38,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     policies: frozenset[str] | None = None
     prefer: float | None = None
     min_quality: float | None = None
+    data_class: DataClass | None = None
 
     @property
     def tenant(self) -> str:
@@ -53,6 +55,12 @@ class Passage(Struct, kw_only=True):
     ``answer`` is set by a gate that has one already, else by the engine's end; ``outcome`` once it
     is on record, for failed requests too where anything was spent. ``cache_control`` is that header
     of the request; ``reply_headers`` is what the gates have to say to the caller.
+
+    ``stated`` are the classes of its data that its key and its headers give it, ``conversation`` is
+    its caller's name for that; ``echo`` is what of it the reply repeats, ``earlier`` those of its
+    messages that were masked before, ``kept`` the model whose tools' results it brings. Where it is
+    masked, which is before the first gate, ``vault`` has what was taken out: ``request``,
+    ``answer``, ``outcome`` and ``echo`` are masked from then.
     """
 
     request: Request
@@ -61,6 +69,12 @@ class Passage(Struct, kw_only=True):
     answer: Answer | None = None
     outcome: Outcome | None = None
     cache_control: str = ""
+    stated: tuple[DataClass, ...] = ()
+    conversation: str = ""
+    echo: Mapping[str, object] = field(default_factory=dict)
+    earlier: tuple[Message, ...] = ()
+    kept: str = ""
+    vault: Vault | None = None
     reply_headers: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -21,6 +21,7 @@ from emafusion.gateway.faults import fault_of
 from emafusion.gateway.presence import Presence
 from emafusion.gateway.replies import encode, header_value, headers_of
 from emafusion.gateway.settings import Settings
+from emafusion.gateway.shielding import classes
 from emafusion.gateway.stream import EventStream, Teller
 from emafusion.types import Answer, replace
 
@@ -77,6 +78,10 @@ class Conversation(Generic[A]):
             caller=caller,
             stream=asked.stream,
             cache_control=headers.get(b"cache-control", b"").decode("latin-1"),
+            stated=(*classes(scope["headers"], caller), *asked.stated),
+            conversation=named,
+            echo=asked.echo,
+            earlier=asked.earlier,
         )
         scope.setdefault("state", {})["passage"] = passage
         try:

@@ -24,7 +24,9 @@ from emafusion.gateway.exchange import Exchange, caller_of, signed
 from emafusion.gateway.presence import Presence
 from emafusion.gateway.replies import encode, header_value
 from emafusion.gateway.settings import Settings
+from emafusion.gateway.shielding import classes, untold
 from emafusion.providers.embedding import Embedder, Embedding
+from emafusion.record.withheld import recordable
 from emafusion.types import Call, Forecast, Labels, Model, Outcome, Request, Step, Usage
 
 TIMEOUT_S = 120.0
@@ -54,7 +56,8 @@ class Embeddings:
         body = json_of(await read(scope, receive, self._settings))
         request = _request(body, self._exchange.client, caller)
         # A cache of answers has no part in this: a chat may look the same to it.
-        passage = Passage(request=request, caller=caller, cache_control="no-store")
+        stated = classes(scope["headers"], caller)
+        passage = Passage(request=request, caller=caller, cache_control="no-store", stated=stated)
         scope.setdefault("state", {})["passage"] = passage
         try:
             async with Presence(receive), self._exchange.open(passage) as client:
@@ -95,7 +98,7 @@ def _request(body: Mapping[str, object], client: Client, caller: Caller) -> Requ
 async def _embedded(passage: Passage, client: Client) -> Embedding:
     """Ask the model; what came of it is on record before anybody hears of it."""
     request, engine = passage.request, client.engine
-    model = engine.models[(request.knobs.models or ("",))[0]]
+    [model] = engine.cleared(request)
     provider = engine.providers[model.provider]
     if not isinstance(provider, Embedder):
         raise RequestError(f"the provider of {model.name!r} makes no embeddings", "model")
@@ -107,6 +110,7 @@ async def _embedded(passage: Passage, client: Client) -> Embedding:
         params=request.params,
         timeout_s=min(limit, TIMEOUT_S),
         purpose="embed",
+        untold=untold(passage),
     )
     began = time.monotonic()
     found: Embedding | None = None
@@ -127,7 +131,7 @@ async def _embedded(passage: Passage, client: Client) -> Embedding:
             usage=usage,
             error=error,
         )
-        passage.outcome = _outcome(request, step)
+        passage.outcome = recordable(_outcome(request, step))
         await asyncio.shield(engine.stages.recorder.record(passage.outcome))
     return found
 
@@ -157,4 +161,5 @@ def _outcome(request: Request, step: Step) -> Outcome:
         latency_s=step.latency_s,
         error=step.error,
         caller=request.caller,
+        protection=request.protection,
     )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct, structs
 
 from emafusion.client import Client
 from emafusion.config.clock import SystemClock
+from emafusion.errors import StoreUnreachableError
 from emafusion.gateway.accounts import Accounts, Rates
 from emafusion.gateway.accounts.estimates import Prompt, most_usd
 from emafusion.gateway.caches import (
@@ -38,9 +39,12 @@ from emafusion.gateway.limits import (
     Standby,
 )
 from emafusion.gateway.limits.rates import Unit
+from emafusion.gateway.replies import encode
+from emafusion.gateway.shielding import untold
 from emafusion.gateway.telemetry.observations import Witness
 from emafusion.gateway.terms import TermsGate
 from emafusion.gateway.valkey import Link
+from emafusion.protocols import Recorder
 from emafusion.types import Knobs, Outcome, Request
 
 CALLS = 2
@@ -143,7 +147,12 @@ class Entrance:
         return most if limit is None else min(most, limit)
 
     def _made(self) -> Sequence[Gate]:
-        gates: list[Gate] = [Witness(), Places(self.shedder), TermsGate(self._pools, self._chosen)]
+        gates: list[Gate] = [
+            Witness(),
+            Places(self.shedder),
+            Recordable(lambda: self._client().engine.stages.recorder),
+            TermsGate(self._pools, self._chosen),
+        ]
         if self._rates is not None:
             gates.append(self._rates)
         gates.extend(self._caches())
@@ -162,7 +171,8 @@ class Entrance:
                 self._record,
                 clock=SystemClock(),
                 key=key(self._scope),
-                mode=lambda _: "on",
+                # Answers to what no text may be kept of are not kept either.
+                mode=lambda passage: "off" if untold(passage) else "on",
                 rules=Rules(ttl_s=self._doors.ttl_s),
             )
             for key in keys
@@ -200,7 +210,10 @@ class Entrance:
         engine = self._client().engine
         stages = engine.stages if engine.policies is None else engine.policies(passage.request)
         private = passage.request.knobs.private or engine.knobs.private
-        return stages.policy, "private" if private else "public"
+        found = passage.request.protection
+        classed = "" if found is None else found.data_class
+        settings = encode(engine.knobs).decode()
+        return stages.policy, settings, "private" if private else "public", classed
 
     def _chosen(self, policy: str | None) -> Knobs:
         return self._client().engine.chosen(policy)
@@ -227,6 +240,25 @@ class Places:
     def open(self, passage: Passage) -> contextlib.AbstractAsyncContextManager[None]:
         """Hold a place for `passage`; entering waits, and raises ``OverloadedError``."""
         return self._shedder.place(passage.caller.tenant)
+
+
+NOTHING: Final = contextlib.nullcontext()
+"""Held where nothing is to be settled."""
+
+
+class Recordable:
+    """A gate that refuses what could not be recorded: it would be paid for, and then withheld."""
+
+    def __init__(self, recorder: Callable[[], Recorder]) -> None:
+        self._recorder = recorder
+
+    def open(self, passage: Passage) -> contextlib.AbstractAsyncContextManager[None]:
+        """Entering raises ``StoreUnreachableError`` while the record cannot be written."""
+        # Only a store on disk or behind a socket knows; what a Protocol costs to ask is 10 µs.
+        failing: str | None = getattr(self._recorder(), "failing", None)
+        if failing is not None:
+            raise StoreUnreachableError(f"nothing was asked: {failing}")
+        return NOTHING
 
 
 def allowance(rates: Rates) -> Allowance:

@@ -1,7 +1,8 @@
 """Where a parsed request meets the gates and the engine, whatever protocol it came in.
 
-It knows in which order the gates open, which client answers now, and that earlier turns of a
-conversation are recalled first. It knows no wire format and no gate from inside.
+It knows that a request is masked before anything else sees it, in which order the gates open,
+which client answers now, and that earlier turns of a conversation are recalled first. It knows no
+wire format and no gate from inside.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from emafusion.client import Client
 from emafusion.errors import ForbiddenError
 from emafusion.gateway.callers import ANYONE, Caller, Gate, Passage, Scope
 from emafusion.gateway.notes import Notes
-from emafusion.gateway.recollection import Recollection
+from emafusion.gateway.recollection import Recollection, keep
+from emafusion.gateway.shielding import namespace, shielded, shown
+from emafusion.protect import returning
+from emafusion.protect.returning import asks_json
+from emafusion.protect.vault import Vault
 from emafusion.types import Answer, Chunk
 
 
@@ -65,7 +70,7 @@ class Exchange:
                 told = partial(setattr, passage, "outcome")
                 passage.answer = await client.engine.serve(passage.request, told)
                 await self.recollection.remember(passage, passage.answer, client)
-            return passage.answer
+            return shown(passage.answer, passage)
 
     @asynccontextmanager
     async def stream(
@@ -74,7 +79,7 @@ class Exchange:
         """The answer piece by piece, last the whole; the gates stay open as long as the block."""
         async with (
             self.open(passage, gates) as client,
-            aclosing(self._pieces(passage, client)) as pieces,
+            aclosing(self._shown(passage, client)) as pieces,
         ):
             yield pieces
 
@@ -85,6 +90,22 @@ class Exchange:
         while self._under_way.get(before, 0):  # noqa: ASYNC110 - once in a configuration's life
             await asyncio.sleep(0.05)
         await before.aclose()
+
+    def _shown(self, passage: Passage, client: Client) -> AsyncGenerator[Chunk | Answer]:
+        """The answer's pieces as their caller reads them."""
+        pieces = self._pieces(passage, client)
+        return pieces if passage.vault is None else self._unmasked(pieces, passage, passage.vault)
+
+    async def _unmasked(
+        self, masked: AsyncGenerator[Chunk | Answer], passage: Passage, vault: Vault
+    ) -> AsyncGenerator[Chunk | Answer]:
+        in_json = asks_json(passage.request)
+        async with (
+            aclosing(masked) as pieces,
+            aclosing(returning.shown(pieces, vault, in_json=in_json)) as told,
+        ):
+            async for piece in told:
+                yield piece
 
     async def _pieces(
         self, passage: Passage, client: Client
@@ -138,11 +159,14 @@ class _Way:
     async def __aenter__(self) -> Client:
         client = self._client = self._exchange.enter()
         try:
+            if client.shield is not None or self._passage.stated:
+                await shielded(self._passage, client)
             await self._exchange.recollection.recall(self._passage, client)
             for gate in self._gates:
                 one = gate.open(self._passage)
                 await one.__aenter__()
                 self._open.append(one)
+            keep(self._passage, client)
         except BaseException as refused:
             await self.__aexit__(type(refused), refused, refused.__traceback__)
             raise
@@ -178,14 +202,9 @@ def caller_of(scope: AsgiScope, needed: Scope) -> Caller:
 
 def signed(caller: Caller, user: str) -> str:
     """`user` as the record tells callers apart: behind a key, a name within its tenant."""
-    return user if not caller.key else f"{_namespace(caller)}{user}"
+    return user if not caller.key else f"{namespace(caller)}{user}"
 
 
 def owns(caller: Caller, recorded: str) -> bool:
     """Whether a decision that the record says `recorded` asked for is this caller's to see."""
-    return "admin" in caller.scopes or recorded.startswith(_namespace(caller))
-
-
-def _namespace(caller: Caller) -> str:
-    """The tenant, written so that no other's begins with it."""
-    return caller.tenant.replace("%", "%25").replace("/", "%2F") + "/"
+    return "admin" in caller.scopes or recorded.startswith(namespace(caller))

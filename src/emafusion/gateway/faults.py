@@ -151,6 +151,13 @@ STOPPING = Fault(
     code="stopping",
     retry_after_s=1.0,
 )
+CROWDED = Fault(
+    status=503,
+    message="the server holds as much as it can; ask again",
+    type="server_error",
+    code="overloaded",
+    retry_after_s=1.0,
+)
 
 
 def fault_of(error: EmafusionError) -> Fault:

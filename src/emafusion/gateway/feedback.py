@@ -42,8 +42,11 @@ class Opinions:
         client = self._exchange.client
         if "admin" not in caller.scopes:
             await decided(client, said.decision_id, caller)
-        await client.feedback(
-            said.decision_id, said.score, caller=signed(caller, said.user), comment=said.comment
+        user, comment = await client.keepable(
+            said.decision_id, said.user, said.comment, scope=caller.tenant
+        )
+        await client.engine.note(
+            said.decision_id, said.score, caller=signed(caller, user), comment=comment
         )
         body = encode({"decision_id": said.decision_id, "recorded": True})
         await Response(body, media_type=JSON)(scope, receive, send)

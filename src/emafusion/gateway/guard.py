@@ -17,12 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emafusion.errors import EmafusionError
 from emafusion.gateway.callers import ANYONE, Caller, Identify
 from emafusion.gateway.faults import STOPPING, UNEXPECTED, Fault, fault_of
+from emafusion.gateway.holding import Held, Holding
 from emafusion.gateway.settings import Settings
 
 log = logging.getLogger("emafusion.gateway")
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """What a caller without a key may ask for."""
+ONCE = frozenset({b"host", b"origin", b"authorization", b"x-api-key"})
+"""The headers that say who comes in; the last is how Anthropic's clients say it."""
 
 
 class Traffic:
@@ -63,6 +66,7 @@ class Guard:
         self._key = None if settings.api_key is None else _digest(settings.api_key.encode())
         self._traffic = traffic
         self._identify = identify
+        self._holding = Holding(settings.max_held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
@@ -77,6 +81,7 @@ class Guard:
             await send(message)
 
         fault: Fault | None = None
+        held = scope.setdefault("state", {})["held"] = Held(self._holding)
         self._traffic.under_way += 1
         try:
             fault = await self._refusal(scope)
@@ -89,6 +94,7 @@ class Guard:
             log.exception("a request failed unexpectedly")
             fault = UNEXPECTED
         finally:
+            held.release()
             self._traffic.under_way -= 1
         # Where a response has begun the server closes the connection: an answer that broke off
         # must not look complete.
@@ -97,26 +103,24 @@ class Guard:
 
     async def _refusal(self, scope: Scope) -> Fault | None:
         """Why `scope` may not come in; ``None``, and its caller known, where it may."""
-        host = origin = authorization = own = b""
+        found: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
-            if name == b"host":
-                host = value
-            elif name == b"origin":
-                origin = value
-            elif name == b"authorization":
-                authorization = value
-            elif name == b"x-api-key":  # how Anthropic's clients say it
-                own = value
-        fault = self._misdirected(host, origin)
+            if name not in ONCE:
+                continue
+            if name in found:  # a proxy before us may have looked at the other one
+                return Fault(status=400, message=f"more than one {name.decode()!r} header was sent")
+            found[name] = value
+        fault = self._misdirected(found.get(b"host", b""), found.get(b"origin", b""))
         if fault is not None or scope["path"] in OPEN_PATHS:
             return fault
         try:
-            caller = await self._caller(_token(authorization, own))
+            token = _token(found.get(b"authorization", b""), found.get(b"x-api-key", b""))
+            caller = await self._caller(token)
         except EmafusionError as error:
             return fault_of(error)
         if caller is None:
             return UNKNOWN
-        scope.setdefault("state", {})["caller"] = caller
+        scope["state"]["caller"] = caller
         return None
 
     async def _caller(self, token: bytes) -> Caller | None:

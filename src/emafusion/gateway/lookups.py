@@ -16,6 +16,7 @@ from emafusion.gateway.body import OURS, nearest
 from emafusion.gateway.callers import Caller
 from emafusion.gateway.exchange import Exchange, caller_of, owns
 from emafusion.gateway.replies import encode
+from emafusion.gateway.terms import DEFAULT
 from emafusion.types import Model, Outcome
 
 Endpoint = Callable[[HttpRequest], Awaitable[Response]]
@@ -32,7 +33,8 @@ def models(exchange: Exchange) -> Endpoint:
     async def answer(http: HttpRequest) -> Response:
         caller = caller_of(http.scope, "models")
         cards = list(_cards(exchange.client, caller, began).values())
-        ends = {"has_more": False, "first_id": cards[0]["id"], "last_id": cards[-1]["id"]}
+        names = [card["id"] for card in cards] or [None]
+        ends = {"has_more": False, "first_id": names[0], "last_id": names[-1]}
         return Response(encode({"object": "list", "data": cards, **ends}), media_type=JSON)
 
     return answer
@@ -84,7 +86,9 @@ def _cards(client: Client, caller: Caller, began: int) -> dict[str, dict[str, ob
         for name in client.engine.named
         if caller.policies is None or name in caller.policies
     ]
-    ours = {name: _card(name, OURS, began) for name in (OURS, *policies)}
+    may = caller.policies
+    usual = [OURS] if may is None or DEFAULT in may or len(may) == 1 else []
+    ours = {name: _card(name, OURS, began) for name in (*usual, *policies)}
     catalog = {
         name: {**_card(name, each.provider, began), OURS: _abilities(each)}
         for name, each in client.engine.models.items()

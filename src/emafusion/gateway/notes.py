@@ -7,7 +7,9 @@ machine share. Knows nothing of what the bytes are.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import shutil
 import sqlite3
 import threading
 import time
@@ -15,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from emafusion.databases.sqlite import write_ahead
 from emafusion.errors import StoreError
 from emafusion.gateway.replies import encode
 from emafusion.gateway.valkey import Down, Link
@@ -25,8 +28,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PREFIX = "emafusion:note:"
+BUSY_S = 5.0
+"""How long one worker waits for another's transaction."""
 SWEEP_EVERY_S = 60.0
 """How often a file is rid of what is over."""
+KEPT_FREE = 16 << 20
+"""Bytes of a disk that a file of notes leaves to others: workers' counts lie beside it."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS notes (
@@ -40,6 +47,8 @@ _PUT = "INSERT OR REPLACE INTO notes VALUES (?, ?, ?)"
 _GET = "SELECT data FROM notes WHERE key = ? AND ends > ?"
 _DELETE = "DELETE FROM notes WHERE key = ? AND ends > ?"
 _EXPIRE = "DELETE FROM notes WHERE ends <= ?"
+_HELD = "SELECT COALESCE(SUM(LENGTH(data)), 0) FROM notes"
+_VACANT = "SELECT freelist_count * page_size FROM pragma_freelist_count(), pragma_page_size()"
 _SHRINK = """
 DELETE FROM notes WHERE key IN (
     SELECT key FROM (
@@ -129,11 +138,21 @@ class FileNotes:
         The file; made where there is none, readable by its owner alone.
     max_bytes : int
         About how much all notes may take; those that would be over soonest go first.
+    free : callable, optional
+        How many bytes a folder's disk has free. Where they become few, old notes make way for new
+        ones, or a new one is refused.
     """
 
-    def __init__(self, path: Path, max_bytes: int = 128 << 20) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int = 128 << 20,
+        *,
+        free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
         self.path = path
         self.max_bytes = max_bytes
+        self._free = free
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
         self._swept = 0.0
@@ -160,6 +179,7 @@ class FileNotes:
 
     def _put(self, database: sqlite3.Connection, row: tuple[str, float, bytes]) -> None:
         now = time.time()
+        self._make_room(database, len(row[2]))
         database.execute(_PUT, row)
         self._written += len(row[2])
         # Each process sees to its own share: a flood does not wait for the minute.
@@ -167,6 +187,21 @@ class FileNotes:
             self._swept, self._written = now, 0
             database.execute(_EXPIRE, (now,))
             database.execute(_SHRINK, (self.max_bytes,))
+
+    def _make_room(self, database: sqlite3.Connection, size: int) -> None:
+        """Have `size` bytes fit; raises ``OSError`` where they cannot."""
+        free = self._free(self.path.parent)
+        # A note is written twice: to the log of what is written, later to its place.
+        if free - 2 * size >= KEPT_FREE:
+            return
+        if free - size >= KEPT_FREE // 2:
+            (held,) = database.execute(_HELD).fetchone()
+            database.execute(_EXPIRE, (time.time(),))
+            database.execute(_SHRINK, (max(0, held - 2 * size),))
+            (vacant,) = database.execute(_VACANT).fetchone()
+            if vacant >= size:
+                return
+        raise OSError(errno.ENOSPC, "the disk has too little space left")
 
     async def _done(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.to_thread(self._working, work)
@@ -186,9 +221,9 @@ class FileNotes:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
             database = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False, timeout=5.0
+                self.path, isolation_level=None, check_same_thread=False, timeout=BUSY_S
             )
-            database.execute("PRAGMA journal_mode = WAL")
+            write_ahead(database, BUSY_S)
             database.execute("PRAGMA synchronous = OFF")
             database.executescript(_SCHEMA)
             self._database = database

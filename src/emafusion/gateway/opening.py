@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from emafusion.client import Client
 from emafusion.config.load import address, secret
 from emafusion.config.settings import GatewaySettings, Settings, TelemetrySettings
-from emafusion.errors import ConfigError, StoreError
+from emafusion.errors import ConfigError, StoreError, UnavailableError
 from emafusion.gateway.assembly import Choices, Collector, assembled
 from emafusion.gateway.entrance import Doors, Entrance
 from emafusion.gateway.exchange import Exchange
@@ -71,7 +71,7 @@ def opened(
         _choices(settings),
         make=make,
         folder=folder,
-        checks=_checks(entrance),
+        checks=_checks(entrance, exchange),
         outgoing=HEADERS,
     )
     if operations.reload is not None and chosen is not None:
@@ -81,17 +81,22 @@ def opened(
 
 def _renewed(
     entrance: Entrance, exchange: Exchange, *, began: Settings, now: Callable[[], Settings]
-) -> tuple[str, ...]:
-    """Have the gates take up what is chosen now; what of it only a restart takes up."""
+) -> Callable[[], tuple[str, ...]]:
+    """What has the gates take up what is chosen now; it tells what only a restart takes up."""
     chosen = now()
-    entrance.renew(_doors(chosen))
-    exchange.gates = entrance.gates
-    return tuple(
-        f"{table}.{name}"
-        for table, fixed in AT_RESTART.items()
-        for name in fixed
-        if getattr(getattr(chosen, table), name) != getattr(getattr(began, table), name)
-    )
+    doors = _doors(chosen)
+
+    def take() -> tuple[str, ...]:
+        entrance.renew(doors)
+        exchange.gates = entrance.gates
+        return tuple(
+            f"{table}.{name}"
+            for table, fixed in AT_RESTART.items()
+            for name in fixed
+            if getattr(getattr(chosen, table), name) != getattr(getattr(began, table), name)
+        )
+
+    return take
 
 
 def _doors(settings: Settings) -> Doors:
@@ -134,14 +139,17 @@ def _choices(settings: Settings) -> Choices:
     )
 
 
-def _checks(entrance: Entrance) -> Mapping[str, Check]:
-    """What must be in order beside the record and the models: the keys, where there are any."""
+def _checks(entrance: Entrance, exchange: Exchange) -> Mapping[str, Check]:
+    """What must be in order beside the record and the models: detectors, and keys if there are."""
     accounts = entrance.accounts
-    if accounts is None:
-        return {}
 
-    async def check() -> None:
-        if accounts.trouble is not None:
+    async def detectors() -> None:
+        shield = exchange.client.shield
+        if shield is not None and shield.down:
+            raise UnavailableError(f"detectors are down: {', '.join(shield.down)}", "")
+
+    async def keys() -> None:
+        if accounts is not None and accounts.trouble is not None:
             raise StoreError(accounts.trouble)
 
-    return {"accounts": check}
+    return {"detectors": detectors} | ({} if accounts is None else {"accounts": keys})

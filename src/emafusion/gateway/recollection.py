@@ -36,10 +36,10 @@ class Recollection:
         self._returns = Returns(notes)
 
     async def recall(self, passage: Passage, client: Client) -> None:
-        """Keep a conversation in mid-call to the model that called; learn what caches hold."""
+        """Learn which model waits for what its tools have found, and what caches hold."""
         loop = open_loop(passage.request.messages)
         if loop is not None:
-            _keep(passage, await self._caller(passage, loop), client)
+            passage.kept = await self._caller(passage, loop) or ""
         sessions = self._sessions(passage.request, client)
         if sessions is None or self._notes is None:
             return
@@ -83,10 +83,16 @@ class Recollection:
         return sessions if tokens.expected(request.messages) >= SHORTEST else None
 
 
-def _keep(passage: Passage, model: str | None, client: Client) -> None:
-    request = passage.request
-    if model is None or model not in client.engine.models:
+def keep(passage: Passage, client: Client) -> None:
+    """Hold a conversation in mid-call to the model that called, as far as its terms allow.
+
+    Done behind the gates: what a policy sets and a key forbids holds in mid-call, too.
+    """
+    request, model = passage.request, passage.kept
+    if not model or model not in client.engine.models:
         return
+    if request.knobs.private and client.engine.models[model].visibility != "private":
+        return  # it may not see what its tool has found
     if request.knobs.models is None or model in request.knobs.models:
         knobs = replace(request.knobs, models=(model,), arrangement="single", explore=False)
         passage.request = replace(request, knobs=knobs)

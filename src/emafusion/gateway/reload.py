@@ -51,8 +51,10 @@ class Reload:
     Attributes
     ----------
     renew : callable
-        Has what requests pass before the client take up its settings too, once the client answers;
-        the names of the changed settings that only a restart takes up.
+        Makes what requests pass before the client ready for its settings too, and changes nothing
+        yet; raises :class:`~emafusion.errors.EmafusionError` where that cannot be done. What it
+        returns is called once the client answers, takes it up, and returns the names of the changed
+        settings that only a restart takes up.
     refused : str
         Why the last attempt changed nothing; empty where it did, or there was none.
     late : tuple of str
@@ -69,7 +71,7 @@ class Reload:
         told: Callable[[str], None] = lambda _: None,
         look_s: float = LOOK_S,
     ) -> None:
-        self.renew: Callable[[], Sequence[str]] = tuple
+        self.renew: Callable[[], Callable[[], Sequence[str]]] = lambda: tuple
         self.late: tuple[str, ...] = ()
         self.refused = ""
         self.loaded_s = time.time()
@@ -87,8 +89,8 @@ class Reload:
         """
         async with self._turn:
             try:
-                client = await self._made()
-            except EmafusionError as error:
+                client, renewed = await self._made()
+            except (EmafusionError, OSError) as error:
                 self.refused = str(error)
                 log.warning("the configuration is not taken up: %s", error)
                 self._told("refused")
@@ -97,8 +99,8 @@ class Reload:
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
             await asyncio.sleep(0)
+            self.late = tuple(renewed())
             self.refused, self.loaded_s = "", time.time()
-            self.late = tuple(self.renew())
             log.info("another configuration was taken up%s", _but(self.late))
             self._told("taken")
             return True
@@ -130,15 +132,15 @@ class Reload:
             if self._retiring:
                 await asyncio.wait(self._retiring, timeout=CLOSING_S)
 
-    async def _made(self) -> Client:
-        """A client that can answer at once."""
+    async def _made(self) -> tuple[Client, Callable[[], Sequence[str]]]:
+        """A client that can answer at once, and what has its gates taken up."""
         client = await asyncio.to_thread(self._make)
         try:
             await client.warm()
+            return client, self.renew()
         except BaseException:
             await client.aclose()
             raise
-        return client
 
     async def _watch(self, path: Path) -> None:
         taken = seen = await asyncio.to_thread(_stamp, path)

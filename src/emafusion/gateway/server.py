@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -24,12 +24,15 @@ from emafusion.gateway.exchange import Exchange
 from emafusion.gateway.operations import Operations
 from emafusion.gateway.routes import app
 from emafusion.gateway.settings import LOOPBACK, Settings
+from emafusion.gateway.signals import hear
 
 if TYPE_CHECKING:
     import uvicorn
 
     from emafusion.gateway.workers import Leash
 
+LOOK_TICKS = 10
+"""How many of the server's ticks, a tenth of a second each, until connections are looked at."""
 LATE_S = 0.1
 """How long a stopping server listens to connections that it has accepted, seconds."""
 Ready = Callable[[str], Coroutine[None, None, None] | None]
@@ -100,6 +103,9 @@ def serve(
         What ties this process to the one that started it.
     """
     told = None if ready is None else lambda: ready(_url(bound))
+    # The other half is for upstreams, databases and what else a request opens.
+    most = min(settings.max_connections, _open_files() // 2)
+    settings = replace(settings, max_connections=most)
     with contextlib.closing(bound):
         server = _server(client, settings, told=told, operations=operations, leash=leash)
         with _quiet_ending():
@@ -184,6 +190,8 @@ def _server(
         async def on_tick(self, counter: int) -> bool:
             if self.closes_at is not None and time.monotonic() >= self.closes_at:
                 self.should_exit = True
+            if counter % LOOK_TICKS == 0:
+                _look(self.server_state.connections)
             return await super().on_tick(counter)
 
         def stop(self) -> None:
@@ -200,7 +208,7 @@ def _config(exchange: Exchange, settings: Settings, operations: Operations) -> u
     operations.join(application)
     return uvicorn.Config(
         application,
-        http=_protocol(settings.max_head_bytes),
+        http=_protocol(settings),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -221,9 +229,11 @@ def _reload_on_sighup(operations: Operations, leash: Leash | None) -> None:
     under_way: set[asyncio.Task[None]] = set()
 
     async def again() -> None:
-        await reload()
-        if leash is not None:
-            leash.tell()
+        try:
+            await reload()
+        finally:
+            if leash is not None:
+                leash.tell()
 
     def begin() -> None:
         task = asyncio.create_task(again())
@@ -231,14 +241,39 @@ def _reload_on_sighup(operations: Operations, leash: Leash | None) -> None:
         task.add_done_callback(under_way.discard)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
+    hear(signal.SIGHUP)
 
 
-def _protocol(max_head_bytes: int) -> type[asyncio.Protocol] | str:
+def _protocol(settings: Settings) -> type[asyncio.Protocol] | str:
     try:
         from emafusion.gateway.heads import bounded
     except ImportError:
         return "h11"
-    return bounded(max_head_bytes)
+    return bounded(settings)
+
+
+def _look(connections: Iterable[object]) -> None:
+    """End connections that do not get on, where their protocol can tell."""
+    try:
+        from emafusion.gateway.heads import look
+    except ImportError:
+        return
+    look(connections, asyncio.get_running_loop().time())
+
+
+def _open_files() -> int:
+    """How many files this process may have open, after asking for as many as it may have."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, which has no such limit
+        return sys.maxsize
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        # Where the system has a lower limit of its own, or a filter, the soft one stays.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _url(bound: socket.socket) -> str:

@@ -27,6 +27,14 @@ class Settings:
         About how long a request's line and headers may be.
     body_timeout_s : float
         How long a caller may take to send its body, seconds.
+    max_held_bytes : int
+        How much the bodies of all requests under way may take together, and what is made of them.
+    max_connections : int
+        How many connections a process has open at once.
+    head_timeout_s : float
+        How long a connection may be open without a whole request's head, seconds.
+    write_timeout_s : float
+        How long a caller may read nothing of what it is sent, seconds.
     heartbeat_s : float
         A stream is never silent for longer, seconds: a comment is sent.
     drain_s : float
@@ -38,6 +46,10 @@ class Settings:
     max_body_bytes: int = 32 * 2**20
     max_head_bytes: int = 64 * 2**10
     body_timeout_s: float = 60.0
+    max_held_bytes: int = 256 * 2**20
+    max_connections: int = 10_000
+    head_timeout_s: float = 30.0
+    write_timeout_s: float = 60.0
     heartbeat_s: float = 1.0
     drain_s: float = 30.0
 

@@ -49,8 +49,10 @@ class _Entrance:
         policy = named(knobs, caller)
         if policy is not None:
             preset = self._chosen(policy)
-            # A key takes models away from what its policy chose, as from what the settings chose.
-            pools = pools if preset.models is None else (preset.models, *pools)
+            if caller.policies is not None:
+                knobs = bound(knobs, preset, policy)
+            # A key takes models away from its policy's, and adds none.
+            pools = pools if preset.models is None else (preset.models,)
             knobs = replace(knobs, policy=policy).over(replace(preset, models=None))
             knobs = allowed(knobs, caller, pools).over(Knobs(models=preset.models))
         else:
@@ -65,6 +67,34 @@ class _Entrance:
         trace: TracebackType | None,
     ) -> None:
         """Nothing is to be settled."""
+
+
+def bound(knobs: Knobs, preset: Knobs, policy: str) -> Knobs:
+    """`knobs` within `preset`, for a key that is kept to policies: they may ask for less, not more.
+
+    Raises
+    ------
+    ForbiddenError
+        They name a model that the policy does not have.
+    """
+    for name in knobs.models or ():
+        if preset.models is not None and name not in preset.models:
+            raise ForbiddenError(
+                f"policy {policy!r} does not have model {name!r}; its models are: "
+                f"{', '.join(preset.models)}"
+            )
+    return replace(
+        knobs,
+        prefer=knobs.prefer if preset.prefer is None else preset.prefer,
+        max_cost_usd=_least(knobs.max_cost_usd, preset.max_cost_usd),
+        max_latency_s=_least(knobs.max_latency_s, preset.max_latency_s),
+        arrangement=knobs.arrangement if preset.arrangement == "auto" else preset.arrangement,
+        min_quality=max(knobs.min_quality or 0.0, preset.min_quality or 0.0) or None,
+    )
+
+
+def _least(one: float | None, other: float | None) -> float | None:
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def named(knobs: Knobs, caller: Caller) -> str | None:

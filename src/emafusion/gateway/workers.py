@@ -11,12 +11,15 @@ import contextlib
 import logging
 import signal
 import socket
-import tempfile
 import time
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from emafusion.gateway.commons import shared
+from emafusion.gateway.signals import hear
+from emafusion.gateway.telemetry.backing import settle
 
 log = logging.getLogger("emafusion.workers")
 
@@ -63,7 +66,8 @@ class Workers:
     """Keeps `count` workers serving until SIGTERM or SIGINT.
 
     A worker that ends by itself is replaced, after a pause that doubles from half a second to half
-    a minute while workers keep ending young. SIGHUP is handed on to one worker after the other.
+    a minute while workers keep ending young. SIGHUP is handed on to one worker after the other,
+    once each serves.
     SIGUSR2 replaces them one after the other: the next one ends once the one before is replaced,
     each by finishing what it has begun.
 
@@ -95,6 +99,8 @@ class Workers:
         self._stop_s = stop_s
         self._environment = dict(environment)
         self._slots = [_Slot() for _ in range(count)]
+        self._alive: set[_Worker] = set()
+        self._common = -1
         self._served = False
         self._status = 0
         self._over = asyncio.Event()
@@ -104,8 +110,8 @@ class Workers:
 
         It is 0, or that of a worker that ended where none has ever served.
         """
-        with tempfile.TemporaryDirectory(prefix="emafusion-") as folder:
-            self._environment[COUNTS] = folder
+        with shared() as (folder, self._common):
+            self._environment[COUNTS] = str(folder)
             asyncio.run(self._run())
         return self._status
 
@@ -116,6 +122,7 @@ class Workers:
             loop.add_signal_handler(number, self._over.set)
         loop.add_signal_handler(signal.SIGHUP, turns.put_nowait, self._reload)
         loop.add_signal_handler(signal.SIGUSR2, turns.put_nowait, self._replace)
+        hear(signal.SIGHUP, signal.SIGUSR2)
         # Listening already, callers wait where no worker is there yet, or for a moment.
         self._bound.listen(2048)
         async with asyncio.TaskGroup() as group:
@@ -126,7 +133,8 @@ class Workers:
                 task.cancel()
         # What comes now is better refused than kept waiting for nobody.
         self._bound.close()
-        await asyncio.gather(*(self._end(slot.worker) for slot in self._slots))
+        # Those too that were about to take another's place.
+        await asyncio.gather(*map(self._end, self._alive))
 
     async def _keep(self, slot: _Slot) -> None:
         """Have a worker in `slot`, whatever becomes of one."""
@@ -162,36 +170,44 @@ class Workers:
 
     async def _reload(self, slot: _Slot) -> None:
         worker = slot.worker
-        if worker is not None and worker.process.returncode is None:
+        # One that does not serve yet might not be able to take it, which would end it.
+        if worker is None or not await worker.serves(READY_S):
+            return
+        if worker.process.returncode is None:
             worker.said.clear()
             worker.process.send_signal(signal.SIGHUP)
             await worker.says(READY_S)
 
     async def _replace(self, slot: _Slot) -> None:
         before, after = slot.worker, await self._start()
-        if not await after.says(READY_S):
+        if not await after.serves(READY_S):
             log.warning("a new worker does not serve; the one before goes on")
             await self._end(after)
             return
         slot.worker = after
-        await self._end(before)
+        if before is not None:
+            await self._end(before)
 
     async def _start(self) -> _Worker:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as stack:
+            stack.enter_context(ours)
             numbers = (self._bound.fileno(), theirs.fileno())
             process = await asyncio.create_subprocess_exec(
-                *self._command(*numbers), pass_fds=numbers, env=self._environment
+                *self._command(*numbers),
+                pass_fds=(*numbers, self._common),
+                env=self._environment,
             )
-        return _Worker(process, ours, self._note)
+            stack.pop_all()
+        worker = _Worker(process, ours, self._note)
+        self._alive.add(worker)
+        return worker
 
     def _note(self) -> None:
         self._served = True
 
-    async def _end(self, worker: _Worker | None) -> None:
+    async def _end(self, worker: _Worker) -> None:
         """Have `worker` finish and end; kill it where it does not."""
-        if worker is None:
-            return
         process = worker.process
         if process.returncode is None:
             process.terminate()
@@ -205,10 +221,10 @@ class Workers:
         self._forget(worker)
 
     def _forget(self, worker: _Worker) -> None:
-        """Close what tied `worker` to us, and drop the gauges of its lifetime."""
+        """Close what tied `worker` to us, and keep of its counts what goes on."""
+        self._alive.discard(worker)
         worker.close()
-        for path in Path(self._environment[COUNTS]).glob(f"gauge_live*_{worker.process.pid}.db"):
-            path.unlink(missing_ok=True)
+        settle(Path(self._environment[COUNTS]), worker.process.pid)
 
 
 class _Slot:
@@ -234,18 +250,28 @@ class _Worker:
         self.process = process
         self.born_s = time.monotonic()
         self.said = asyncio.Event()
+        self._serves = asyncio.Event()
         self._end = end
         self._end.setblocking(False)
         self._listening = asyncio.create_task(self._listen(served))
 
+    async def serves(self, within_s: float) -> bool:
+        """Whether it has said by then that it serves."""
+        return await self._heard(self._serves, within_s)
+
     async def says(self, within_s: float) -> bool:
         """Whether it says in time that it is done with what it was asked to do."""
-        said = asyncio.create_task(self.said.wait())
-        await asyncio.wait(
-            {said, self._listening}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        said.cancel()
-        return self.said.is_set()
+        return await self._heard(self.said, within_s)
+
+    async def _heard(self, event: asyncio.Event, within_s: float) -> bool:
+        waiting = asyncio.create_task(event.wait())
+        try:
+            await asyncio.wait(
+                {waiting, self._listening}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            waiting.cancel()
+        return event.is_set()
 
     def close(self) -> None:
         """Let go of the leash."""
@@ -258,4 +284,5 @@ class _Worker:
         with contextlib.suppress(ConnectionError):
             while await loop.sock_recv(self._end, 64):
                 served()
+                self._serves.set()
                 self.said.set()

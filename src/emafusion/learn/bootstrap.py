@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 ROUNDS: Final = 2000
+FEWEST_CLUSTERS: Final = 10
+"""Clusters below which a resample of them says nothing of others."""
 _AT_ONCE: Final = 4_000_000
 """Numbers in memory at a time."""
 

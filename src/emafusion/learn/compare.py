@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from emafusion.artefacts import Artefact
 from emafusion.errors import DataError
@@ -23,7 +23,7 @@ from emafusion.evaluate.runs import Run
 from emafusion.learn import bootstrap
 from emafusion.learn.benchmark import live
 from emafusion.learn.benchmark.rows import complete
-from emafusion.learn.bootstrap import Estimate
+from emafusion.learn.bootstrap import FEWEST_CLUSTERS, Estimate
 from emafusion.learn.fit import spending
 from emafusion.learn.fit.spending import Bills
 from emafusion.plan import Dial
@@ -43,6 +43,8 @@ DIAL: Final = (0.2, 0.4, DEFAULT_PREFER, 0.6, 0.8, 1.0)
 """The settings that frontiers are drawn through, and that count where none is fixed; what requests
 get that ask for none is among them."""
 
+Kin = Callable[[Recorded], Mapping[str, str]]
+"""Names what queries are alike in, by query."""
 Verdict = Literal["better", "no worse", "worse", "too little to tell"]
 
 
@@ -51,7 +53,8 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     The floor of the one-sided 95 % interval of its gain in utility must lie above −`margin`: at 0
     it must be better beyond doubt, above 0 it may be worse by so much quality. Of fewer than
-    `fewest` queries nothing is concluded.
+    `fewest` queries nothing is concluded, nor where these are of fewer than
+    :data:`~emafusion.learn.bootstrap.FEWEST_CLUSTERS` kin.
     """
 
     margin: float = 0.0
@@ -71,8 +74,9 @@ class Setup(Struct, frozen=True, kw_only=True):
     Where no ``prefer`` is fixed every request chooses its own: then what a policy is worth is its
     mean over the dial. ``frontier`` replays the whole dial in any case, for the policies' AIQ.
     ``stand_ins`` gives what else a candidate may be measured on, where that is fair
-    (:func:`~emafusion.learn.promote.consider`). ``kin`` names what queries are alike in: those of
-    one name are drawn together, as equal prompts are. ``tick`` is told each replayed query.
+    (:func:`~emafusion.learn.promote.consider`). ``kin`` is asked what the
+    rows that are compared are alike in: those of one name are drawn together, as equal prompts are.
+    ``tick`` is told each replayed query.
     """
 
     build: live.Build
@@ -82,7 +86,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     seed: int = 0
     tick: Callable[[], None] = lambda: None
     stand_ins: Callable[[], Sequence[HeldOut]] = tuple
-    kin: Mapping[str, str] = field(default_factory=dict)
+    kin: Kin = lambda _: {}
 
     @property
     def settings(self) -> tuple[float, ...]:
@@ -100,7 +104,7 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """A candidate beside the incumbent on `queries` held-out queries.
+    """A candidate beside the incumbent on `queries` held-out queries of `clusters` different kin.
 
     Utility is score − cost ÷ `usd_per_quality`, the dial's price at `prefer`; ``None`` where
     quality alone counts. Where no `prefer` is fixed it is the mean over :data:`DIAL`, each setting
@@ -112,6 +116,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """
 
     queries: int
+    clusters: int
     prefer: float | None
     usd_per_quality: float | None
     incumbent: Figures
@@ -173,7 +178,8 @@ def compare(
     after = _replayed(parts, setup, bills)
     scale = _scale((incumbent, candidate), whole, setup)
     now, then = (_worth(runs, scale) for runs in (after, before))
-    alike = [setup.kin.get(q, p) for q, p in zip(whole.queries, whole.prompts, strict=True)]
+    alike = _alike(whole, setup.kin)
+    size = (len(alike), len(set(alike)))
     accuracy, cost = (
         bootstrap.mean(values, clusters=alike, seed=setup.seed)
         for values in (now.scores - then.scores, now.costs - then.costs)
@@ -184,20 +190,25 @@ def compare(
         worst=_worst(scale, float(whole.costs.max())),
         seed=setup.seed,
     )
-    dearest = 2.0 * float(whole.costs[:, int(whole.scores.mean(axis=0).argmax())].mean())
-    price = None if setup.prefer is None else scale[setup.prefer]
     return Comparison(
-        queries=len(whole.queries),
+        queries=size[0],
+        clusters=size[1],
         prefer=setup.prefer,
-        usd_per_quality=None if price is None or math.isinf(price) else price,
-        incumbent=_figures(before, then, dearest),
-        candidate=_figures(after, now, dearest),
+        usd_per_quality=_price(scale),
+        incumbent=_figures(before, then, whole),
+        candidate=_figures(after, now, whole),
         gain=gain,
         accuracy=accuracy,
         cost_usd=cost,
-        verdict=_verdict(gain, len(whole.queries), setup.rule, usual=_usual(after, before, scale)),
-        needed=_needed(gain, len(whole.queries), setup.rule),
+        verdict=_verdict(gain, size, setup.rule, usual=_usual(after, before, scale)),
+        needed=_needed(gain, size, setup.rule),
     )
+
+
+def _alike(rows: Recorded, kin: Kin) -> list[str]:
+    """What each row is drawn together with: its kin, or equal prompts."""
+    known = kin(rows)
+    return [known.get(q, p) for q, p in zip(rows.queries, rows.prompts, strict=True)]
 
 
 def _parts(candidate: Artefact, recorded: Recorded, stand_ins: Sequence[HeldOut]) -> list[HeldOut]:
@@ -318,7 +329,14 @@ def _utility(run: Run, price: float) -> Array:
     return found
 
 
-def _figures(runs: Mapping[float, Run], worth: _Worth, dearest: float) -> Figures:
+def _price(scale: Mapping[float, float]) -> float | None:
+    """The price where it is one, and quality does not count alone."""
+    price = next(iter(scale.values()))
+    return None if len(scale) > 1 or math.isinf(price) else price
+
+
+def _figures(runs: Mapping[float, Run], worth: _Worth, whole: Recorded) -> Figures:
+    dearest = 2.0 * float(whole.costs[:, int(whole.scores.mean(axis=0).argmax())].mean())
     points = [(one.cost_usd, one.accuracy) for one in runs.values()]
     return Figures(
         accuracy=float(worth.scores.mean()),
@@ -339,13 +357,16 @@ def _usual(
     return found
 
 
-def _verdict(gain: Estimate, queries: int, rule: Rule, *, usual: Array | None = None) -> Verdict:
-    """What `gain` amounts to.
+def _verdict(
+    gain: Estimate, size: tuple[int, int], rule: Rule, *, usual: Array | None = None
+) -> Verdict:
+    """What `gain` amounts to, on how many queries of how many kin.
 
     A policy that is worse where most requests are, by more than the margin and two standard errors,
     is worse, whatever it gains elsewhere.
     """
-    if queries < rule.fewest:
+    queries, clusters = size
+    if queries < rule.fewest or clusters < FEWEST_CLUSTERS:
         return "too little to tell"
     if usual is not None:
         error = 2.0 * float(usual.std()) / math.sqrt(len(usual))
@@ -358,14 +379,15 @@ def _verdict(gain: Estimate, queries: int, rule: Rule, *, usual: Array | None = 
     return "worse" if gain.ceiling < 0.0 else "too little to tell"
 
 
-def _needed(gain: Estimate, queries: int, rule: Rule) -> int | None:
+def _needed(gain: Estimate, size: tuple[int, int], rule: Rule) -> int | None:
     """Queries at which such a gain would be told.
 
     Its spread falls with the root of their number, and what the interval's floor adds for losses
     that were not seen with the number itself. ``None`` where it is told already, or where it is so
     near 0 that nobody could ask as many, and no margin says what that is worth.
     """
-    if _verdict(gain, queries, rule) != "too little to tell":
+    queries, clusters = size
+    if _verdict(gain, size, rule) != "too little to tell":
         return None
     spread, worth = gain.ceiling - gain.value, gain.value + rule.margin
     unseen = max(gain.value - gain.floor - spread, 0.0)
@@ -377,4 +399,6 @@ def _needed(gain: Estimate, queries: int, rule: Rule) -> int | None:
         times = (spread / gain.value) ** 2
     else:
         return None
+    # Of as many kin for each query as now.
+    times = max(times, FEWEST_CLUSTERS / clusters)
     return max(math.ceil(queries * times), rule.fewest, queries + 1) if times < _FAR else None

@@ -6,12 +6,12 @@ fitting (cross-validation). It knows how rows are parted; how a policy is fitted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from emafusion.artefacts import Artefact
 from emafusion.evaluate.recorded import Recorded
-from emafusion.learn.compare import HeldOut
+from emafusion.learn.compare import HeldOut, Kin
 from emafusion.learn.fit.policy import FEWEST
 
 PARTS: Final = 5
@@ -21,17 +21,17 @@ def stand_ins(
     recorded: Recorded,
     fit: Callable[[Recorded], Artefact],
     *,
-    kin: Mapping[str, str] | None = None,
+    kin: Kin | None = None,
     seed: int = 0,
 ) -> list[HeldOut]:
     """:data:`PARTS` policies, each with the rows of `recorded` that it was fitted without.
 
     Only rows with a score count, and a policy is fitted on no others. Equal prompts are in one
-    part, and so are the queries that `kin` gives one name. None where the rest of the rows would be
-    too few for a fit.
+    part, and so are the queries of these rows that `kin` gives one name. None where
+    the rest of the rows would be too few for a fit.
     """
     recorded = _scored(recorded)
-    names = kin or {}
+    names = kin(recorded) if kin is not None else {}
     parts = _parts(
         [names.get(q, p) for q, p in zip(recorded.queries, recorded.prompts, strict=True)], seed
     )
@@ -55,10 +55,19 @@ def _scored(recorded: Recorded) -> Recorded:
 
 
 def _parts(names: Sequence[str], seed: int) -> list[list[int]]:
-    """Positions by part, of about equal size; equal names are together."""
+    """Positions by part, of about equal size; equal names are together.
+
+    They are dealt in an order that `seed` fixes, those of most positions first, each to the part
+    that is the smallest by then (Graham, 1969).
+    """
     import numpy as np
 
-    different = list(dict.fromkeys(names))
-    order = np.random.default_rng(seed).permutation(len(different)).tolist()
-    number = {different[at]: place % PARTS for place, at in enumerate(order)}
-    return [[at for at, name in enumerate(names) if number[name] == n] for n in range(PARTS)]
+    members: dict[str, list[int]] = {}
+    for at, name in enumerate(names):
+        members.setdefault(name, []).append(at)
+    groups = list(members.values())
+    order = np.random.default_rng(seed).permutation(len(groups)).tolist()
+    parts: list[list[int]] = [[] for _ in range(PARTS)]
+    for group in sorted((groups[at] for at in order), key=len, reverse=True):
+        min(parts, key=len).extend(group)
+    return [sorted(part) for part in parts]

@@ -121,6 +121,8 @@ class Journal:
             raise _store_error(error, self.path) from error
         try:
             _lock(self._file, self.path)
+            if os.fstat(self._file).st_ino != self.path.stat().st_ino:
+                raise StoreError(f"{str(self.path)!r} was replaced just now; run this again")
             self._rows = self._read()
         except BaseException:
             os.close(self._file)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from emafusion.evaluate.questions import Question
 from emafusion.evaluate.recorded import Recorded
 from emafusion.learn.crossing import PARTS
-from emafusion.learn.seeds.duplicates import pairs
+from emafusion.learn.seeds.duplicates import grouped
 
 
 def kin(questions: Iterable[Question], recorded: Recorded) -> Mapping[str, str]:
@@ -20,22 +20,35 @@ def kin(questions: Iterable[Question], recorded: Recorded) -> Mapping[str, str]:
 
     Queries are kin that are equal, or were drawn from one item: the first row of a divided table
     that they use, or, where they use none, their filling. Those that share a further row, or nearly
-    all their words, are kin too, as far as kin do not outgrow one of the :data:`PARTS` that rows
-    are parted into: a long preamble that all prompts share does not make them one.
+    all their words, are kin too, as far as kin do not outgrow one of the :data:`PARTS` that the
+    rows of `recorded` are parted into: a long preamble that all prompts share does not make them
+    one.
     """
-    ties = _Ties(len(recorded.queries))
+    queries = recorded.queries
     items = {question.id: tuple(_items(question)) for question in questions}
-    known = [items.get(query, ()) for query in recorded.queries]
-    ties.join(recorded.prompts)
-    ties.join([held[0] if held else None for held in known])
-    most = max(len(recorded.queries) // PARTS, 1)
+    ties = _tied([items.get(query, ()) for query in queries], recorded.prompts)
+    return {query: queries[ties.root(at)] for at, query in enumerate(queries)}
+
+
+def families(questions: Sequence[Question]) -> int:
+    """How many kin there are among `questions`."""
+    prompts = [question.prompt for question in questions]
+    ties = _tied([tuple(_items(question)) for question in questions], prompts)
+    return len({ties.root(at) for at in range(len(questions))})
+
+
+def _tied(items: Sequence[Sequence[str]], prompts: Sequence[str]) -> _Ties:
+    ties = _Ties(len(prompts))
+    ties.join(prompts)
+    ties.join([held[0] if held else None for held in items])
+    most = max(len(prompts) // PARTS, 1)
     users: dict[str, int] = {}
-    for at, held in enumerate(known):
+    for at, held in enumerate(items):
         for row in held:
             ties.tie(users.setdefault(row, at), at, most=most)
-    for one, other in pairs(recorded.prompts):
+    for one, other in grouped(prompts):
         ties.tie(one, other, most=most)
-    return {query: recorded.queries[ties.root(at)] for at, query in enumerate(recorded.queries)}
+    return ties
 
 
 def _items(question: Question) -> Iterator[str]:

@@ -159,7 +159,8 @@ def comparable(
     answers, asked : ndarray, shape (n, m)
         As for :func:`consensus`.
     kinds : sequence of n str
-        Queries of one kind ask for the same sort of answer: their task.
+        Queries of one kind ask for the same sort of answer: their task. Where it is not known, an
+        empty text, nobody votes.
 
     Returns
     -------
@@ -172,7 +173,7 @@ def comparable(
     seem = equal & (2 * (said >= 0).sum(axis=1) >= asked.sum(axis=1))
     several = asked.sum(axis=1) > 1
     found = np.zeros(len(said), dtype=np.bool_)
-    for kind in set(kinds):
+    for kind in set(kinds) - {""}:
         mine = np.array([one == kind for one in kinds], dtype=np.bool_)
         found |= mine & bool(2 * (seem & mine).sum() >= (several & mine).sum())
     countable: NDArray[np.bool_] = found & ((said >= 0).sum(axis=1) > 1)

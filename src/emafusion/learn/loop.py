@@ -21,6 +21,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +36,9 @@ from emafusion.evaluate import files
 from emafusion.evaluate.questions import Question
 from emafusion.evaluate.recorded import Recorded, joined, read
 from emafusion.evaluate.threads import one_thread
-from emafusion.learn import interchange, traffic
+from emafusion.learn import interchange, served, traffic
 from emafusion.learn.benchmark.rows import complete
+from emafusion.learn.bootstrap import FEWEST_CLUSTERS
 from emafusion.learn.bounds import Bounds
 from emafusion.learn.collect import Progress, Report, collect
 from emafusion.learn.collection import spent_of
@@ -45,7 +47,7 @@ from emafusion.learn.crossing import stand_ins
 from emafusion.learn.families import Split
 from emafusion.learn.fit.policy import learn, prepare
 from emafusion.learn.journal import Journal
-from emafusion.learn.kin import kin
+from emafusion.learn.kin import families, kin
 from emafusion.learn.label import Labels
 from emafusion.learn.labelling import Opinions, opinions_in
 from emafusion.learn.labelling.tournament import Told, ask, spent
@@ -128,7 +130,8 @@ class Learned(Struct, frozen=True, kw_only=True):
     """What a run of the loop did; ``seconds`` by step.
 
     ``label_noise`` is the expected share of wrong labels among those that consensus and judges
-    gave; ``judged`` is what asking judges came to, where any were.
+    gave; ``judged`` is what asking judges came to, where any were. ``served`` is what the record
+    says of the new policy and the one that served before: it informs, and decides nothing.
     """
 
     questions: Mapping[str, int]
@@ -138,6 +141,7 @@ class Learned(Struct, frozen=True, kw_only=True):
     fitted_on: int
     label_noise: float
     promotion: Promotion
+    served: served.Told | None
     seconds: Mapping[str, float]
 
 
@@ -186,6 +190,7 @@ async def run(
         promotion = await asyncio.to_thread(
             _promoted, folder, artefact, recorded, opinions=opinions, parts=parts, course=course
         )
+        told = await _served(folder, artefact, promotion, parts=parts, steps=steps)
         found = Learned(
             questions=counts,
             collected=collected,
@@ -194,6 +199,7 @@ async def run(
             fitted_on=artefact.manifest.queries,
             label_noise=float(artefact.manifest.metrics.get("label_noise", 0.0)),
             promotion=promotion,
+            served=told,
             seconds=steps.end(),
         )
         await asyncio.to_thread(_told, folder, found)
@@ -283,8 +289,9 @@ def _join(place: Path, found: Synthesis, *, there: bool) -> None:
 def _doubts(folder: Path, parts: Parts) -> list[str]:
     """What to know before anything is paid for: where policies have too little to meet on."""
     held_out = interchange.read_questions(folder / QUESTIONS).get("test", [])
-    nobody = sum(question.grader.type == "judged" for question in held_out)
-    marked, fewest = len(held_out) - nobody, parts.setup.rule.fewest
+    graded = [question for question in held_out if question.grader.type != "judged"]
+    marked, fewest = len(graded), parts.setup.rule.fewest
+    nobody, kinds = len(held_out) - marked, families(graded)
     found = []
     if nobody:
         found.append(
@@ -298,6 +305,12 @@ def _doubts(folder: Path, parts: Parts) -> list[str]:
             f"this run may promote nothing{_unless(nobody, parts)}: {marked} questions {what}, "
             f"and of fewer than {fewest} in all nothing is concluded; draw "
             f"{math.ceil(fewest / MOST_HELD_OUT)} or more, {whence}"
+        )
+    elif kinds < FEWEST_CLUSTERS:
+        found.append(
+            f"this run may promote nothing{_unless(nobody, parts)}: the {marked} questions that "
+            f"are held out are variants of {kinds}, and of fewer than {FEWEST_CLUSTERS} in all "
+            "nothing is concluded; add rows to the seeds' tables, or values to their slots"
         )
     return found
 
@@ -371,7 +384,13 @@ async def _exported(folder: Path, parts: Parts, steps: _Steps) -> Exported | Non
     if parts.diary is None:
         return None
     steps.begin("reading the record")
-    return await traffic.export(parts.diary, folder / TRAFFIC, parts.models, stale=parts.stale)
+    return await traffic.export(
+        parts.diary,
+        folder / TRAFFIC,
+        parts.models,
+        stale=parts.stale,
+        classifier=parts.classifier.read_all,
+    )
 
 
 def _recorded(folder: Path, exported: Exported | None) -> Recorded:
@@ -416,7 +435,7 @@ def _promoted(
         versions.prune(KEPT, besides=name)
         return _noting(Promotion(id=name, promoted=False, why="too little to tell"), nobody)
     parted = interchange.read_questions(folder / QUESTIONS).values()
-    known = kin([question for part in parted for question in part], recorded)
+    alike = partial(kin, [question for part in parted for question in part])
 
     def others() -> Sequence[HeldOut]:
         if len(held_out.queries) >= ENOUGH_HELD_OUT:
@@ -424,7 +443,7 @@ def _promoted(
         found = stand_ins(
             recorded.where(("train", "val")),
             lambda rows: _fitted(rows, opinions, parts, course=course),
-            kin=known,
+            kin=alike,
             seed=course.seed,
         )
         places = {query: place for place, query in enumerate(full.queries)}
@@ -438,10 +457,34 @@ def _promoted(
         name,
         held_out=held_out,
         default=parts.default,
-        setup=replace(parts.setup, stand_ins=others, kin=known),
+        setup=replace(parts.setup, stand_ins=others, kin=alike),
         canary=course.canary,
     )
     return _noting(told, nobody)
+
+
+async def _served(
+    folder: Path, artefact: Artefact, promotion: Promotion, *, parts: Parts, steps: _Steps
+) -> served.Told | None:
+    """What the record says of the new policy and the one that served before."""
+    if parts.diary is None:
+        return None
+    steps.begin("weighing what was served")
+    log = await served.drawn(parts.diary, stale=parts.stale)
+    incumbent = await asyncio.to_thread(_before, folder, promotion, parts.default)
+    return await asyncio.to_thread(
+        served.weigh, incumbent, artefact, log=log, models=parts.models, setup=parts.setup
+    )
+
+
+def _before(folder: Path, promotion: Promotion, default: Artefact) -> Artefact:
+    """The policy that `promotion` was decided against."""
+    versions = Versions(folder / POLICIES)
+    serving = versions.current()
+    name = None if serving is None else serving.id
+    if name == promotion.id and promotion.comparison is not None:
+        name = versions.previous()
+    return default if name is None else versions.read(name)
 
 
 def _noting(told: Promotion, nobody: int) -> Promotion:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from emafusion.errors import DataError
-from emafusion.learn.bootstrap import Estimate, mean
+from emafusion.learn.bootstrap import FEWEST_CLUSTERS, Estimate, mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +29,8 @@ FEWEST_EFFECTIVE: Final = 40.0
 """Rows' worth of evidence on any action below which an interval would promise too much."""
 MOST_CUT: Final = 0.05
 """Share of all weight that clipping may cut off; more, and the intervals are not where they say."""
-FEWEST_CLUSTERS: Final = 10
-"""Clusters below which a resample of them says nothing of others."""
+LEAST_MET: Final = 0.9
+"""Share of what a policy would do that must have had a chance to be served."""
 RIDGE: Final = 1.0
 FOLDS: Final = 5
 
@@ -64,7 +64,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     estimates : mapping of estimator to Estimate
         Inverse propensity (``ips``), its self-normalised form (``snips``), doubly robust (``dr``).
     gain : Estimate
-        The doubly robust estimate less what was served, row by row.
+        The doubly robust estimate less that of the other policy, or what was served, row by row.
     rows, effective, clipped
         Rows in the log, how many independent ones their weights are worth (Kish), and the share of
         weights above :data:`CLIP`, each of which biases the estimates towards what was served
@@ -83,6 +83,7 @@ def evaluate(
     rows: Sequence[Logged],
     policy: Sequence[Mapping[str, float]],
     *,
+    over: Sequence[Mapping[str, float]] | None = None,
     usd_per_quality: float = float("inf"),
     seed: int = 0,
 ) -> Evaluation:
@@ -93,6 +94,8 @@ def evaluate(
     rows : sequence of n Logged
     policy : sequence of n mappings of action to probability
         What the other policy would do at each of these decisions.
+    over : sequence of n mappings of action to probability, optional
+        What a third would do, which the gain is counted over; by default, what was served.
     usd_per_quality : float
         US dollars that a quality point of 1 is worth; the utility is reward − cost ÷ this, and
         −cost at 0, where cost alone counts.
@@ -105,7 +108,8 @@ def evaluate(
         A propensity, reward, cost, feature or probability makes no sense; or the log says too
         little of what the policy would do: what is known of one of its actions is worth fewer
         than :data:`FEWEST_EFFECTIVE` rows of all, clipping cuts off more than :data:`MOST_CUT` of
-        the weight, or there are fewer than :data:`FEWEST_CLUSTERS` clusters.
+        the weight, less than :data:`LEAST_MET` of what it would do had a chance to be served, or
+        there are fewer than :data:`FEWEST_CLUSTERS` clusters.
 
     References
     ----------
@@ -115,18 +119,12 @@ def evaluate(
     """
     import numpy as np
 
-    _check(rows, policy, usd_per_quality)
-    actions = sorted({row.action for row in rows} | {name for one in policy for name in one})
-    taken = np.array([actions.index(row.action) for row in rows])
-    wanted = np.array([[one.get(name, 0.0) for name in actions] for one in policy])
-    chance = np.array([row.propensity for row in rows])
-    utility = np.array([_utility(row, usd_per_quality) for row in rows])
-    raw = wanted[np.arange(len(rows)), taken] / chance
-    weights = np.minimum(raw, CLIP)
-    clusters = _clusters(rows)
-    _check_evidence(raw, taken, len(set(clusters)))
-    told = _modelled(rows, taken, utility, actions=len(actions), seed=seed)
-    robust = (wanted * told).sum(axis=1) + weights * (utility - told[np.arange(len(rows)), taken])
+    for one in (policy,) if over is None else (policy, over):
+        _check(rows, one, usd_per_quality)
+    log = _read(rows, (*policy, *(over or ())), usd_per_quality, seed=seed)
+    raw, robust = _weighed(policy, log)
+    other = log.utility if over is None else _weighed(over, log)[1]
+    weights, clusters, utility = np.minimum(raw, CLIP), log.clusters, log.utility
     return Evaluation(
         logged=mean(utility, clusters=clusters, seed=seed),
         estimates={
@@ -134,11 +132,56 @@ def evaluate(
             "snips": mean(weights * utility, clusters=clusters, weights=weights, seed=seed),
             "dr": mean(robust, clusters=clusters, seed=seed),
         },
-        gain=mean(robust - utility, clusters=clusters, seed=seed),
+        gain=mean(robust - other, clusters=clusters, seed=seed),
         rows=len(rows),
         effective=float(weights.sum() ** 2 / (weights**2).sum()),
         clipped=float((raw > CLIP).mean()),
     )
+
+
+class _Log(Struct, frozen=True, kw_only=True):
+    """Which of the `actions` each row took, with which chance and utility.
+
+    ``told`` is the utility that each action is expected to have there, ``clusters`` what the rows
+    are drawn together with.
+    """
+
+    actions: Sequence[str]
+    taken: Integers
+    chance: Array
+    utility: Array
+    told: Array
+    clusters: Sequence[str]
+
+
+def _read(
+    rows: Sequence[Logged], wanted: Sequence[Mapping[str, float]], price: float, *, seed: int
+) -> _Log:
+    import numpy as np
+
+    actions = sorted({row.action for row in rows} | {name for one in wanted for name in one})
+    taken = np.array([actions.index(row.action) for row in rows])
+    utility = np.array([_utility(row, price) for row in rows])
+    return _Log(
+        actions=actions,
+        taken=taken,
+        chance=np.array([row.propensity for row in rows]),
+        utility=utility,
+        told=_modelled(rows, taken, utility, actions=len(actions), seed=seed),
+        clusters=_clusters(rows),
+    )
+
+
+def _weighed(policy: Sequence[Mapping[str, float]], log: _Log) -> tuple[Array, Array]:
+    """Each row's weight, unclipped, and its doubly robust utility under `policy`."""
+    import numpy as np
+
+    rows = np.arange(len(log.utility))
+    wanted = np.array([[one.get(name, 0.0) for name in log.actions] for one in policy])
+    raw = wanted[rows, log.taken] / log.chance
+    _check_evidence(raw, log.taken, log.clusters)
+    seen = np.minimum(raw, CLIP) * (log.utility - log.told[rows, log.taken])
+    return raw, (wanted * log.told).sum(axis=1) + seen
 
 
 def _check(
@@ -186,10 +229,10 @@ def _thinnest(weights: Array, taken: Integers) -> float:
     return float((sums[seen] * weights.sum() / squares[seen]).min()) if seen.any() else 0.0
 
 
-def _check_evidence(raw: Array, taken: Integers, clusters: int) -> None:
+def _check_evidence(raw: Array, taken: Integers, names: Sequence[str]) -> None:
     import numpy as np
 
-    weights = np.minimum(raw, CLIP)
+    weights, clusters = np.minimum(raw, CLIP), len(set(names))
     if clusters < FEWEST_CLUSTERS:
         raise DataError(
             f"the {len(raw)} logged decisions come in {clusters} clusters; at least "
@@ -205,6 +248,12 @@ def _check_evidence(raw: Array, taken: Integers, clusters: int) -> None:
             f"{cut:.0%} of the weight of what this policy would do lies in decisions served so "
             f"seldom that they would count more than {CLIP:.0f} times; at most {MOST_CUT:.0%} may: "
             "explore more"
+        )
+    # Weights have mean 1 where all that the policy would do had a chance, whatever it was.
+    if (met := mean(raw, clusters=names, seed=0).ceiling) < LEAST_MET:
+        raise DataError(
+            f"at most {met:.0%} of what this policy would do had a chance to be served, and "
+            f"{LEAST_MET:.0%} is needed: of the rest the log says nothing; explore more"
         )
 
 

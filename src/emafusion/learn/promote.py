@@ -13,6 +13,7 @@ from msgspec import Struct
 from emafusion.artefacts import Artefact, Versions
 from emafusion.errors import ConfigError
 from emafusion.evaluate.recorded import Recorded
+from emafusion.learn.bootstrap import FEWEST_CLUSTERS
 from emafusion.learn.compare import Comparison, Setup, compare
 
 KEPT: Final = 10
@@ -103,6 +104,11 @@ def explained(found: Comparison) -> str:
     )
     if found.verdict != "too little to tell":
         return told
+    if found.clusters < FEWEST_CLUSTERS:
+        return (
+            f"{told}; they are variants of {found.clusters}, and of fewer than {FEWEST_CLUSTERS} "
+            "nothing is concluded: add rows to the seeds' tables, or values to their slots"
+        )
     if found.needed is None:
         return f"{told}; no number of queries tells policies this alike apart, a margin may"
     return f"{told}; about {found.needed} would tell"

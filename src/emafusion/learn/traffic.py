@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from emafusion.evaluate import files
 from emafusion.learn.online import Ballot, Ballots
-from emafusion.types import Feedback, Model, Outcome, Step
+from emafusion.types import Feedback, Labels, Model, Outcome, Step
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,7 @@ SHARES: Final = (("train", 0.7), ("val", 0.85), ("test", 1.0))
 """Where each split ends, on prompts' hashes: a prompt asked again stays in its split."""
 Span: TypeAlias = tuple[float, float]
 """From when on and until when, seconds since 1970."""
+ReadAll: TypeAlias = Callable[[Sequence[str]], Sequence[Labels]]
 REMEDY: Final = "free some space and run this again; the record itself is untouched"
 
 
@@ -61,7 +62,7 @@ class Exported(Struct, frozen=True, kw_only=True):
     passed_over: int
 
 
-class _Answer(Struct, frozen=True, kw_only=True):
+class Answer(Struct, frozen=True, kw_only=True):
     """What an opinion of a decision is held against: whose it is, and what was answered by whom."""
 
     query: str
@@ -76,7 +77,7 @@ class _Table(Struct, frozen=True, kw_only=True):
 
     prompts: dict[str, tuple[str, str]]
     drafts: dict[tuple[str, str], Step]
-    answers: dict[str, _Answer]
+    answers: dict[str, Answer]
     passed_over: int
 
     def scores(self, opinions: Mapping[tuple[str, str], float]) -> list[float | None]:
@@ -92,6 +93,7 @@ async def export(
     models: Sequence[Model],
     *,
     stale: Mapping[str, Sequence[Span]] | None = None,
+    classifier: ReadAll | None = None,
 ) -> Exported:
     """Write the decisions of `diary` to `folder` in the interchange format (DESIGN §5).
 
@@ -100,7 +102,7 @@ async def export(
     those of who asked, a caller's next ones ever less, afresh each day. Where they weigh less than
     :data:`LIGHTEST` together the draft stays unscored. `models` give the prices. What a model of
     `stale` answered in one of these spans of time (seconds since 1970) is left out: it was not what
-    it is now.
+    it is now. `classifier` reads the prompts whose labels nobody needed: their model was named.
 
     Raises
     ------
@@ -110,7 +112,9 @@ async def export(
         pyarrow is not installed.
     """
     table = await _read(diary, stale or {})
-    scores = table.scores(await _opinions(diary, table.answers))
+    scores = table.scores(await opinions(diary, table.answers))
+    if classifier is not None:
+        _label(table.prompts, classifier)
     _write(folder, table, scores=scores, models=models)
     return Exported(
         prompts=len(table.prompts),
@@ -124,20 +128,35 @@ async def _read(diary: Diary, stale: Mapping[str, Sequence[Span]]) -> _Table:
     """What teaches of all decisions; of the rest nothing is kept, for records are long."""
     prompts: dict[str, tuple[str, str]] = {}
     drafts: dict[tuple[str, str], Step] = {}
-    answers: dict[str, _Answer] = {}
+    answers: dict[str, Answer] = {}
     passed_over = 0
-    async for outcome in _decisions(diary):
-        if not _teaches(outcome):
+    async for outcome in decisions(diary):
+        if not teaches(outcome):
             passed_over += 1
             continue
         query = _digest(outcome.prompt)
-        answers[outcome.decision_id] = _answer(outcome, query)
+        answers[outcome.decision_id] = answered(outcome)
         for step in outcome.steps:
             if _tells(step) and not within(outcome.created, stale.get(step.model, ())):
-                task = outcome.labels.top("task") if "task" in outcome.labels.axes else ""
-                prompts[query] = (outcome.prompt, task)
+                known = prompts.get(query, ("", ""))[1]
+                prompts[query] = (outcome.prompt, _task(outcome.labels) or known)
                 drafts[query, step.model] = step
     return _Table(prompts=prompts, drafts=drafts, answers=answers, passed_over=passed_over)
+
+
+def _task(labels: Labels) -> str:
+    """What is asked for; empty where no text was read, for the model was named."""
+    return labels.top("task") if "task" in labels.axes else ""
+
+
+def _label(prompts: dict[str, tuple[str, str]], classifier: ReadAll) -> None:
+    """Give the prompts a task that have none."""
+    bare = [(query, prompt) for query, (prompt, task) in prompts.items() if not task]
+    for start in range(0, len(bare), PAGE):
+        page = bare[start : start + PAGE]
+        told = classifier([prompt for _, prompt in page])
+        for (query, prompt), labels in zip(page, told, strict=True):
+            prompts[query] = (prompt, _task(labels))
 
 
 def within(at: float, spans: Sequence[Span]) -> bool:
@@ -145,9 +164,10 @@ def within(at: float, spans: Sequence[Span]) -> bool:
     return any(first <= at < last for first, last in spans)
 
 
-def _answer(outcome: Outcome, query: str) -> _Answer:
-    return _Answer(
-        query=query,
+def answered(outcome: Outcome) -> Answer:
+    """What opinions of this decision are about."""
+    return Answer(
+        query=_digest(outcome.prompt),
         text=_digest(outcome.text),
         model=outcome.model,
         caller=outcome.caller,
@@ -155,7 +175,8 @@ def _answer(outcome: Outcome, query: str) -> _Answer:
     )
 
 
-def _teaches(outcome: Outcome) -> bool:
+def teaches(outcome: Outcome) -> bool:
+    """Whether `outcome` is one answer to a whole prompt, with its text."""
     return bool(outcome.prompt) and outcome.error is None and not outcome.parts
 
 
@@ -173,12 +194,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def _split(query: str) -> str:
+def split_of(query: str) -> str:
+    """The split of an identified prompt."""
     share = int(query[:8], 16) / 2.0**32
     return next(name for name, end in SHARES if share < end)
 
 
-async def _decisions(diary: Diary) -> AsyncIterator[Outcome]:
+async def decisions(diary: Diary) -> AsyncIterator[Outcome]:
     """All decisions, in pages that are the shorter the longer their texts are."""
     last, limit = 0, FIRST_PAGE
     while page := await diary.recorded(last, limit):
@@ -193,9 +215,7 @@ def _characters(outcome: Outcome) -> int:
     return len(outcome.prompt) + len(outcome.text) + sum(len(step.text) for step in outcome.steps)
 
 
-async def _opinions(
-    diary: Diary, answers: Mapping[str, _Answer]
-) -> Mapping[tuple[str, str], float]:
+async def opinions(diary: Diary, answers: Mapping[str, Answer]) -> Mapping[tuple[str, str], float]:
     """The weighted mean of what was said of each answer, by query and text, where it counts."""
     ballots, day = Ballots(), 0
     sums: dict[tuple[str, str], tuple[float, float]] = {}
@@ -217,7 +237,7 @@ async def _opinions(
     }
 
 
-def _ballot(said: Feedback, answer: _Answer) -> Ballot:
+def _ballot(said: Feedback, answer: Answer) -> Ballot:
     return Ballot(
         caller=said.caller,
         asker=answer.caller,
@@ -244,7 +264,7 @@ def _write(
 def _queries(prompts: Mapping[str, tuple[str, str]]) -> bytes:
     names = ("query_id", "task", "subtask", "prompt", "reference", "split")
     rows = (
-        (query, task, "traffic", prompt, None, _split(query))
+        (query, task, "traffic", prompt, None, split_of(query))
         for query, (prompt, task) in prompts.items()
     )
     return _texts(names, rows)

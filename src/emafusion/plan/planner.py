@@ -157,9 +157,11 @@ def _affordable(estimates: Sequence[Estimate], request: Request) -> list[Estimat
 def _fallbacks(best: Candidate, spare: Sequence[Estimate]) -> tuple[str, ...]:
     """Who answers when the plan's last model fails.
 
-    Models outside the plan, best first, then those of the plan again, which may have recovered.
+    Models outside the plan, best first, then those of the plan again, which may have recovered
+    while others were asked. One that is alone is no fallback of its own.
     """
-    again = reversed(best.arrangement.models)
+    models = best.arrangement.models
+    again = reversed(models) if spare or len(models) > 1 else ()
     return (*(estimate.model for estimate in spare), *again)
 
 

@@ -309,8 +309,12 @@ def _proxy(url: str) -> str | None:
 
 
 def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:  # such as half a pair of brackets
+        known = False
+    if not known:
         raise ConfigError(
             f"the base_url {redacted(url)!r} is no address; write one such as "
             f"'http://127.0.0.1:8000/v1'"

@@ -90,7 +90,7 @@ async def retried(
     try:
         return await attempt()
     except ProviderError as failure:
-        if attempts < 2 or not _may_pass(failure):
+        if attempts < 2 or not may_pass(failure):
             raise
         first = failure
     left_s = within_s - (time.monotonic() - began)
@@ -125,7 +125,7 @@ async def _again(attempt: Callable[[], Awaitable[T]], first: ProviderError, limi
         return enough(state) or (allowance is not None and not allowance.spend())
 
     retrying = AsyncRetrying(
-        retry=retry_if_exception(_may_pass), wait=_wait_s, stop=stop, reraise=True
+        retry=retry_if_exception(may_pass), wait=_wait_s, stop=stop, reraise=True
     )
     past = iter([first])
 
@@ -137,7 +137,8 @@ async def _again(attempt: Callable[[], Awaitable[T]], first: ProviderError, limi
     return await retrying(replayed)
 
 
-def _may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException) -> bool:
+    """Whether what failed with `error` may succeed when asked again, and is not paid twice."""
     if isinstance(error, RateLimitedError):
         return (error.retry_after_s or 0.0) <= LONGEST_ASKED_S
     if isinstance(error, BrokenOff):

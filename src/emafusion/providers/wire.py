@@ -14,6 +14,7 @@ import msgspec
 from emafusion.errors import RejectedError
 from emafusion.providers import marks
 from emafusion.types import Call, Chunk, Completion, Message, Model, Usage, content_text, replace
+from emafusion.types.models import Bound
 
 OURS = frozenset({"model", "messages", "stream", "stream_options"})
 """The request's fields that a provider sets itself; ``params`` never override them."""
@@ -54,11 +55,21 @@ def request_body(call: Call, *, stream: bool) -> dict[str, object]:
     body["messages"] = messages_of(call)
     if "tools" in body:
         body["tools"] = marks.tools(body["tools"], kept=_keeps(call.model))
+    if call.model.bound is not None:
+        _respell(body, call.model.bound)
     if stream:
         options = call.params.get("stream_options")
         body["stream"] = True
         body["stream_options"] = {**(options if is_table(options) else {}), "include_usage": True}
     return body
+
+
+def _respell(body: dict[str, object], bound: Bound) -> None:
+    """Give the answer's length the one name that the upstream takes."""
+    other = "max_tokens" if bound == "max_completion_tokens" else "max_completion_tokens"
+    length = body.pop(other, None)
+    if length is not None and body.get(bound) is None:
+        body[bound] = length
 
 
 def encoded(body: Mapping[str, object], call: Call) -> bytes:

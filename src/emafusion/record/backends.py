@@ -52,6 +52,10 @@ class Backend(Protocol):
         """Raise where a transaction would."""
         ...
 
+    def scrub(self) -> None:
+        """Let go of what deleted rows have left, as far as the database can; see its class."""
+        ...
+
     def release(self) -> None:
         """Give back the writer's connection; the next transaction opens another."""
         ...

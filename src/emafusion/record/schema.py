@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from emafusion.databases import scripts
-from emafusion.databases.sqlite import create
+from emafusion.databases.sqlite import create, write_ahead
 from emafusion.errors import StoreError
 from emafusion.record.backends import Synchronous
 from emafusion.record.remedies import store_error
@@ -36,11 +36,14 @@ def connect(path: Path, *, synchronous: Synchronous, busy_timeout_s: float) -> s
     except (sqlite3.Error, OSError) as error:
         raise store_error(error, path) from error
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead(connection, busy_timeout_s)
         for pragma in _PRAGMAS[synchronous]:
             connection.execute(pragma)
-        connection.execute("PRAGMA foreign_keys = ON")
+        # What is deleted is overwritten, not only let go of.
+        connection.execute("PRAGMA secure_delete = ON")
         migrate(connection, path, migrations())
+        # Only now: a table that a migration puts another in place of keeps what refers to it.
+        connection.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         abandon(connection)
         raise store_error(error, path) from error

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from emafusion.databases import Connection
 from emafusion.databases.sqlite import Transaction, identity
+from emafusion.errors import StoreError
 from emafusion.record.backends import Synchronous, UnfitError
 from emafusion.record.remedies import store_error
 from emafusion.record.schema import abandon, connect
@@ -80,6 +81,25 @@ class SQLiteBackend:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except (sqlite3.Error, OSError) as error:
             raise store_error(error, self.path) from error
+
+    def scrub(self) -> None:
+        """Leave no byte of deleted rows in any of the database's files.
+
+        Another process may read and write meanwhile, but not for ever: a reader holds the log.
+        """
+        try:
+            if not self.path.exists():
+                return
+            with closing(self._connect()) as connection:
+                connection.execute("VACUUM")
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise store_error(error, self.path) from error
+        if busy:
+            raise StoreError(
+                f"another process holds the record {self.place}: rows are deleted, and what they "
+                "left is still in its -wal file; run this again"
+            )
 
     def release(self) -> None:
         """Close the writer's connection; what is open is rolled back."""

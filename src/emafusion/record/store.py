@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from emafusion.databases import is_address
+from emafusion.databases import Connection, is_address
 from emafusion.errors import StoreError, StoreUnreachableError
-from emafusion.record import queries
+from emafusion.record import forgetting, queries
 from emafusion.record.backends import Synchronous, backend
 from emafusion.record.rows import FeedbackRow, Row, pack
 from emafusion.record.totals import Totals
 from emafusion.record.writer import Writer
 from emafusion.types import Feedback, Outcome
+
+V = TypeVar("V", str, int)
+PIECE = 100
+"""Rows that are deleted in one transaction."""
 
 
 class Store:
@@ -63,9 +70,14 @@ class Store:
         server = isinstance(place, str) and is_address(place)
         self.path = None if server else Path(place).expanduser().absolute()
         """The file, where it is one."""
+        self.address = str(place) if server else ""
+        """The server's address, where it is one; it may hold a password."""
         self.store_content = store_content
         self.max_wait_s = max_wait_s
-        self._backend = backend(place, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
+        self._another = partial(
+            backend, place, synchronous=synchronous, busy_timeout_s=busy_timeout_s
+        )
+        self._backend = self._another()
         self._writer = Writer(self._backend, max_pending=max_pending)
 
     def __repr__(self) -> str:
@@ -76,18 +88,31 @@ class Store:
         """Transactions so far; concurrent outcomes share them."""
         return self._writer.commits
 
+    @property
+    def failing(self) -> str | None:
+        """Why nothing can be recorded, as the last attempt found; :meth:`ready` looks again.
+
+        A database that is away for a few seconds only is waited for, and not told of here.
+        """
+        return self._writer.failing
+
     async def ready(self) -> None:
         """Raise :class:`StoreError` where an outcome could not be recorded now."""
         await asyncio.to_thread(self._backend.probe)
+        self._writer.recovered()
 
     async def record(self, outcome: Outcome) -> None:
         """Make `outcome` durable; returns only when it is.
 
         Cancelling the wait does not undo the writing. Raises :class:`StoreError`; after one that
         says "in time" the outcome may yet be written, and recording the same again is no error and
-        writes nothing twice.
+        writes nothing twice. What an outcome tells of was paid for, so it is never the
+        :class:`StoreUnreachableError` that invites to ask again.
         """
-        await self._write(pack(outcome, content=self.store_content), outcome.decision_id)
+        try:
+            await self._write(pack(outcome, content=self.store_content), outcome.decision_id)
+        except StoreUnreachableError as away:
+            raise StoreError(str(away)) from away
 
     async def note(self, feedback: Feedback) -> None:
         """Make `feedback` durable; returns only when it is.
@@ -144,6 +169,55 @@ class Store:
         """:meth:`recorded` for a thread of its own."""
         return self._backend.visit(lambda one: queries.recorded(one, after, limit)) or ()
 
+    async def forget(self, decisions: Sequence[str]) -> int:
+        """Delete these decisions, with calls, verdicts and feedback; how many there were.
+
+        Done once it returns, but for what :meth:`scrub` takes away. Raises :class:`StoreError`.
+        """
+        return await asyncio.to_thread(self._forget, decisions)
+
+    async def silence(self, opinions: Sequence[int]) -> int:
+        """Delete feedback by the numbers that :meth:`noted` gives; how much there was."""
+        return await asyncio.to_thread(self._silence, opinions)
+
+    async def older(self, before: float) -> int:
+        """How many decisions were made before that time, seconds since 1970."""
+        return await asyncio.to_thread(
+            lambda: self._backend.visit(lambda one: forgetting.count(one, before)) or 0
+        )
+
+    def forget_older_sync(self, before: float, *, limit: int) -> int:
+        """Delete the oldest of those, at most `limit`; how many; for a thread of its own."""
+        found = self._backend.visit(lambda one: forgetting.older(one, before, limit)) or ()
+        return self._forget(found)
+
+    async def scrub(self) -> None:
+        """Let go of what deleted rows left: of every byte in SQLite's files.
+
+        A server that uses the file goes on meanwhile. Of PostgreSQL's pages, log and backups see
+        ``docs/protect.md``. Raises :class:`StoreError`.
+        """
+        await asyncio.to_thread(self._backend.scrub)
+
+    def _forget(self, decisions: Sequence[str]) -> int:
+        return self._erased(forgetting.forget, decisions)
+
+    def _silence(self, opinions: Sequence[int]) -> int:
+        return self._erased(forgetting.silence, opinions)
+
+    def _erased(self, delete: Callable[[Connection, Sequence[V]], int], what: Sequence[V]) -> int:
+        """Delete in pieces: whoever records meanwhile waits for one piece at most."""
+        if not what:
+            return 0
+        # The other backend's connection is the writer's thread's alone.
+        own = self._another()
+        try:
+            pieces = [what[at : at + PIECE] for at in range(0, len(what), PIECE)]
+            return sum(own.transact(partial(_deleting, delete, piece)) for piece in pieces)
+        finally:
+            own.release()
+            own.close()
+
     async def totals(self, since: float = 0.0) -> Totals:
         """Sums over what was created at `since` (seconds since 1970) or later."""
         return await asyncio.to_thread(self._totals, since)
@@ -158,3 +232,9 @@ class Store:
 
     def _totals(self, since: float) -> Totals:
         return self._backend.visit(lambda one: queries.totals(one, since)) or Totals()
+
+
+def _deleting(
+    delete: Callable[[Connection, Sequence[V]], int], piece: Sequence[V], connection: Connection
+) -> int:
+    return delete(connection, piece)

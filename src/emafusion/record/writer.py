@@ -7,6 +7,7 @@ is back. Knows when rows are durable; not what they mean.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -19,6 +20,8 @@ from emafusion.record.rows import Row, write
 MAX_BATCH = 256
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 """Between attempts at a database that is away; doubled each time."""
+PATIENCE_S = 5.0
+"""How long a database may be away before nothing more is promised to be recorded."""
 Pending = tuple[Row, "Future[None]"]
 
 
@@ -31,13 +34,21 @@ class Writer:
         The database.
     max_pending : int
         How many rows may wait for it.
+    patience_s : float
+        How long it may be away, seconds, before it is `failing`.
     """
 
-    def __init__(self, backend: Backend, *, max_pending: int) -> None:
+    def __init__(
+        self, backend: Backend, *, max_pending: int, patience_s: float = PATIENCE_S
+    ) -> None:
         self.max_pending = max_pending
         self.commits = 0
         self.trouble: str | None = None
         """Why the database is away, while it is."""
+        self.failing: str | None = None
+        """Why the last transaction failed, or has been failing for longer than `patience_s`, until
+        one succeeds or :meth:`recovered` is told."""
+        self._patience_s = patience_s
         self._backend = backend
         self._pending: deque[Pending] = deque()
         self._batch: list[Pending] = []
@@ -71,6 +82,10 @@ class Writer:
             else:
                 self._waiting.append(future)
         return future
+
+    def recovered(self) -> None:
+        """Take note that a transaction would succeed again."""
+        self.failing = None
 
     def close(self) -> None:
         """Write what is queued and end the thread; afterwards :meth:`submit` raises.
@@ -126,19 +141,22 @@ class Writer:
         A commit whose answer got lost may be tried twice; rows that are there already stay as they
         are.
         """
-        pause_s = FIRST_PAUSE_S
+        pause_s, began = FIRST_PAUSE_S, time.monotonic()
         while True:
             try:
                 results = self._commit(rows)
             except AwayError as error:
                 self.trouble = str(error)
+                if time.monotonic() - began >= self._patience_s:
+                    self.failing = self.trouble
                 if self._closes_within(pause_s):
                     return [error] * len(rows)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             except StoreError as error:
+                self.failing = str(error)
                 return [error] * len(rows)
             else:
-                self.trouble = None
+                self.trouble = self.failing = None
                 return results
 
     def _commit(self, rows: Sequence[Row]) -> Sequence[EmafusionError | None]:

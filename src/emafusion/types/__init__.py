@@ -37,6 +37,7 @@ from emafusion.types.plans import (
     Synthesis,
     Tier,
 )
+from emafusion.types.protection import CLASSES, DataClass, Findings, highest
 from emafusion.types.requests import Clearance, Knobs, Request, content_text
 from emafusion.types.values import (
     AXES,
@@ -52,6 +53,7 @@ from emafusion.types.values import (
 
 __all__ = [
     "AXES",
+    "CLASSES",
     "Adaptive",
     "Answer",
     "Arranged",
@@ -65,10 +67,12 @@ __all__ = [
     "Clearance",
     "Completion",
     "Context",
+    "DataClass",
     "Decompose",
     "Draft",
     "Estimate",
     "Feedback",
+    "Findings",
     "Forecast",
     "Fusion",
     "Json",
@@ -94,6 +98,7 @@ __all__ = [
     "Verdict",
     "Visibility",
     "content_text",
+    "highest",
     "log_odds",
     "replace",
 ]

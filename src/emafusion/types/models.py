@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import field
 
 from emafusion.types.values import Value, Visibility
+
+Bound = Literal["max_tokens", "max_completion_tokens"]
 
 
 class PriceTier(Value, frozen=True, kw_only=True):
@@ -32,7 +35,8 @@ class Model(Value, frozen=True, kw_only=True):
     ``context_window`` and ``max_output`` are tokens. ``provider`` names a configured provider and
     ``upstream`` the model's name there. ``judge`` marks a model that may serve as a judge.
     ``ability`` is an expert's opinion of its success rate before any outcome was seen, worth
-    ``ability_weight`` outcomes (pseudo-counts).
+    ``ability_weight`` outcomes (pseudo-counts). ``bound`` is the one name under which its upstream
+    takes the bound on an answer's tokens; ``None`` where it takes either.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Model(Value, frozen=True, kw_only=True):
     ability_weight: float = 8.0
     tokens_per_s: float | None = None
     system: str | None = None
+    bound: Bound | None = None
 
     def cost(self, usage: Usage) -> float:
         """US dollars for `usage` at this model's prices, each kind of token at its own.

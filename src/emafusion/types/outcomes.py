@@ -9,6 +9,7 @@ from msgspec import field
 from emafusion.types.forecasts import Forecast, Labels
 from emafusion.types.models import Model, Usage
 from emafusion.types.plans import Plan
+from emafusion.types.protection import Findings
 from emafusion.types.values import AXES, Message, Probability, Purpose, Value
 
 SHOWN = 60
@@ -18,7 +19,7 @@ SHOWN = 60
 class Call(Value, frozen=True, kw_only=True):
     """One question to one model: what a provider is given.
 
-    ``timeout_s`` is the whole call's deadline in seconds.
+    ``timeout_s`` is the whole call's deadline in seconds; of an ``untold`` one no text is kept.
     """
 
     model: Model
@@ -26,6 +27,7 @@ class Call(Value, frozen=True, kw_only=True):
     params: Mapping[str, object] = field(default_factory=dict)
     timeout_s: float = 120.0
     purpose: Purpose = "draft"
+    untold: bool = False
 
 
 class Completion(Value, frozen=True, kw_only=True):
@@ -178,7 +180,8 @@ class Outcome(Value, frozen=True, kw_only=True):
     ``combining`` says what the second tier's policy made of differing drafts; empty where it was
     not asked. ``policy`` names the fitted policy that decided, where there are several, and
     ``caller`` who asked, where callers are told apart. ``cached`` names the decision whose answer
-    was given again, where no model was asked.
+    was given again, where no model was asked. ``protection`` says what the first stage found in the
+    request, where it looked; of a restricted one no text is on record.
     """
 
     decision_id: str
@@ -203,10 +206,13 @@ class Outcome(Value, frozen=True, kw_only=True):
     policy: str = ""
     caller: str = ""
     cached: str = ""
+    protection: Findings | None = None
 
     def explain(self) -> str:
         """Why this was answered so: a few plain lines."""
         lines = [f"decision {self.decision_id}"]
+        if self.protection is not None:
+            lines.append(f"protection  {self.protection}")
         if self.labels.axes:
             tops = (f"{axis} {self.labels.top(axis)}" for axis in AXES if axis in self.labels.axes)
             lines.append(f"labels      {' · '.join(tops)}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, field
 
+from emafusion.types.protection import DataClass, Findings
 from emafusion.types.values import Arrangement, Message, Probability, Value
 
 
@@ -52,7 +53,8 @@ class Request(Value, frozen=True, kw_only=True):
     ``params`` are the body's further fields (``temperature``, ``max_tokens``, ``tools``,
     ``response_format`` …), handed on untouched. ``id`` is the decision's identifier; ``caller``
     tells callers apart, and is empty where there is but one; ``session`` tells conversations
-    apart, and is empty where the request belongs to none.
+    apart, and is empty where the request belongs to none. ``protection`` is what the first stage
+    found in it, where it looked.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Request(Value, frozen=True, kw_only=True):
     knobs: Knobs = field(default_factory=Knobs)
     caller: str = ""
     session: str = ""
+    protection: Findings | None = None
 
     @property
     def text(self) -> str:
@@ -95,4 +98,4 @@ class Clearance(Value, frozen=True, kw_only=True):
     """Which models may see the request. ``models`` are catalog names; ``data_class`` says why."""
 
     models: frozenset[str]
-    data_class: Literal["public", "internal", "confidential", "restricted"] = "public"
+    data_class: DataClass = "public"

@@ -103,6 +103,17 @@ def test_the_place_must_be_named() -> None:
     assert "--accounts" in str(found.exception)
 
 
+def test_a_key_has_the_class_of_what_it_sends(run: Run) -> None:
+    run("teams create law --class restricted")
+    made = json.loads(run("keys create bob --team law --class confidential --json").stdout)
+    assert made["key"]["terms"] == {"data_class": "confidential"}
+    shown = run("keys show bob").stdout.split("\n")
+    assert any(one.split() == ["data", "class", "confidential"] for one in shown)
+    changed = json.loads(run("keys change bob --class public --json").stdout)
+    assert changed["terms"] == {"data_class": "public"}
+    assert json.loads(run("keys change bob --unset class --json").stdout)["terms"] == {}
+
+
 def test_a_key_is_changed_in_what_is_said_and_in_nothing_else(run: Run) -> None:
     made = json.loads(
         run("keys create alice --models a,b --prefer 0.3 --expires 30d --json").stdout

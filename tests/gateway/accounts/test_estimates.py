@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emafusion.catalog import tokens
+from emafusion.errors import RequestError
 from emafusion.gateway.accounts.estimates import BESIDE, LONGEST_ANSWER, Prompt, most_usd
 from emafusion.types import Model, Request, Usage, replace
 from emafusion.types.models import PriceTier
@@ -105,12 +106,66 @@ def test_longer_prompts_have_their_own_prices() -> None:
     assert most_usd(tiered, short, Prompt(short)) == most_usd(PLAIN, short, Prompt(short))
 
 
-def test_a_file_that_is_only_named_may_fill_the_window() -> None:
-    named = asking({"type": "file", "file": {"file_id": "file-1"}})
-    held = asking({"type": "file", "file": {"file_data": "A" * 160_000}})
+@pytest.mark.parametrize("told", [{"file_id": "file-1"}, {"file_data": "A" * 160_000}])
+def test_a_file_may_fill_the_window(told: dict[str, str]) -> None:
+    """How many pages a document has, its bytes do not say."""
+    request = asking({"type": "file", "file": told})
     window = replace(PLAIN, context_window=200_000)
-    assert most_usd(window, named, Prompt(named)) > 0.2
-    assert 0.2 > most_usd(window, held, Prompt(held)) > 0.01
+    assert 0.22 > most_usd(window, request, Prompt(request)) > 0.2
+
+
+def test_a_sound_is_counted_by_its_length() -> None:
+    request = asking({"type": "input_audio", "input_audio": {"data": "A" * 160_000}})
+    window = replace(PLAIN, context_window=200_000)
+    assert 0.03 > most_usd(window, request, Prompt(request)) > 0.01
+
+
+@pytest.mark.parametrize(("upstream", "most"), [("m", 16_384), ("openai/gpt-4o-mini-2024", 48_169)])
+def test_an_image_counts_as_much_as_its_vendor_may_bill(upstream: str, most: int) -> None:
+    model = replace(PLAIN, upstream=upstream)
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6}}
+    bare, shown = asking(), asking(picture, picture)
+    dearer = most_usd(model, shown, Prompt(shown)) - most_usd(model, bare, Prompt(bare))
+    assert dearer == pytest.approx(2 * most / 1e6)
+
+
+LONG = "word " * 30_000
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"tools": [{"type": "function", "function": {"name": "f", "description": LONG}}]},
+        {"functions": [{"name": "f", "description": LONG}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"description": LONG}}},
+        {"prediction": {"type": "content", "content": LONG}},
+        {"a_field_of_tomorrow": LONG},
+    ],
+)
+def test_every_field_counts(params: dict[str, Any]) -> None:
+    request = asking(**params)
+    assert most_usd(PLAIN, request, Prompt(request)) > 0.05
+
+
+@pytest.mark.parametrize("name", ["name", "reasoning_content", "reasoning", "function_call"])
+def test_every_field_of_a_message_counts(name: str) -> None:
+    messages = ({"role": "user", "content": "Hi"}, {"role": "assistant", "content": "", name: LONG})
+    request = Request(id="r", messages=messages)
+    assert most_usd(PLAIN, request, Prompt(request)) > 0.05
+
+
+def test_a_prediction_is_billed_as_an_answer_too() -> None:
+    dear = replace(PLAIN, usd_per_mtok_out=100.0, max_output=1)
+    request = asking(prediction={"type": "content", "content": LONG})
+    assert most_usd(dear, request, Prompt(request)) > 5.0
+
+
+def test_more_answers_than_the_protocol_knows_are_refused() -> None:
+    many = asking(n=128)
+    assert most_usd(PLAIN, many, Prompt(many)) > 0.25
+    for n in (129, 10**400):
+        with pytest.raises(RequestError, match="from 1 to 128"):
+            Prompt(asking(n=n))
 
 
 def test_a_tool_may_be_marked_for_the_cache() -> None:

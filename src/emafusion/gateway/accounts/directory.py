@@ -277,6 +277,7 @@ def _entry(one: Credential, team: Team | None) -> _Entry:
         policies=terms.policies,
         prefer=terms.prefer,
         min_quality=terms.min_quality,
+        data_class=terms.data_class,
     )
     return _Entry(
         caller=caller,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from emafusion.databases import Connection
-from emafusion.databases.sqlite import Transaction, create, identity
+from emafusion.databases.sqlite import Transaction, create, identity, write_ahead
 from emafusion.errors import StoreError
 from emafusion.gateway.accounts.database import migrate
 
@@ -74,7 +74,7 @@ class SQLiteDatabase:
             check_same_thread=False,
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            write_ahead(connection, self._busy_timeout_s)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA fullfsync = ON")
             connection.execute("BEGIN IMMEDIATE")

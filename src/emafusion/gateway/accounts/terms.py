@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, structs
 
 from emafusion.gateway.callers import EVERY_SCOPE, Scope
-from emafusion.types import Probability
+from emafusion.types import DataClass, Probability, highest
 
 Period = Literal["day", "month", "total"]
 PERIODS: tuple[Period, ...] = ("day", "month", "total")
@@ -32,30 +32,33 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a key or a team may do; ``None`` is no bound.
 
     ``models`` and ``policies`` are names; ``prefer`` is the dial of requests that do not set it,
-    ``min_quality`` the least they get. The rates are per minute, of requests, tokens and US
-    dollars.
+    ``min_quality`` the least they get, ``data_class`` the least class of what they send. The rates
+    are per minute, of requests, tokens and US dollars.
     """
 
     models: frozenset[str] | None = None
     policies: frozenset[str] | None = None
     prefer: Probability | None = None
     min_quality: Probability | None = None
+    data_class: DataClass | None = None
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
     usd_per_minute: Positive | None = None
 
     def within(self, wider: Terms) -> Terms:
-        """These terms where both hold: what both allow, the higher floor, the nearer default.
+        """These terms where both hold: what both allow, the higher floor and class, the near dial.
 
         The rates stay this side's own: each side's are counted apart.
         """
         floors = [one for one in (self.min_quality, wider.min_quality) if one is not None]
+        classes = [one for one in (self.data_class, wider.data_class) if one is not None]
         return structs.replace(
             self,
             models=_both(self.models, wider.models),
             policies=_both(self.policies, wider.policies),
             prefer=wider.prefer if self.prefer is None else self.prefer,
             min_quality=max(floors, default=None),
+            data_class=highest(*classes) if classes else None,
         )
 
 

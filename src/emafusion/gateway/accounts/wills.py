@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from emafusion.gateway.accounts.leases import Claim
 from emafusion.gateway.accounts.terms import Budget, Period
+from emafusion.gateway.liveness import living, of_a_dead
 
 log = logging.getLogger("emafusion.gateway")
 
@@ -57,10 +58,7 @@ class Will:
         with self._used.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), 8 * NOTED)
         self._numbers = memoryview(self._memory).cast("q")
-        unborn = folder / f"{worker}.unborn"
-        self._file = os.open(unborn, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
-        _lock(self._file)
-        unborn.rename(self._leases)
+        self._file = living(self._leases)
 
     def of(self, budget: Budget, *, since: str, number: int) -> Mark | None:
         """Where to note what is used of a lease; ``None`` where it cannot be noted."""
@@ -99,7 +97,7 @@ def opened(folder: Path, besides: str) -> Iterator[dict[str, list[Claim]]]:
     files: list[int] = []
     try:
         for path in sorted(folder.glob("*.leases")):
-            if path.stem != besides and (file := _of_a_dead(path)) is not None:
+            if path.stem != besides and (file := of_a_dead(path)) is not None:
                 files.append(file)
                 found[path.stem] = _read(path)
         yield found
@@ -129,26 +127,6 @@ def folder(accounts: str) -> Path | None:
         return None
     own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
     return found if own and not status.st_mode & 0o077 else None
-
-
-def _of_a_dead(path: Path) -> int | None:
-    """The file, locked, if nobody else has the lock."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        _lock(file)
-    except OSError:
-        os.close(file)
-        return None
-    return file
-
-
-def _lock(file: int) -> None:
-    import fcntl
-
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _read(path: Path) -> list[Claim]:

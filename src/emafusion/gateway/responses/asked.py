@@ -17,7 +17,7 @@ from emafusion.gateway.body import Asked, addressed, typed
 from emafusion.gateway.callers import Caller
 from emafusion.gateway.exchange import signed
 from emafusion.gateway.responses.items import Table, turns_of
-from emafusion.types import Message, Request
+from emafusion.types import DataClass, Message, Request
 
 _Positive = Annotated[int, Meta(ge=1)]
 _FOREIGN = ("background", "conversation", "prompt")
@@ -71,12 +71,11 @@ class Fields(Struct, frozen=True, kw_only=True):
 class ResponsesAsked(Asked, frozen=True, kw_only=True):
     """What a body asks for.
 
-    ``turns`` are the conversation without its instructions, ``echo`` the fields that a response
-    repeats, ``tenant`` whose it is, ``store`` whether it is kept.
+    ``tenant`` is whose it is, ``store`` whether it is kept; ``instructed`` whether its first
+    message is no turn of the conversation but its instructions.
     """
 
-    turns: tuple[Message, ...]
-    echo: Mapping[str, object]
+    instructed: bool
     tenant: str
     store: bool
 
@@ -94,10 +93,11 @@ def asked_of(
     fields: Fields,
     *,
     before: Sequence[Message],
+    stated: tuple[DataClass, ...] = (),
     models: Collection[str],
     caller: Caller,
 ) -> ResponsesAsked:
-    """What `fields` of `body` ask of `models`, after the turns `before`.
+    """What `fields` of `body` ask of `models`, after the turns `before`, whose class is `stated`.
 
     Raises
     ------
@@ -122,7 +122,9 @@ def asked_of(
         request=request,
         direct=direct,
         stream=bool(fields.stream),
-        turns=turns,
+        instructed=bool(system),
+        earlier=tuple(before),
+        stated=stated,
         echo=_echo(body, fields),
         tenant=caller.tenant,
         store=fields.store is not False,

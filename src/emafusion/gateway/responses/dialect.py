@@ -15,7 +15,8 @@ from emafusion.gateway.responses.asked import ResponsesAsked, asked_of, fields_o
 from emafusion.gateway.responses.events import Events
 from emafusion.gateway.responses.output import completed, turn_of
 from emafusion.gateway.responses.shelf import Kept, Shelf
-from emafusion.types import Answer, Message
+from emafusion.gateway.shielding import untold
+from emafusion.types import Answer, DataClass, Message, replace
 
 log = logging.getLogger("emafusion.gateway")
 
@@ -37,6 +38,7 @@ class Responses:
         body = json_of(data)
         fields = fields_of(body)
         before: Sequence[Message] = ()
+        stated: tuple[DataClass, ...] = ()
         if fields.previous_response_id is not None:
             kept = await self._shelf.get(caller.tenant, fields.previous_response_id)
             if kept is None:
@@ -45,8 +47,8 @@ class Responses:
                     "the conversation itself as input",
                     "previous_response_id",
                 )
-            before = kept.turns
-        return asked_of(body, fields, before=before, models=models, caller=caller)
+            before, stated = kept.turns, kept.stated
+        return asked_of(body, fields, before=before, stated=stated, models=models, caller=caller)
 
     def body(self, asked: ResponsesAsked, answer: Answer) -> object:
         """A response."""
@@ -62,7 +64,7 @@ class Responses:
 
 
 class _Keeping:
-    """Keeps a request's response once it is there."""
+    """Keeps a request's response once it is there, as it was masked, if it may be kept."""
 
     def __init__(self, shelf: Shelf, asked: ResponsesAsked) -> None:
         self._shelf = shelf
@@ -72,17 +74,22 @@ class _Keeping:
     async def open(self, passage: Passage) -> AsyncIterator[None]:
         """Nothing before; after an answer, keep it."""
         yield
-        if passage.answer is None:
+        if passage.answer is None or untold(passage):
             return
-        body = completed(self._asked, passage.answer)
+        asked = self._asked
+        if passage.vault is not None:
+            asked = replace(asked, echo=passage.echo)
+        body = completed(asked, passage.answer)
         turns = (
-            *self._asked.turns,
-            turn_of(passage.answer.completion, thoughts=self._asked.direct),
+            *passage.request.messages[asked.instructed :],
+            turn_of(passage.answer.completion, thoughts=asked.direct),
         )
+        found = passage.request.protection
         kept = Kept(
             tenant=self._asked.tenant,
             id=str(body["id"]),
             turns=turns,
+            stated=() if found is None else (found.data_class,),
             body=body,
             size=len(encode(turns)) + len(encode(body)),
         )

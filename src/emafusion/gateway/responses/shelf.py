@@ -17,7 +17,7 @@ from msgspec.structs import asdict
 from emafusion.errors import StoreError
 from emafusion.gateway.notes import Notes, key
 from emafusion.gateway.replies import encode
-from emafusion.types import Message
+from emafusion.types import DataClass, Message
 
 DAY_S = 24 * 3600.0
 
@@ -25,7 +25,8 @@ DAY_S = 24 * 3600.0
 class Kept(Struct, frozen=True, kw_only=True):
     """One response: the conversation up to its end, its items as they came in, and itself.
 
-    ``size`` is about how many bytes it takes.
+    ``stated`` is the class of what it says, where that is known. ``size`` is about how many bytes
+    it takes.
     """
 
     tenant: str
@@ -33,6 +34,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     turns: tuple[Message, ...]
     body: Mapping[str, object]
     size: int
+    stated: tuple[DataClass, ...] = ()
 
 
 class Shelf(Protocol):

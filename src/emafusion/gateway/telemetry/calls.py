@@ -167,7 +167,8 @@ class _Measured:
                 **_asked(call.params),
             },
         )
-        if tools.content:
+        self._content = tools.content and not call.untold
+        if self._content:
             self._span.set_attribute("gen_ai.input.messages", _messages(call.messages))
         self._texts: list[str] = []
         self._heard = False
@@ -187,7 +188,7 @@ class _Measured:
             known = {**known, "error.type": kind.__name__}
             self._span.set_attribute("error.type", kind.__name__)
             self._span.set_status(Status(StatusCode.ERROR))
-        if self._tools.content and self._texts:
+        if self._content and self._texts:
             said = {"role": "assistant", "content": "".join(self._texts)}
             self._span.set_attribute("gen_ai.output.messages", _messages([said]))
         self._tools.seconds.record(perf_counter() - self._began, known)
@@ -224,7 +225,7 @@ class _Measured:
 
     def said(self, text: str) -> None:
         """Take note of words, where they are wanted."""
-        if self._tools.content and text:
+        if self._content and text:
             self._texts.append(text)
 
     def ended(self, reason: str | None, usage: Usage | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from emafusion.errors import ConfigError
 from emafusion.gateway.telemetry.accounting import Baseline, purposes
+from emafusion.gateway.telemetry.backing import Backing
 from emafusion.gateway.telemetry.observations import Observation
 from emafusion.types import Outcome, Usage
 
@@ -44,6 +45,8 @@ class Metrics:
     ------
     ConfigError
         `folder` is given, but the library counts for this process alone.
+    StoreError
+        `folder` has no space for counts.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Metrics:
             )
         self._baseline = baseline
         self._folder = folder
+        self._backing = None if folder is None else Backing(folder)
         self.registry = CollectorRegistry(auto_describe=False)
         self._by_key = by_key
         self._now = 0
@@ -130,6 +134,8 @@ class Metrics:
         self._under_way.set(self._now)
         for buffer in self._buffers:
             buffer.flush()
+        if self._backing is not None:
+            self._backing.grow()
 
     def exposition(self) -> bytes:
         """All that was flushed, in Prometheus' text format; of all workers, if there are several.

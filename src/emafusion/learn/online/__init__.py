@@ -11,7 +11,7 @@ from emafusion.learn.online.estimates import Estimates
 from emafusion.learn.online.exploration import Choice, Exploration, Spent, Terms
 from emafusion.learn.online.heads import Doubt, Heads
 from emafusion.learn.online.queries import Reference, Stray
-from emafusion.learn.online.witnesses import Daily, Witnesses
+from emafusion.learn.online.witnesses import Daily, Told, Witnesses, began
 
 __all__ = [
     "Alarm",
@@ -31,6 +31,8 @@ __all__ = [
     "Spent",
     "Stray",
     "Terms",
+    "Told",
     "Watch",
     "Witnesses",
+    "began",
 ]

@@ -184,27 +184,28 @@ class Recovery:
         import numpy as np
 
         self._sign, self._half = (1.0 if rose else -1.0), gap / 2.0
-        self._patience = patience
+        self.patience = patience
         self._stakes = np.array(STAKES) / (1.0 + self._half)
-        self._capital, self._since = np.ones(len(STAKES)), np.zeros(len(STAKES))
+        self._capital = np.ones(len(STAKES))
 
     def observe(self, residual: float) -> bool:
         """Count one answer; whether the model is what it was."""
         import numpy as np
 
-        back = self._half - self._sign * min(max(residual, -1.0), 1.0)
-        self._since = np.where(self._capital <= 1.0, 1.0, self._since + 1.0)
-        self._capital = np.maximum(self._capital, 1.0) * (1.0 + self._stakes * back)
-        return float(self._capital.mean()) >= self._patience
+        self._capital = np.maximum(self._capital, 1.0) * self.gains([residual])[0]
+        return float(self._capital.mean()) >= self.patience
 
-    @property
-    def since(self) -> int:
-        """Answers since the bettor who has most began to win: about when the change was over."""
-        return int(self._since[self._capital.argmax()])
+    def gains(self, residuals: Sequence[float]) -> Array:
+        """What each bettor's capital is multiplied by at each of n `residuals`, (n, s)."""
+        import numpy as np
+
+        back = self._half - self._sign * np.clip(residuals, -1.0, 1.0)
+        found: Array = 1.0 + back[:, None] * self._stakes
+        return found
 
     def reset(self) -> None:
         """Give up what was won so far."""
-        self._capital[:], self._since[:] = 1.0, 0.0
+        self._capital[:] = 1.0
 
 
 class Habits:

@@ -1,14 +1,16 @@
-"""Whose checks count, and whether what they tell of a model holds without any one of the callers.
+"""Whose word counts when a model is accused, and whether it holds without any one of the callers.
 
-Knows callers and models by their names, days, and residuals of checks. Does not know answers, nor
-what follows from an alarm. Callers written ``tenant/user`` are left out together, as in queries.
+Knows callers and models by their names, times, and residuals. Does not know answers, nor what
+follows from an alarm. Callers written ``tenant/user`` are left out together, as in queries.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from emafusion.learn.online.drift import PATIENCE, STAKES, Alarm, Signal
 from emafusion.types import replace
@@ -25,7 +27,7 @@ DAILY: Final = 10
 So many opinions of a caller weigh at most (:class:`~emafusion.learn.online.Bounds`)."""
 DAY_S: Final = 86_400.0
 KEPT: Final = 500
-"""Checks of each model that are kept, to tell what they say without a caller."""
+"""Residuals of each model and signal that are kept, to tell what they say without a caller."""
 
 
 class Daily:
@@ -47,8 +49,16 @@ class Daily:
         self._counted[caller, model] += 1
 
 
+class Told(Struct, frozen=True, kw_only=True):
+    """An answer that was given ``at`` this time to ``caller`` lay ``off`` what was expected."""
+
+    at: float
+    caller: str
+    off: float
+
+
 class Witnesses:
-    """What was told of models by checks, and by whose answers.
+    """What was told of models, and by whose answers.
 
     Where all that is asked comes from one caller, he is the traffic: he can ruin a model for
     nobody else. Once there are others, an alarm must stand without any one of them.
@@ -57,18 +67,19 @@ class Witnesses:
     ----------
     pool : sequence of str
     signals : sequence of Signal
-        What the models are watched by; the last of them is the checks'.
+        What the models are watched by.
     """
 
     def __init__(self, pool: Sequence[str], signals: Sequence[Signal]) -> None:
         self.daily = Daily()
-        self._signals = tuple(signals)
-        self._told: dict[str, deque[tuple[str, float]]] = {
-            name: deque(maxlen=KEPT) for name in pool
+        self._signals = {signal.name: signal for signal in signals}
+        self._told: dict[tuple[str, str], deque[Told]] = {
+            (model, name): deque(maxlen=KEPT) for model in pool for name in self._signals
         }
         self._contested: dict[str, Alarm] = {}
         self._callers: set[str] = set()
         self._tenants: set[str] = set()
+        self._suspect = ""
 
     def saw(self, caller: str) -> None:
         """Take note that `caller` asked something."""
@@ -76,69 +87,128 @@ class Witnesses:
             if len(known) < 2:
                 known.add(name)
 
+    def told(self, model: str, signal: str) -> tuple[Told, ...]:
+        """The last :data:`KEPT` residuals, as they came."""
+        return tuple(self._told[model, signal])
+
     def forget(self, model: str) -> None:
         """Of `model` something else is expected from now on: what was told of it is void."""
-        self._told[model].clear()
+        for name in self._signals:
+            self._told[model, name].clear()
         self._contested.pop(model, None)
 
     def vetted(
-        self, model: str, residual: float, *, caller: str, alarm: Alarm | None, seen: int
-    ) -> Alarm | None:
-        """The alarm that a check gives, if it stands without any one caller.
+        self, model: str, signal: str, *, told: Told, alarm: Alarm | None, seen: int
+    ) -> tuple[Alarm, float] | None:
+        """The alarm that stands without any one caller, and when the change began.
 
-        One that does not is tried again with every further check.
+        One that does not is tried again with every further residual, by that one's signal.
 
         Parameters
         ----------
-        model, caller : str
-            Whose answer was checked, and who had asked for it.
-        residual : float
-            By how much the check lay above what was expected.
+        model, signal : str
+            What is told of.
+        told : Told
+            What was told now.
         alarm : Alarm, optional
-            What the watch over all says at this check.
+            What the watch over all says to it.
         seen : int
             The model's answers so far that were watched.
         """
-        self._told[model].append((caller, residual))
-        before = self._contested.get(model)
-        if alarm is None and before is not None:
-            alarm = replace(before, after=seen, since=before.since + seen - before.after)
-        if alarm is None or self._stands(model):
-            self._contested.pop(model, None)
-            return alarm
-        self._contested[model] = alarm
-        return None
+        self._told[model, signal].append(told)
+        contested = alarm or self._contested.get(model)
+        if contested is None:
+            return None
+        self._contested[model] = contested
+        # Who is alone may have won by one signal what another one makes an alarm of.
+        name = contested.signal if self._alone else signal
+        every = self._told[model, name]
+        share = self._share(name)
+        needed = (PATIENCE - 1.0 + share) / share
+        left = self.without_weakest(every, self._gains(every, name), needed=needed)
+        if left is None:
+            return None
+        begun, best = began(left, self._gains(left, name))
+        since = sum(one.at >= begun for name in self._signals for one in self._told[model, name])
+        rose = best >= len(STAKES)
+        return replace(contested, signal=name, rose=rose, after=seen, since=since), begun
 
-    def _stands(self, model: str) -> bool:
-        together = len(self._tenants) > 1
-        if not together and len(self._callers) <= 1:
-            return True
-        told = [
-            (_tenant(caller) if together else caller, residual)
-            for caller, residual in self._told[model]
-        ]
-        return bool((self._without_each(told) >= PATIENCE).all())
+    def dated(self, told: Collection[Told], alarm: Alarm) -> float:
+        """When the change of `alarm` began by all that is `told`, whoever weighs most left out."""
+        way = slice(len(STAKES), None) if alarm.rose else slice(len(STAKES))
+        left = self.without_weakest(told, self._gains(told, alarm.signal)[:, way], needed=0.0)
+        left = left or tuple(told)
+        return began(left, self._gains(left, alarm.signal)[:, way])[0]
 
-    def _without_each(self, told: Sequence[tuple[str, float]]) -> Array:
-        """The most evidence that there ever was without each one of those who told, (c,).
+    def without_weakest(
+        self, told: Collection[Told], gains: Array, *, needed: float
+    ) -> tuple[Told, ...] | None:
+        """What is left of `told` without the caller who wins the bettors most by these `gains`.
 
-        As :class:`~emafusion.learn.online.Watch` bets; other signals stay at 1, where they begin.
+        All of it where there is one caller alone, ``None`` where without somebody the bettors'
+        mean capital never reached `needed`.
         """
         import numpy as np
 
-        names, owner = np.unique([name for name, _ in told], return_inverse=True)
-        check, every = self._signals[-1], sum(signal.share for signal in self._signals)
-        share = check.share / every
-        bent = np.clip([residual for _, residual in told], -1.0, 1.0)[:, None] * [-1.0, 1.0]
-        gains = 1.0 + (bent - check.slack)[:, :, None] * np.array(STAKES)
-        capital, most = np.ones((len(names), *gains.shape[1:])), np.zeros(len(names))
-        for gain, who in zip(gains, owner.tolist(), strict=True):
-            kept = capital[who].copy()
-            capital = np.maximum(capital, 1.0) * gain
-            capital[who] = kept
-            most = np.maximum(most, capital.mean(axis=(1, 2)))
-        found: Array = 1.0 - share + share * most
-        return found
+        if self._alone:
+            return tuple(told)
+        together = len(self._tenants) > 1
+        owners = np.array([_tenant(one.caller) if together else one.caller for one in told])
+        least, weakest = np.inf, ""
+        # Whoever failed the last alarm goes first: he mostly fails the next one too.
+        for name in sorted(set(owners.tolist()), key=lambda name: (name != self._suspect, name)):
+            most = float(np.exp(_won(gains[owners != name])).mean(axis=1).max())
+            if most < needed:
+                self._suspect = name
+                return None
+            if most < least:
+                least, weakest = most, name
+        return tuple(one for one, other in zip(told, owners != weakest, strict=True) if other)
+
+    @property
+    def _alone(self) -> bool:
+        return len(self._tenants) <= 1 and len(self._callers) <= 1
+
+    def _share(self, signal: str) -> float:
+        return self._signals[signal].share / sum(one.share for one in self._signals.values())
+
+    def _gains(self, told: Collection[Told], signal: str) -> Array:
+        """What each bettor's capital is multiplied by, (n, 2s): the s who bet on a fall first.
+
+        As :class:`~emafusion.learn.online.Watch` bets.
+        """
+        import numpy as np
+
+        bent = np.clip([one.off for one in told], -1.0, 1.0)[:, None] * [-1.0, 1.0]
+        slack = self._signals[signal].slack
+        gains: Array = 1.0 + (bent - slack)[:, :, None] * np.array(STAKES)
+        return gains.reshape(len(told), -1)
+
+
+def began(told: Sequence[Told], gains: Array) -> tuple[float, int]:
+    """When the bettor who won most began to, by the times of the answers; and which one he is.
+
+    Opinions come in any order: `told` is put in that of the answers before it is bet on.
+    """
+    import numpy as np
+
+    order = np.argsort([one.at for one in told], kind="stable")
+    won = _won(gains[order])
+    end, best = np.unravel_index(int(won.argmax()), won.shape)
+    start = int(np.flatnonzero(won[: end + 1, best] <= 0.0)[-1])
+    return told[int(order[min(start, len(told) - 1)])].at, int(best)
+
+
+def _won(gains: Array) -> Array:
+    """ln of each bettor's capital after 0 to n bets, (n + 1, b), given up wherever it is below 1.
+
+    So sums of ln gains, less the least of them up to there.
+    """
+    import numpy as np
+
+    sums = np.concatenate([np.zeros((1, gains.shape[1])), np.log(gains).cumsum(axis=0)])
+    found: Array = sums - np.minimum.accumulate(sums, axis=0)
+    return found
 
 
 def _tenant(caller: str) -> str:

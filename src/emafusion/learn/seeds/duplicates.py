@@ -11,10 +11,11 @@ Broder, "On the resemblance and containment of documents", 1997.
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
@@ -71,8 +72,7 @@ class Seen:
             self._bands[key].append(number)
 
     def _near(self, shingles: frozenset[int], number: int) -> bool:
-        other = self._shingles[number]
-        return len(shingles & other) >= NEAR * len(shingles | other)
+        return _alike(shingles, self._shingles[number])
 
     def _keys(self, shingles: frozenset[int]) -> Iterator[_Key]:
         hashes: NDArray[np.uint64] = np.fromiter(shingles, np.uint64, len(shingles))
@@ -90,6 +90,47 @@ def pairs(prompts: Iterable[str]) -> list[tuple[int, int]]:
             found.append((other, number))
         seen.add(prompt, number)
     return found
+
+
+def grouped(prompts: Sequence[str]) -> list[tuple[int, int]]:
+    """Every prompt that duplicates an earlier one which duplicates none, with that one: places.
+
+    Two sets of which :data:`NEAR` is common share one of the rarest shingles of each, so prompts
+    that have nothing but a preamble in common are never held against each other.
+
+    References
+    ----------
+    Bayardo, Ma & Srikant, "Scaling up all pairs similarity search", WWW 2007.
+    """
+    words = [_words(prompt) for prompt in prompts]
+    shingles = [_shingles(one) if len(one) >= _SHORT else frozenset() for one in words]
+    common = Counter(one for held in shingles for one in held)
+    said: dict[str, int] = {}
+    holders: defaultdict[int, list[int]] = defaultdict(list)
+    found = []
+    for number, mine in enumerate(shingles):
+        rare = _rarest(mine, common)
+        first = said.get(" ".join(words[number]))
+        if first is None:
+            candidates = sorted({other for one in rare for other in holders.get(one, ())})
+            first = next((n for n in candidates if _alike(mine, shingles[n])), None)
+        if first is not None:
+            found.append((first, number))
+            continue
+        said[" ".join(words[number])] = number
+        for one in rare:
+            holders[one].append(number)
+    return found
+
+
+def _rarest(shingles: frozenset[int], common: Counter[int]) -> list[int]:
+    """So many that a near-duplicate has at least one of them among its own."""
+    count = len(shingles) - math.ceil(NEAR * len(shingles)) + 1
+    return sorted(shingles, key=lambda one: (common[one], one))[:count]
+
+
+def _alike(one: frozenset[int], other: frozenset[int]) -> bool:
+    return len(one & other) >= NEAR * len(one | other)
 
 
 def _words(text: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""Finds values that have a form: by pattern, check digit and the words before them."""

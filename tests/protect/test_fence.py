@@ -1,0 +1,106 @@
+"""A detector in a process of its own: answered, late, dead, and begun again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from emafusion.errors import ConfigError
+from emafusion.protect.entities import Entity
+from emafusion.protect.fence import Fence
+
+HERE = "fenced_detector:build"
+
+
+def fence(**options: object) -> Fence:
+    return Fence("other", HERE, options=options, limit_s=0.5, begin_s=30.0)
+
+
+@pytest.fixture
+def module(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector as somebody else may write one, where Python finds it."""
+    folder = tmp_path_factory.mktemp("theirs")
+    (folder / "fenced_detector.py").write_text(
+        "import os, time\n"
+        "from emafusion.protect.entities import Entity\n"
+        "def build(**options):\n"
+        "    def detect(text):\n"
+        "        print(text)\n"
+        "        if 'die' in text: os._exit(3)\n"
+        "        if 'raise' in text: raise ValueError(text)\n"
+        "        if 'hang' in text: time.sleep(60)\n"
+        "        if 'spin' in text:\n"
+        "            while True: pass\n"
+        "        if 'lie' in text: return ['nothing']\n"
+        "        return [Entity(kind='TERM', start=0, end=len(text))]\n"
+        "    return detect\n"
+    )
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH", "")])])
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+@asynccontextmanager
+async def begun() -> AsyncIterator[Fence]:
+    other = fence()
+    await other.begin()
+    try:
+        yield other
+    finally:
+        await other.aclose()
+
+
+async def again(other: Fence, text: str) -> Sequence[Entity]:
+    """What `other` says once it is up again."""
+    ends = time.monotonic() + 30
+    while True:
+        try:
+            return await other.detect(text)
+        except EOFError:
+            assert time.monotonic() < ends
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.usefixtures("module")
+async def test_it_answers_and_prints_nothing_of_what_it_reads() -> None:
+    async with begun() as other:
+        assert await other.detect("hello") == [Entity(kind="TERM", start=0, end=5)]
+        assert await asyncio.gather(*(other.detect("x" * n) for n in range(1, 9))) == [
+            [Entity(kind="TERM", start=0, end=n)] for n in range(1, 9)
+        ]
+
+
+@pytest.mark.usefixtures("module")
+async def test_whatever_it_does_it_is_cut_off_and_comes_back() -> None:
+    async with begun() as other:
+        for way in ("hang", "spin", "die", "raise", "lie"):
+            started = time.monotonic()
+            with pytest.raises((EOFError, TimeoutError, ValueError)):
+                await other.detect(way)
+            assert time.monotonic() - started < 5.0
+            with pytest.raises(EOFError):
+                await other.detect("at once")
+            assert await again(other, "now") == [Entity(kind="TERM", start=0, end=3)]
+
+
+@pytest.mark.usefixtures("module")
+async def test_a_caller_that_leaves_does_not_get_the_next_one_its_answer() -> None:
+    async with begun() as other:
+        waiting = asyncio.create_task(other.detect("hang"))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await again(other, "four") == [Entity(kind="TERM", start=0, end=4)]
+
+
+@pytest.mark.parametrize("path", ["nowhere_at_all:build", "json:nothing", "json:loads"])
+async def test_what_does_not_start_is_a_mistake_in_the_settings(path: str) -> None:
+    other = Fence("other", path, begin_s=30.0)
+    with pytest.raises(ConfigError, match="did not start"):
+        await other.begin()
+    await other.aclose()
