@@ -50,6 +50,7 @@ async def test_a_server_that_is_killed_and_returns(postgres: Postgres, address: 
                 await hasty.find("d0")
         finally:
             await asyncio.to_thread(postgres.start)
+    hasty.max_wait_s = 60  # a writer looks only now and then whether its server is back
     await hasty.record(outcome("later"))
     await hasty.record(outcome("hasty"))
     await hasty.ready()
