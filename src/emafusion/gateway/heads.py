@@ -94,6 +94,7 @@ class _Link(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = self._moved = True
         super().on_message_begin()
+        self._idle_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # a trailer could name another key than the one that let the request in
@@ -124,6 +125,8 @@ class _Link(HttpToolsProtocol):
             self.transport.abort()
         elif self.transport.is_closing() or not self._idle():
             return
+        elif self.cycle is not None and not self._in_head:
+            return  # kept for another request, as long as the server says
         elif now - self._idle_since > self.bounds.head_timeout_s:
             late = Fault(status=408, message="the request's headers did not come in time")
             self._refuse(late if self._in_head else None)

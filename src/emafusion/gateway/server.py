@@ -215,6 +215,7 @@ def _config(exchange: Exchange, settings: Settings, operations: Operations) -> u
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=round(settings.keep_alive_s),
         timeout_graceful_shutdown=max(1, round(settings.drain_s)),
         h11_max_incomplete_event_size=settings.max_head_bytes,
     )

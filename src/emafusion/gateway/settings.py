@@ -33,6 +33,8 @@ class Settings:
         How many connections a process has open at once.
     head_timeout_s : float
         How long a connection may be open without a whole request's head, seconds.
+    keep_alive_s : float
+        How long a connection is kept for another request, seconds: longer than balancers keep it.
     write_timeout_s : float
         How long a caller may read nothing of what it is sent, seconds.
     heartbeat_s : float
@@ -49,6 +51,7 @@ class Settings:
     max_held_bytes: int = 256 * 2**20
     max_connections: int = 10_000
     head_timeout_s: float = 30.0
+    keep_alive_s: float = 75.0
     write_timeout_s: float = 60.0
     heartbeat_s: float = 1.0
     drain_s: float = 30.0
