@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emafusion.catalog import tokens
+from emafusion.catalog.bounds import Prompt
 from emafusion.errors import (
     BudgetError,
     DeadlineError,
@@ -17,7 +18,7 @@ from emafusion.errors import (
     UnavailableError,
 )
 from emafusion.execute import Ledger, Limits
-from emafusion.gateway.accounts.estimates import Prompt, most_usd
+from emafusion.gateway.accounts.estimates import most_usd
 from emafusion.providers.ending import BrokenOff
 from emafusion.testing import ScriptedProvider
 from emafusion.types import Call, Chunk, Completion, Draft, Model, Request, Usage, replace

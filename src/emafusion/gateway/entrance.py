@@ -13,11 +13,12 @@ from typing import Final, Literal
 
 from msgspec import Struct, structs
 
+from emafusion.catalog.bounds import Prompt
 from emafusion.client import Client
 from emafusion.config.clock import SystemClock
 from emafusion.errors import StoreUnreachableError
 from emafusion.gateway.accounts import Accounts, Rates
-from emafusion.gateway.accounts.estimates import Prompt, most_usd
+from emafusion.gateway.accounts.estimates import most_usd
 from emafusion.gateway.caches import (
     AnswerCache,
     Equal,

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emafusion.catalog import tokens
+from emafusion.catalog.bounds import Prompt
 from emafusion.errors import RequestError
-from emafusion.gateway.accounts.estimates import BESIDE, LONGEST_ANSWER, Prompt, most_usd
+from emafusion.gateway.accounts.estimates import BESIDE, LONGEST_ANSWER, most_usd
 from emafusion.types import Model, Request, Usage, replace
 from emafusion.types.models import PriceTier
 

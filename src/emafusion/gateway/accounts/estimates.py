@@ -12,8 +12,6 @@ from emafusion.catalog import bounds
 from emafusion.catalog.bounds import Prompt
 from emafusion.types import Model, Request
 
-__all__ = ["BESIDE", "LONGEST_ANSWER", "Prompt", "most_usd"]
-
 LONGEST_ANSWER: Final = 4096
 """Tokens that are reserved for an answer whose caller sets no bound."""
 BESIDE: Final = 64
