@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from aiohttp import web
 
 from emafusion.testing import chat
+
+from .vendor import threaded
 
 PLACEHOLDER = re.compile(r"\[([A-Z]+)_([a-z2-7]{10})\]")
 
@@ -88,17 +88,6 @@ def _bytewise(body: Any, said: str) -> list[str]:
     return [first, *pieces, *chat.events(body, lambda _: said)[-3:]]
 
 
-@contextmanager
-def tap() -> Iterator[Tap]:
+def tap() -> AbstractContextManager[Tap]:
     """A tap in a thread of its own."""
-    found, loop = Tap(), asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    runner = asyncio.run_coroutine_threadsafe(found.begin(), loop).result()
-    try:
-        yield found
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    return threaded(Tap())

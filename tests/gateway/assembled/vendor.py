@@ -7,8 +7,8 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -99,10 +99,19 @@ def _tokens(messages: list[Any]) -> int:
     return int(usage["prompt_tokens"])
 
 
+class Begun(Protocol):
+    """A server that begins in the running loop."""
+
+    async def begin(self) -> web.AppRunner: ...
+
+
+B = TypeVar("B", bound=Begun)
+
+
 @contextmanager
-def vendor() -> Iterator[Vendor]:
-    """A vendor in a thread of its own."""
-    found, loop = Vendor(), asyncio.new_event_loop()
+def threaded(found: B) -> Iterator[B]:
+    """`found`, serving in a thread of its own."""
+    loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     runner = asyncio.run_coroutine_threadsafe(found.begin(), loop).result()
@@ -113,3 +122,8 @@ def vendor() -> Iterator[Vendor]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def vendor() -> AbstractContextManager[Vendor]:
+    """A vendor in a thread of its own."""
+    return threaded(Vendor())
