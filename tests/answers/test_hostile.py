@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emafusion.answers import guess_kind, source
+from growth import LINEAR, growth
 
 
 @pytest.mark.parametrize(
@@ -29,15 +28,8 @@ FENCES = ("`", "```\n", "\n```", "``` ", "\n ")
 
 @pytest.mark.parametrize("odd", FENCES, ids=ascii)
 def test_fences_are_found_in_time_linear_in_the_text(odd: str) -> None:
-    spent = {25_000: math.inf, 100_000: math.inf}
-    for length in [*spent] * 5:
-        text = (odd * length)[:length]
-        began = time.process_time()
-        for _ in range(10):
-            source.program(text)
-        spent[length] = min(spent[length], time.process_time() - began)
-    # Linear time quadruples, quadratic time grows sixteenfold; a hundredth of a second is noise.
-    assert spent[100_000] < 7.0 * spent[25_000] or spent[100_000] < 0.01
+    quarter, whole = ((odd * length)[:length] for length in (25_000, 100_000))
+    assert growth(source.program, quarter, whole) < LINEAR
 
 
 @given(st.text(st.sampled_from("``` \n\tpy"), max_size=40))

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emafusion.cli.editing import SettingsFile, provider_table
@@ -206,16 +206,21 @@ def test_permissions_and_links_stay(path: Path, tmp_path: Path) -> None:
     assert "third" in path.read_text()
 
 
+NAMES = (
+    st.text(min_size=1, max_size=20)
+    .map(lambda text: "".join(one for one in text if one.isprintable() and one != ",").strip())
+    .filter(lambda name: name not in ("", "small", "big.one"))
+)
+
+
 @settings(deadline=None, max_examples=15)
-@given(name=st.text(min_size=1, max_size=20), system=st.text(max_size=40))
+@given(name=NAMES, system=st.text(max_size=40))
 def test_any_name_and_text_come_back_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, name: str, system: str
 ) -> None:
     path = tmp_path_factory.mktemp("settings") / "any.toml"
     path.write_text(SETTINGS)
     file = SettingsFile.open(path)
-    assume(name not in ("small", "big.one"))
-    assume(name == name.strip() and name.isprintable() and "," not in name)
     file.add(name, {**PRICED, "system": system})
     assert tomllib.loads(path.read_text())["models"][name]["system"] == system
     file.remove(name)

@@ -170,7 +170,7 @@ def test_a_client_gone_in_mid_stream_ends_the_upstreams_work(
     decision = stream.response.headers["x-emafusion-decision"]
     next(iter(stream))
     stream.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while stack.gone() == before or decision not in stack.outcomes():
         assert time.monotonic() < deadline, "the upstream is still at work, or nothing recorded"
         time.sleep(0.02)
@@ -188,7 +188,7 @@ def test_a_request_without_its_models_is_not_lost(openai: official.OpenAI) -> No
 def test_every_answer_that_was_delivered_survives_kill_9(tmp_path: Path) -> None:
     with serving(tmp_path) as stack:
         delivered = asyncio.run(_ask_until_killed(stack))
-        assert stack.process.wait(timeout=5) == -signal.SIGKILL
+        assert stack.process.wait(timeout=60) == -signal.SIGKILL
         recorded = stack.outcomes()
     assert len(delivered) >= 200
     missing = [decision for decision in delivered if decision not in recorded]

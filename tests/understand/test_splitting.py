@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emafusion.understand.splitting import parts_of
+from growth import LINEAR, growth
 
 APPLES = (
     "Tom picked 12 apples in the garden and gave a third of them to his sister Ann.\n"
@@ -144,15 +144,10 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
-@pytest.mark.parametrize("size", [10_000, 100_000])
-def test_a_hostile_prompt_costs_little_time(unit: str, size: int) -> None:
-    text = unit * (size // len(unit))
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        parts_of(text)
-        times.append(time.process_time() - start)
-    assert min(times) < 0.15  # tenfold what it takes on an idle machine
+@pytest.mark.parametrize("most", [10_000, 100_000])
+def test_a_hostile_prompt_takes_linear_time(unit: str, most: int) -> None:
+    quarter, whole = (unit * (size // len(unit)) for size in (most // 4, most))
+    assert growth(parts_of, quarter, whole) < LINEAR
 
 
 TWO = "1. What is DNA?\n2. Who wrote the opera Carmen?"

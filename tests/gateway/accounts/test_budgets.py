@@ -132,11 +132,12 @@ async def test_a_refusal_says_which_budget_and_when_it_renews(
     async with Worker(connect) as worker:
         for _ in range(2):
             await worker.ask(alice, cost=0.01)
+        worker.gate.max_wait_s = 600.0
         began = time.monotonic()
         with pytest.raises(BudgetError) as raised:
             async with worker.gate.open(passage(alice, max_cost_usd=0.02)):
                 pass
-        assert time.monotonic() - began < 1.5, "there was nothing to wait for"
+        assert time.monotonic() - began < 60, "there was nothing to wait for"
         said = str(raised.value)
         assert "team 'ops', $0.03 a day, has $0.01 left" in said
         assert "may cost $0.02" in said

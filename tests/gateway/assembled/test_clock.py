@@ -35,7 +35,7 @@ def test_a_clock_that_jumps_breaks_nothing(supplier: Vendor, tmp_path: Path) -> 
             begun = time.monotonic()
             assert stream.events[-1] == "[DONE]"
             assert house.ask(key, "small", temperature=1.0).status == 200
-            assert time.monotonic() - begun < 10
+            assert time.monotonic() - begun < 60  # of days that the clock went on or back
             assert house.get("/readyz").status == 200
             # Each day has its own money: one that comes again has spent it already.
             assert _spend(house, poor) == left

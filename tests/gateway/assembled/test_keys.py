@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import anthropic
 import openai
 import pytest
 
+from ..parts import until
 from .house import ASK, House, decision
 
 OPENAI_TOOLS: list[Any] = [
@@ -117,17 +117,13 @@ def test_a_decision_is_its_tenants_alone(house: House) -> None:
 def test_a_rotated_keys_old_secret_ends_and_a_revoked_keys_at_once(house: House) -> None:
     old = house.key("turning")
     assert house.ask(old, "small").status == 200
-    new = str(house.cli("keys rotate turning --grace 2s --json")["token"])
-    rotated = time.monotonic()
+    new = str(house.cli("keys rotate turning --grace 600s --json")["token"])
     assert house.ask(new, "small").status == 200
     assert house.ask(old, "small").status == 200
     house.cli("keys revoke turning")
-    revoked = time.monotonic()
-    while house.ask(new, "small").status == 200:
-        assert time.monotonic() < revoked + 1.0
-        time.sleep(0.02)
+    # Within a second where the machine is idle; the grace goes on for minutes.
+    until(lambda: house.ask(new, "small").status == 401, within_s=20.0)
     assert house.ask(old, "small").status == 401
-    assert rotated < revoked
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/v1/models", "/v1/decisions/dec_x"])

@@ -128,7 +128,7 @@ def test_without_valkey_requests_go_on_and_rates_still_hold(villa: House, valkey
     valkey.stop()
     begun = time.monotonic()
     assert _cached(villa, other) == "miss"
-    assert time.monotonic() - begun < SLOWEST_S + 2.0
+    assert time.monotonic() - begun < 20 * SLOWEST_S
     statuses = [villa.ask(key, "small", text=f"Number {n}").status for n in range(10)]
     assert statuses.count(200) <= 8
     assert set(statuses) == {200, 429}

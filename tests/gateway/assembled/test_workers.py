@@ -84,8 +84,10 @@ def test_workers_share_rates_answers_keys_and_counts(mansion: House, supplier: V
     key = mansion.key("sharer", "--requests-per-minute 20")
     calls = supplier.calls["small"]
     before = mansion.counted(watcher, "emafusion_answers_total")
+    begun = time.monotonic()
     said = [mansion.ask(key, "small", text="Shared?") for _ in range(24)]
-    assert [one.status for one in said].count(200) == 20
+    regained = (time.monotonic() - begun) / 3.0
+    assert 20 <= [one.status for one in said].count(200) <= 20 + regained
     assert supplier.calls["small"] == calls + 1
     until(lambda: mansion.counted(watcher, "emafusion_answers_total") >= before + 20)
     mansion.cli("keys revoke sharer")

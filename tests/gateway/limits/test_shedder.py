@@ -55,9 +55,9 @@ async def test_who_waits_too_long_is_turned_away_with_a_time() -> None:
     async with shedder.place("a"):
         began = time.monotonic()
         with pytest.raises(OverloadedError, match="no place came free") as told:
-            async with shedder.place("b"):
+            async with asyncio.timeout(20), shedder.place("b"):
                 pytest.fail("there was no place")
-        assert 0.015 < time.monotonic() - began < 0.5
+        assert time.monotonic() - began > 0.015
         assert told.value.retry_after_s is not None
         assert told.value.retry_after_s >= 1.0
     assert shedder.queued == 0
@@ -166,16 +166,12 @@ async def test_a_failing_request_gives_its_place_back() -> None:
     assert shedder.under_way == 0
 
 
-async def test_a_place_is_cheap() -> None:
-    shedder = Shedder(100)
-    took = []
-    for _ in range(5):
-        began = time.process_time()
-        for _ in range(1000):
-            async with shedder.place("a"):
-                pass
-        took.append((time.process_time() - began) / 1000)
-    assert min(took) < 25e-6  # five times what it may take on an idle machine
+async def test_a_place_that_is_free_is_taken_without_waiting() -> None:
+    turned: list[bool] = []
+    asyncio.get_running_loop().call_soon(turned.append, True)
+    async with Shedder(100).place("a"):
+        pass
+    assert turned == [], "another turn of the loop was taken"
 
 
 @pytest.mark.parametrize(("places", "share"), [(0, 0.5), (5, 0.0), (5, 1.1)])

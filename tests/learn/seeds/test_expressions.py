@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 import tracemalloc
 from decimal import Decimal
 
@@ -124,11 +123,9 @@ def test_what_cannot_be_worked_out_is_told(source: str) -> None:
 )
 def test_work_and_memory_are_bounded_before_they_are_spent(source: str) -> None:
     tracemalloc.start()
-    started = time.process_time()
     try:
         with pytest.raises(DataError, match="too"):
             Expression(source)(SCOPE)
-        assert time.process_time() - started < 2.0
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
