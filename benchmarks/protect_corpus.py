@@ -6,10 +6,17 @@ values are found.
 
 from __future__ import annotations
 
+import html
+import json
 import random
+import re
 import string
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import protect_contexts as contexts
+import protect_frames as more
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,19 @@ class Sentence:
 
 def _words(text: str) -> list[str]:
     return text.split()
+
+
+def named(kind: str) -> str:
+    """What detectors call a kind of the corpus."""
+    return {"PASSWORD": "KEY"}.get(kind, kind.partition(":")[0])
+
+
+def _as_written(text: str, value: str) -> str:
+    """`value` as it stands in `text`, escaped or not."""
+    once = json.dumps(value)[1:-1]
+    forms = (value, once, json.dumps(once)[1:-1], html.escape(value), urllib.parse.quote(value),
+             urllib.parse.quote_plus(value), repr(value)[1:-1])  # fmt: skip
+    return next(form for form in forms if form in text)
 
 
 FRAMES = {
@@ -176,19 +196,49 @@ DOMAINS = _words(
 
 
 class Maker:
-    """Makes sentences, the same ones from the same `seed`."""
+    """Makes sentences, the same ones from the same `seed`; with `held`, of forms held out."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, held: bool = False) -> None:
         self._random = random.Random(seed)
+        self._held = held
 
     def sensitive(self, n: int) -> Iterator[Sentence]:
         """`n` sentences, each with one value, kinds and languages by turns."""
-        turns = [(kind, language) for kind, frames in FRAMES.items() for language in frames]
+        sources = (more.HELD,) if self._held else (FRAMES, more.MORE)
+        turns = [(kind, language, some) for frames in sources for kind, by in frames.items()
+                 for language, some in by.items()]  # fmt: skip
         for turn in range(n):
-            kind, language = turns[turn % len(turns)]
-            frame = self._random.choice(FRAMES[kind][language])
+            kind, language, some = turns[turn % len(turns)]
             value = self.value(kind, language)
-            yield Sentence(frame.format(value), language, ((kind.partition(":")[0], value),))
+            yield Sentence(
+                self._random.choice(some).format(value), language, ((named(kind), value),)
+            )
+
+    def people(self, n: int) -> Iterator[Sentence]:
+        """`n` English sentences with a name."""
+        for _ in range(n):
+            name = self._person()
+            frame = self._random.choice(FRAMES["PERSON"]["en"])
+            yield Sentence(frame.format(name), "en", (("PERSON", name),))
+
+    def placed(self, n: int) -> Iterator[Sentence]:
+        """`n` texts of other kinds than sentences, each with one value; the language is theirs."""
+        writers = contexts.HELD_CONTEXTS if self._held else contexts.CONTEXTS
+        turns = [(kind, name) for name in writers for kind in contexts.KEYS]
+        self._random.shuffle(turns)
+        for turn in range(n):
+            kind, name = turns[turn % len(turns)]
+            language = self._random.choice(sorted(more.MONTHS) if kind == "PHONE" else ["en"])
+            value = self.value(kind, language)
+            key = self._random.choice(contexts.keyed(kind, self._held))
+            text = writers[name](key, value)
+            yield Sentence(text, name, ((named(kind), _as_written(text, value)),))
+
+    def hard(self, n: int) -> Iterator[Sentence]:
+        """`n` clean texts that hold what looks like a value."""
+        frames = contexts.HELD_HARD if self._held else contexts.HARD
+        for turn in range(n):
+            yield Sentence(frames[turn % len(frames)].format(**self._fillers()), "en")
 
     def clean(self, n: int) -> Iterator[Sentence]:
         """`n` sentences without values."""
@@ -211,6 +261,8 @@ class Maker:
             return self._birth(language)
         if kind == "ID":
             return self._identity(country)
+        if kind == "PASSWORD":
+            return self._random.choice(more.HELD_PASSWORDS if self._held else more.PASSWORDS)
         return makers[kind]()
 
     def _digits(self, n: int) -> str:
@@ -226,16 +278,12 @@ class Maker:
         return f"{local}@{self._random.choice(DOMAINS)}"
 
     def _phone(self, language: str) -> str:
-        d = self._digits
-        forms = {
-            "en": [f"+1 415 5{d(2)} {d(4)}", f"(312) 5{d(2)}-{d(4)}", f"020 7{d(3)} {d(4)}",
-                   f"+44 7{d(3)} {d(6)}", f"646-5{d(2)}-{d(4)}"],
-            "de": [f"+49 30 {d(8)}", f"0171 {d(7)}", f"089/{d(6)}", f"+49 (0)221 {d(6)}"],
-            "fr": [f"06 {d(2)} {d(2)} {d(2)} {d(2)}", f"+33 1 {d(2)} {d(2)} {d(2)} {d(2)}"],
-            "es": [f"612 {d(3)} {d(3)}", f"+34 91 {d(3)} {d(4)}", f"93{d(7)}"],
-            "it": [f"347 {d(3)} {d(4)}", f"+39 06 {d(8)}", f"333{d(7)}"],
-        }  # fmt: skip
-        return self._random.choice(forms[language])
+        forms = more.HELD_PHONES if self._held else more.PHONES
+        return self._filled(self._random.choice(forms[language]))
+
+    def _filled(self, form: str) -> str:
+        """`form` with a digit for each ``#``."""
+        return re.sub("#", lambda _: self._random.choice(string.digits), form)
 
     def _iban(self) -> str:
         country, length = self._random.choice(
@@ -261,13 +309,16 @@ class Maker:
         return mark.join(whole[n : n + 4] for n in range(0, length, 4))
 
     def _key(self) -> str:
-        some = self._letters
+        form = self._random.choice(more.HELD_KEYS if self._held else more.KEYS)
+        form = re.sub(r"#\{(\d+)\}", lambda found: self._digits(int(found[1])), form)
         upper = string.ascii_uppercase + string.digits
-        forms = [f"AKIA{some(16, upper)}", f"ghp_{some(36)}", f"sk-proj-{some(40)}",
-                 f"xoxb-{self._digits(12)}-{some(24)}", f"AIza{some(35)}", f"glpat-{some(20)}",
-                 f"sk_live_{some(24)}", f"hf_{some(34, string.ascii_letters)}", f"npm_{some(36)}",
-                 f"eyJ{some(20)}.eyJ{some(40)}.{some(43)}"]  # fmt: skip
-        return self._random.choice(forms)
+        alphabets = {"[": string.ascii_letters + string.digits, "<": upper,
+                     "(": string.ascii_letters, "{": "0123456789abcdef"}  # fmt: skip
+        return re.sub(
+            r"([\[<({])(\d+)[\]>)}]",
+            lambda found: self._letters(int(found[2]), alphabets[found[1]]),
+            form,
+        )
 
     def _url(self) -> str:
         scheme = self._random.choice(["postgresql", "https", "redis", "ftp", "amqp"])
@@ -283,7 +334,8 @@ class Maker:
     def _identity(self, country: str) -> str:
         makers = {
             "us": self._american, "uk": self._british, "nhs": self._nhs, "de": self._german,
-            "fr": self._french, "es": self._spanish, "it": self._italian,
+            "fr": self._french, "es": self._spanish, "it": self._italian, "nl": self._dutch,
+            "pl": self._polish, "br": self._brazilian, "se": self._swedish,
         }  # fmt: skip
         return makers[country]()
 
@@ -305,6 +357,39 @@ class Maker:
     def _spanish(self) -> str:
         number = self._digits(8)
         return number + "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23]
+
+    def _dutch(self) -> str:
+        while True:
+            number = self._digits(9)
+            total = sum(
+                int(c) * w for c, w in zip(number, (9, 8, 7, 6, 5, 4, 3, 2, -1), strict=True)
+            )
+            if total % 11 == 0 and number[0] != "0":
+                spaced = f"{number[:3]} {number[3:6]} {number[6:]}"
+                return self._random.choice([number, spaced])
+
+    def _polish(self) -> str:
+        r = self._random
+        body = f"{r.randrange(100):02d}{r.randrange(1, 13):02d}{r.randrange(1, 29):02d}"
+        body += self._digits(4)
+        weights = (1, 3, 7, 9, 1, 3, 7, 9, 1, 3)
+        return f"{body}{-sum(int(c) * w for c, w in zip(body, weights, strict=True)) % 10}"
+
+    def _brazilian(self) -> str:
+        body = self._digits(9)
+        for _ in range(2):
+            top = len(body) + 1
+            rest = sum(int(c) * w for c, w in zip(body, range(top, 1, -1), strict=True)) % 11
+            body += str(0 if rest < 2 else 11 - rest)
+        dotted = f"{body[:3]}.{body[3:6]}.{body[6:9]}-{body[9:]}"
+        return self._random.choice([body, dotted])
+
+    def _swedish(self) -> str:
+        r = self._random
+        body = f"{r.randrange(100):02d}{r.randrange(1, 13):02d}{r.randrange(1, 29):02d}"
+        body += self._digits(3)
+        doubled = "".join(str(int(c) * (2 - n % 2)) for n, c in enumerate(body))
+        return f"{body[:6]}-{body[6:]}{-sum(map(int, doubled)) % 10}"
 
     def _nhs(self) -> str:
         while True:
@@ -344,9 +429,9 @@ class Maker:
     def _birth(self, language: str) -> str:
         day, month = self._random.randrange(1, 29), self._random.randrange(1, 13)
         year = self._random.randrange(1940, 2008)
-        months = {"en": "April", "de": "März", "fr": "février", "es": "octubre", "it": "luglio"}
-        joint = " de " if language == "es" else ". " if language == "de" else " "
-        said = f"{day}{joint}{months[language]}{' de' if language == 'es' else ''} {year}"
+        joint = {"es": " de ", "pt": " de ", "de": ". "}.get(language, " ")
+        said = f"{day}{joint}{more.MONTHS[language].split()[month - 1]}"
+        said += f"{' de' if joint == ' de ' else ''} {year}"
         return self._random.choice(
             [
                 f"{day:02d}/{month:02d}/{year}",

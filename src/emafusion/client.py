@@ -23,6 +23,7 @@ from emafusion.types import (
     Answer,
     Arrangement,
     Chunk,
+    DataClass,
     Draft,
     Knobs,
     Message,
@@ -204,19 +205,27 @@ class Client:
         await self.engine.note(decision_id, float(score), caller=caller, comment=comment)
 
     async def keepable(
-        self, decision_id: str, caller: str, comment: str, *, scope: str = ""
+        self,
+        decision_id: str,
+        caller: str,
+        comment: str,
+        *,
+        scope: str = "",
+        stated: Sequence[DataClass] = (),
     ) -> tuple[str, str]:
         """`caller` and `comment` as they may be kept beside a decision; `scope` is whose they are.
 
-        Of what no text may be kept of, no comment is.
+        Of what no text may be kept of, the decision's or by the classes `stated`, no comment is and
+        no name.
         """
+        outcome = await self.find(decision_id) if caller or comment else None
+        found = None if outcome is None else outcome.protection
+        if "restricted" in stated or (found is not None and found.untold):
+            return ("" if self.shield is None else self.shield.quoted(caller, scope=scope)), ""
         if self.shield is None:
             return caller, comment
-        outcome = await self.find(decision_id) if comment else None
-        found = None if outcome is None else outcome.protection
-        said = "" if found is not None and found.untold else comment
-        caller, said = await self.shield.masked(caller, said, scope=scope)
-        return caller, said
+        caller, comment = await self.shield.masked(caller, comment, scope=scope)
+        return caller, comment
 
     def status(self) -> Mapping[str, object]:
         """What goes on beside the requests: what was learnt and explored, which models changed.

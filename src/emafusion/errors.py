@@ -147,6 +147,11 @@ class ProviderError(EmafusionError):
         super().__init__(message)
         self.model = model
 
+    @property
+    def kind(self) -> str:
+        """What failed at which model, without the upstream's words, which may quote the prompt."""
+        return f"{type(self).__name__} of {self.model!r}"
+
 
 class AuthenticationError(ProviderError):
     """The upstream refused our credentials (401 or 403)."""

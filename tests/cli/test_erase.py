@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -20,7 +21,7 @@ from emafusion.learn.traffic import identifier
 from emafusion.protect.placeholders import Mint
 from emafusion.protect.vault import Vault
 from emafusion.record import Store
-from emafusion.types import Feedback, Forecast, Labels, Outcome
+from emafusion.types import Feedback, Findings, Forecast, Labels, Outcome
 
 MAIL = "jane.roe@harbour.example"
 KEY = "a secret of sixteen bytes"
@@ -114,20 +115,44 @@ def files(place: Path, *values: str) -> list[str]:
     ]
 
 
-def test_a_person_is_in_no_file_afterwards(
+def stored(place: Path, *values: str) -> list[str]:
+    """The files, or the tables of a server, that hold one of `values`, in small letters or not."""
+    found = files(place, *values)
+    if "ERASE_TEST_RECORD" not in os.environ:
+        return found
+    with psycopg.connect(record(place)) as server:
+        tables = server.execute(
+            "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables"
+            " WHERE table_schema = 'emafusion'"
+        ).fetchall()
+        assert len(tables) >= 4
+        for (name,) in tables:
+            said = str(server.execute(f"SELECT t::text FROM {name} t".encode()).fetchall()).lower()
+            found += [name for one in values if one.lower() in said]
+    return found
+
+
+def test_a_person_is_in_no_file_or_table_afterwards(
     anywhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(anywhere)
+    assert stored(anywhere, MAIL) != [] != stored(anywhere, MASKED), "it is sought where it is"
     assert erased(anywhere, "--subject", MAIL, "--dry-run", "--json") == 0
     wanted = {"decisions": 2, "opinions": 1, "older": 0}
     assert msgspec.json.decode(capsys.readouterr().out)["removed"] == wanted
     assert len(left(anywhere)) == 4
     assert erased(anywhere, "--subject", MAIL, "--json") == 0
     told = capsys.readouterr()
-    assert msgspec.json.decode(told.out) == {"dry_run": False, "removed": wanted, "left": []}
+    assert msgspec.json.decode(told.out) == {
+        "dry_run": False,
+        "removed": wanted,
+        "left": [],
+        "veiled": 0,
+        "namesakes": [],
+    }
     assert MAIL not in told.out + told.err
     assert left(anywhere) == {"asked", "other"}
-    assert files(anywhere, MAIL, MASKED) == []
+    assert stored(anywhere, MAIL, MASKED) == []
     assert erased(anywhere, "--subject", MAIL) == 0
     assert ["decisions", "0"] in [line.split() for line in capsys.readouterr().out.split("\n")]
 
@@ -219,6 +244,92 @@ def test_without_its_secret_nothing_is_called_clean(
     assert erased(place, "--subject", MAIL) == 2
     assert "ERASE_TEST_SECRET" in capsys.readouterr().err
     assert len(left(place)) == 4
+
+
+FORMER = "the secret that was once"
+
+
+def veiled(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of what was masked with a secret that is another one now."""
+    monkeypatch.setenv("ERASE_TEST_FORMER", FORMER)
+    once, now = Mint(FORMER.encode()), Mint(KEY.encode())
+    store = Store(record(place))
+    mask = Vault(once, "").put("EMAIL", MAIL)
+    findings = Findings(data_class="internal", private=False, masked={"EMAIL": 1}, seal=once.seal)
+
+    async def plant() -> None:
+        for name, prompt, found in (
+            ("once", f"Mail {mask}", findings),
+            ("nothing", "masked", msgspec.structs.replace(findings, masked={})),
+            ("now", f"Mail {MASKED}", msgspec.structs.replace(findings, seal=now.seal)),
+        ):
+            said = outcome(name, prompt, caller="team:a/8")
+            said = msgspec.structs.replace(said, caller="" if name == "once" else said.caller)
+            await store.record(msgspec.structs.replace(said, protection=found))
+        await store.aclose()
+
+    asyncio.run(plant())
+
+
+def test_what_another_secret_masked_is_not_called_clean(
+    anywhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    veiled(anywhere, monkeypatch)
+    assert erased(anywhere, "--subject", MAIL, "--json") == 1
+    told = capsys.readouterr()
+    assert msgspec.json.decode(told.out)["veiled"] == 1
+    assert "--secret env:NAME" in told.err
+    assert left(anywhere) == {"once", "nothing"}
+    assert erased(anywhere, "--subject", MAIL, "--secret", "env:ERASE_TEST_FORMER") == 0
+    assert left(anywhere) == {"nothing"}
+
+
+def test_without_protect_nothing_masked_is_called_clean(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    veiled(place, monkeypatch)
+    path = place / "settings.toml"
+    path.write_text(path.read_text().partition("[protect]")[0])
+    for more in ((), ("--dry-run",)):
+        assert erased(place, "--subject", MAIL, *more) == 2
+        assert "no [protect]" in capsys.readouterr().err
+    assert left(place) == {"once", "nothing", "now"}
+    assert erased(place, "--subject", MAIL, "--secret", "ERASE_TEST_FORMER") == 2
+    assert "env:NAME" in capsys.readouterr().err
+
+
+def test_a_folder_of_masked_texts_is_not_called_clean_either(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = place / "settings.toml"
+    path.write_text(path.read_text().partition("[protect]")[0])
+    (place / "work").mkdir()
+    table = pa.table({"query_id": ["1"], "prompt": [f"to {MASKED}"]})
+    parquet.write_table(table, place / "work" / "queries.parquet")
+    assert erased(place, "--subject", MAIL, "--folder", str(place / "work")) == 2
+    assert "no [protect]" in capsys.readouterr().err
+
+
+def test_a_short_id_is_a_callers_within_its_tenant(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(record(place))
+
+    async def plant() -> None:
+        for name, caller in (("a", "key:k1/7"), ("b", "team:b%2Fc/7"), ("c", "team:b%2Fc/77")):
+            await store.record(outcome(name, "What?", caller=caller))
+        await store.aclose()
+
+    asyncio.run(plant())
+    assert erased(place, "--subject", "7", "--json") == 1
+    told = capsys.readouterr()
+    assert msgspec.json.decode(told.out)["namesakes"] == ["key:k1/7", "team:b%2Fc/7"]
+    assert "key:k1/7 has that id, too" in told.err
+    assert left(place) == {"a", "b", "c"}
+    assert erased(place, "--subject", "7", "--tenant", "team:b/c") == 1
+    assert left(place) == {"a", "c"}
+    assert erased(place, "--subject", "key:k1/7") == 0
+    assert left(place) == {"c"}
 
 
 def test_a_killed_erasure_is_completed_by_the_next(place: Path) -> None:

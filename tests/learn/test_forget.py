@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 import random
 import signal
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -19,7 +24,7 @@ from emafusion.errors import DataError, StoreError
 from emafusion.evaluate.graders import Grader
 from emafusion.evaluate.questions import Question
 from emafusion.evaluate.recorded import read
-from emafusion.learn import interchange
+from emafusion.learn import contents, interchange
 from emafusion.learn.collection import spent_of
 from emafusion.learn.forget import forget
 from emafusion.learn.journal import Answered, Asked, Journal, Posed, Priced
@@ -177,6 +182,75 @@ def test_what_cannot_be_mended_is_told_of(tmp_path: Path) -> None:
     assert sorted(found.left) == ["journal.jsonl", "notes.md", "torn.parquet"]
     with pytest.raises(DataError, match="no folder"):
         forget(tmp_path / "absent", concerns)
+
+
+LINE = f"to {MAIL} again\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("run.log", LINE),
+        ("people.tsv", LINE),
+        ("page.htm", LINE),
+        ("old.jsonl.bak", LINE),
+        ("notes", LINE),
+        ("trace.log.1", b"\xff\x00binary " + LINE),
+        ("queries.arrow", LINE),
+        ("rows.jsonl.gz", gzip.compress(LINE)),
+        ("rows.bz2", bz2.compress(LINE)),
+        ("rows.xz", lzma.compress(LINE)),
+        ("twice.gz", gzip.compress(gzip.compress(LINE))),
+        ("marked.txt", LINE.decode().encode("utf-16")),
+        ("marked.dat", LINE.decode().encode("utf-32")),
+        ("wide.txt", LINE.decode().encode("utf-16-le")),
+        ("long.log", b"x" * (contents.PIECE - 10) + b" " + LINE),
+        ("long.txt", (" " * (contents.PIECE // 2 - 10) + LINE.decode()).encode("utf-16")),
+        ("rows.zst", b"\x28\xb5\x2f\xfd packed"),
+        ("queries.feather", b"ARROW1 packed"),
+        ("queries.parquet.old", b"PAR1 packed"),
+        ("torn.gz", gzip.compress(LINE)[:20]),
+        ("torn.zip", b"PK\x03\x04 torn"),
+        (f"{MAIL}.txt", b"her letters"),
+    ],
+)
+def test_a_file_of_any_format_is_searched_or_named(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    (tmp_path / "other.bin").write_bytes(bytes(range(256)) * 4)
+    (tmp_path / "other.gz").write_bytes(gzip.compress(b"nobody"))
+    assert forget(tmp_path, concerns).left == (name,)
+    assert (tmp_path / name).read_bytes() == data
+
+
+def test_archives_are_unpacked_and_arrays_of_numbers_are_no_texts(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mine.docx", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("word/document.xml", LINE)
+    with zipfile.ZipFile(tmp_path / "yours.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a.txt", "nobody")
+    np.savez_compressed(tmp_path / "arrays.npz", weights=np.frombuffer(LINE * 4, np.float32))
+    np.savez_compressed(tmp_path / "texts.npz", said=np.array([MAIL]))
+    np.save(tmp_path / "bytes.npy", np.frombuffer(LINE, np.uint8))
+    assert forget(tmp_path, concerns).left == ("bytes.npy", "mine.docx", "texts.npz")
+
+
+def test_texts_are_read_in_older_encodings(tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_bytes("für Jürgen".encode("latin-1"))
+    assert forget(tmp_path, lambda text: "Jürgen" in text).left == ("old.txt",)
+
+
+def test_tables_may_hold_bytes(tmp_path: Path) -> None:
+    table = pa.table({"query_id": ["1", "2"], "raw": [LINE, b"else"]})
+    parquet.write_table(table, tmp_path / "queries.parquet")
+    assert forget(tmp_path, concerns).removed == {"queries.parquet": 1}
+
+
+def test_a_folder_that_lies_elsewhere_is_named(tmp_path: Path) -> None:
+    for name in ("work", "work/own", "elsewhere"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.md").write_text("nobody")
+    (tmp_path / "work" / "data").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "work" / "latest").symlink_to(tmp_path / "work" / "own")
+    assert forget(tmp_path / "work", concerns).left == ("data",)
 
 
 def test_nothing_is_removed_while_another_is_at_work(work: Path) -> None:

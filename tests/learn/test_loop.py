@@ -50,6 +50,8 @@ MODELS = tuple(
     Model(name=name, provider="p", upstream=name, usd_per_mtok_in=price, usd_per_mtok_out=price)
     for name, price in (("small", 1.0), ("middle", 4.0), ("large", 40.0))
 )
+COUNT = 160
+"""Questions, of which 60 are held out: of fewer than 50 nothing is concluded."""
 TALENT = {"small": 55, "middle": 95, "large": 65}
 """Per cent of right answers: the dearest model is not the best, as only answers can tell."""
 
@@ -80,16 +82,20 @@ class _Drawn(Exception):  # noqa: N818  # it is no error
 
 
 class _Case:
-    def __init__(self, folder: Path, shipped: Artefact, classifier: FastClassifier) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shipped: Artefact,
+        classifier: FastClassifier,
+        sources: Sequence[Source],
+    ) -> None:
         self.folder = folder
         self.shipped = shipped
         self.classifier = classifier
         self.provider = Bookkeeper(_answer)
         self.steps: list[str] = []
         self.notes: list[str] = []
-        self.seeds = folder.parent / "seeds.toml"
-        self.seeds.write_text(SEEDS)
-        self.sources: Sequence[Source] = read([self.seeds])
+        self.sources = sources
 
     async def run(
         self,
@@ -113,14 +119,20 @@ class _Case:
             self.folder,
             self.sources if seeds else (),
             parts=parts,
-            course=course or Course(count=300),
+            course=course or Course(count=COUNT),
             watcher=Watcher(step=step or self.steps.append, note=self.notes.append),
         )
 
-    async def draw(self, text: str, *, count: int = 150) -> None:
-        """Draw questions from the seeds in `text`, and ask nobody."""
-        self.seeds.write_text(text)
-        self.sources = read([self.seeds])
+    def plant(self, text: str) -> None:
+        """From now on have the seeds in `text`."""
+        seeds = self.folder.parent / "seeds.toml"
+        seeds.write_text(text)
+        self.sources = read([seeds])
+
+    async def draw(self, text: str = "", *, count: int = 150) -> None:
+        """Draw questions, from the seeds in `text` where there is any, and ask nobody."""
+        if text:
+            self.plant(text)
         with pytest.raises(_Drawn):
             await self.run(course=Course(count=count), step=_ended)
 
@@ -143,9 +155,18 @@ def _ended_before(last: str) -> Callable[[str], None]:
     return step
 
 
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Source]:
+    seeds = tmp_path_factory.mktemp("seeds") / "seeds.toml"
+    seeds.write_text(SEEDS)
+    return read([seeds])
+
+
 @pytest.fixture
-def case(tmp_path: Path, shipped: Artefact, classifier: FastClassifier) -> _Case:
-    return _Case(tmp_path / "loop", shipped, classifier)
+def case(
+    tmp_path: Path, shipped: Artefact, classifier: FastClassifier, sources: Sequence[Source]
+) -> _Case:
+    return _Case(tmp_path / "loop", shipped, classifier, sources)
 
 
 async def test_seeds_become_a_policy_that_serves_and_a_second_run_pays_nothing(
@@ -169,16 +190,16 @@ async def test_seeds_become_a_policy_that_serves_and_a_second_run_pays_nothing(
 
 
 async def test_labels_by_consensus_need_no_reference(case: _Case) -> None:
-    found = await case.run(course=Course(count=300, labels="consensus"))
+    found = await case.run(course=Course(count=COUNT, labels="consensus"))
     assert 0.0 < found.label_noise < 0.3
     policy = Versions(case.folder / "policies").read(found.promotion.id)
     assert policy.manifest.metrics["label_noise"] == found.label_noise
 
 
 async def test_a_budget_is_never_passed_and_what_it_bought_is_learnt_from(case: _Case) -> None:
-    whole = 300 * 23e-6 * 45
+    whole = COUNT * 23e-6 * 45
     bounds = Bounds(budget_usd=0.6 * whole, choose="auto")
-    found = await case.run(course=Course(count=300, bounds=bounds))
+    found = await case.run(course=Course(count=COUNT, bounds=bounds))
     assert found.collected.spent_usd <= 0.6 * whole
     assert 0 < found.collected.answered < found.collected.total
     assert found.fitted_on >= 40
@@ -249,7 +270,7 @@ async def test_later_seeds_add_to_what_is_there_and_the_same_ones_change_nothing
     case: _Case,
 ) -> None:
     path = case.folder / "questions" / "queries.parquet"
-    await case.draw(SEEDS)
+    await case.draw()
     first, before = case.splits(), path.read_bytes()
     await case.draw(SEEDS)
     assert path.read_bytes() == before
@@ -262,12 +283,12 @@ async def test_later_seeds_add_to_what_is_there_and_the_same_ones_change_nothing
 
 
 async def test_a_question_keeps_the_split_it_had(case: _Case) -> None:
-    await case.draw(SEEDS)
+    await case.draw()
     found = read_questions(case.folder / "questions")
     moved: dict[Split, list[Question]] = {"train": found["test"], "test": found["train"]}
     Synthesis(questions=moved).write(case.folder / "questions")
     before = case.splits()
-    await case.draw(SEEDS)
+    await case.draw()
     after = case.splits()
     assert len(after) == len(before) + len(found["val"])
     assert before.items() <= after.items()
@@ -290,7 +311,7 @@ async def test_seeds_that_give_nothing_leave_what_is_there(case: _Case) -> None:
 async def test_too_few_held_out_questions_are_told_before_any_is_asked(
     case: _Case, count: int, told: bool
 ) -> None:
-    await case.draw(SEEDS, count=count)
+    await case.draw(count=count)
     assert not case.provider.asked
     assert bool(case.notes) is told
     if told:
@@ -387,8 +408,7 @@ async def test_seeds_without_a_grader_are_judged_and_learnt_from_and_promote_not
     case: _Case,
 ) -> None:
     case.provider.answer = _note
-    case.seeds.write_text(LETTERS)
-    case.sources = read([case.seeds])
+    case.plant(LETTERS)
     found = await case.run(course=Course(count=160), judges=(JUDGE,))
     assert found.judged is not None
     assert found.judged.asked > 100
@@ -417,8 +437,7 @@ async def test_policies_are_compared_on_what_is_marked_alone(case: _Case) -> Non
     case.provider.answer = lambda call: (
         _answer(call) if "number" in str(call.messages[-1]["content"]) else _note(call)
     )
-    case.seeds.write_text(SEEDS + LETTERS)
-    case.sources = read([case.seeds])
+    case.plant(SEEDS + LETTERS)
     found = await case.run(course=Course(count=200))
     questions = read_questions(case.folder / "questions")
     graded = sum(q.grader.type != "judged" for part in questions.values() for q in part)
@@ -431,8 +450,7 @@ async def test_policies_are_compared_on_what_is_marked_alone(case: _Case) -> Non
 
 async def test_judges_never_see_what_is_on_record(case: _Case) -> None:
     case.provider.answer = _note
-    case.seeds.write_text(LETTERS)
-    case.sources = read([case.seeds])
+    case.plant(LETTERS)
     diary = Memory()
     for number in range(8):
         texts = [f"{' '.join(KIND[: 5 + 2 * size])}: private." for size in range(3)]
@@ -448,8 +466,7 @@ async def test_judges_never_see_what_is_on_record(case: _Case) -> None:
 
 async def test_judges_are_paid_within_the_budget_of_the_whole(case: _Case) -> None:
     case.provider.answer = _note
-    case.seeds.write_text(LETTERS)
-    case.sources = read([case.seeds])
+    case.plant(LETTERS)
     course = Course(count=60, bounds=Bounds(budget_usd=0.05, max_tokens=20))
     outcomes = case.folder / "outcomes"
     # Those of an earlier run were paid too, where nobody is named to judge any more.

@@ -7,18 +7,22 @@ import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from emafusion.errors import ConfigError
 from emafusion.protect.entities import Entity
 from emafusion.protect.fence import Fence
+from emafusion.protect.placeholders import Mint
+from emafusion.protect.rules import Rules
+from emafusion.protect.shield import Shield
 
 HERE = "fenced_detector:build"
 
 
-def fence(**options: object) -> Fence:
-    return Fence("other", HERE, options=options, limit_s=0.5, begin_s=30.0)
+def fence(*, limit_s: float = 0.5, **options: object) -> Fence:
+    return Fence("other", HERE, options=options, limit_s=limit_s, begin_s=120.0)
 
 
 @pytest.fixture
@@ -28,14 +32,16 @@ def module(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     (folder / "fenced_detector.py").write_text(
         "import os, time\n"
         "from emafusion.protect.entities import Entity\n"
-        "def build(**options):\n"
+        "def build(broken='', **options):\n"
+        "    if broken and os.path.exists(broken): raise SystemExit(1)\n"
         "    def detect(text):\n"
         "        print(text)\n"
         "        if 'die' in text: os._exit(3)\n"
         "        if 'raise' in text: raise ValueError(text)\n"
-        "        if 'hang' in text: time.sleep(60)\n"
+        "        if 'hang' in text: time.sleep(600)\n"
         "        if 'spin' in text:\n"
         "            while True: pass\n"
+        "        if 'slow' in text: time.sleep(0.3)\n"
         "        if 'lie' in text: return ['nothing']\n"
         "        return [Entity(kind='TERM', start=0, end=len(text))]\n"
         "    return detect\n"
@@ -45,8 +51,8 @@ def module(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 
 @asynccontextmanager
-async def begun() -> AsyncIterator[Fence]:
-    other = fence()
+async def begun(limit_s: float = 0.5) -> AsyncIterator[Fence]:
+    other = fence(limit_s=limit_s)
     await other.begin()
     try:
         yield other
@@ -56,7 +62,7 @@ async def begun() -> AsyncIterator[Fence]:
 
 async def again(other: Fence, text: str) -> Sequence[Entity]:
     """What `other` says once it is up again."""
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 120
     while True:
         try:
             return await other.detect(text)
@@ -81,7 +87,7 @@ async def test_whatever_it_does_it_is_cut_off_and_comes_back() -> None:
             started = time.monotonic()
             with pytest.raises((EOFError, TimeoutError, ValueError)):
                 await other.detect(way)
-            assert time.monotonic() - started < 5.0
+            assert time.monotonic() - started < 60.0
             with pytest.raises(EOFError):
                 await other.detect("at once")
             assert await again(other, "now") == [Entity(kind="TERM", start=0, end=3)]
@@ -96,6 +102,43 @@ async def test_a_caller_that_leaves_does_not_get_the_next_one_its_answer() -> No
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert await again(other, "four") == [Entity(kind="TERM", start=0, end=4)]
+
+
+@pytest.mark.usefixtures("module")
+async def test_it_comes_back_however_often_it_could_not_begin(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    other = fence(broken=str(broken))
+    await other.begin()
+    try:
+        broken.touch()
+        with pytest.raises((EOFError, TimeoutError)):
+            await other.detect("die")
+        await asyncio.sleep(3.0)  # some attempts fail
+        assert not other.up
+        broken.unlink()
+        assert await again(other, "now") == [Entity(kind="TERM", start=0, end=3)]
+    finally:
+        await other.aclose()
+
+
+@pytest.mark.usefixtures("module")
+async def test_who_waits_for_a_turn_is_not_late_for_that() -> None:
+    async with begun(limit_s=60.0) as other:
+        shield = Shield(Mint(b"a secret of sixteen bytes"), [other], rules=Rules(limit_s=0.5))
+        asked = [shield.masked(f"slow {n}") for n in range(3)]
+        assert all(said.startswith("[TERM_") for [said] in await asyncio.gather(*asked))
+
+
+@pytest.mark.usefixtures("module")
+async def test_who_leaves_takes_nobody_along() -> None:
+    async with begun(limit_s=60.0) as other:
+        leaving = asyncio.create_task(other.detect("slow"))
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(other.detect("four"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await waiting == [Entity(kind="TERM", start=0, end=4)]
+        assert leaving.cancelled()
 
 
 @pytest.mark.parametrize("path", ["nowhere_at_all:build", "json:nothing", "json:loads"])

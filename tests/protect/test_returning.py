@@ -10,7 +10,7 @@ import pytest
 
 from emafusion.protect.placeholders import Mint
 from emafusion.protect.returning import Returning, asks_json
-from emafusion.protect.returning import _completion as completed
+from emafusion.protect.returning import returned as completed
 from emafusion.protect.vault import Vault
 from emafusion.types import Chunk, Completion, Request, Usage
 

@@ -55,17 +55,31 @@ class Erasing:
             help="team:NAME or key:ID whose data to search, too, if none of its decisions is left.",
         ),
     ] = None
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret",
+            metavar="env:NAME",
+            help="Another secret that [protect] had once, for what was masked then; repeatable.",
+        ),
+    ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and erase nothing.")] = False
     json: Json = False
     config: Config = None
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows went, by place; `left` are files that somebody has to see to."""
+    """How many rows went, by place; `left` are files that somebody has to see to.
+
+    ``veiled`` counts decisions that were masked with a secret that is not known; ``namesakes`` are
+    callers of other tenants with the same id, who may be somebody else.
+    """
 
     dry_run: bool
     removed: Mapping[str, int]
     left: Sequence[str] = ()
+    veiled: int = 0
+    namesakes: Sequence[str] = ()
 
 
 @taking(Erasing)
@@ -92,9 +106,8 @@ def erase(options: Erasing) -> None:
         print_json(found)
     else:
         _show(found)
-    for path in found.left:
-        note(f"left: {path} is about it or cannot be read; remove it, or mend it by hand")
-    if found.left:
+    _tell(found)
+    if found.left or found.veiled or found.namesakes:
         raise typer.Exit(1)
 
 
@@ -109,7 +122,9 @@ async def _erased(
     if not isinstance(store, Store):
         raise ConfigError("the record is in memory: it ends with the process that keeps it")
     try:
-        who = subject(values, settings.protect, tenants=options.tenant or ())
+        who = subject(
+            values, settings.protect, tenants=options.tenant or (), secrets=options.secret or ()
+        )
         found = await find(store, who) if values else Found()
         removed: dict[str, int] = {}
         left: list[str] = []
@@ -125,7 +140,13 @@ async def _erased(
         )
     finally:
         await store.aclose()
-    return Erased(dry_run=options.dry_run, removed=removed, left=left)
+    return Erased(
+        dry_run=options.dry_run,
+        removed=removed,
+        left=left,
+        veiled=found.veiled,
+        namesakes=found.namesakes,
+    )
 
 
 def _forget(
@@ -184,6 +205,19 @@ def _seconds(told: str) -> float:
     if days is None:
         raise ConfigError(f"--older-than is {told!r}; write days, such as 90d")
     return int(days[1]) * DAY_S
+
+
+def _tell(found: Erased) -> None:
+    """Say what somebody has to see to."""
+    for path in found.left:
+        note(f"left: {path} is about it or cannot be read; remove it, or mend it by hand")
+    if found.veiled:
+        note(
+            f"left: {found.veiled} decisions were masked with another secret, and nothing in them "
+            "was found; name it: --secret env:NAME"
+        )
+    for caller in found.namesakes:
+        note(f"left: {caller} has that id, too; if it is the same person, name it as that")
 
 
 def _show(found: Erased) -> None:

@@ -182,9 +182,11 @@ async def _collect(
     from emafusion.cli.opening import opened, pull_missing
     from emafusion.learn.collect import collect as record
     from emafusion.learn.interchange import read_questions
+    from emafusion.learn.masked import masked
 
-    questions = read_questions(options.questions or options.out)
-    async with opened(settings, chosen) as (models, providers):
+    asked = read_questions(options.questions or options.out)
+    async with opened(settings, chosen) as (models, providers, shield):
+        questions = await masked(asked, shield)
         # A model that could not be fetched is told of in the report.
         await pull_missing(models, providers)
         with Bar("collecting") as bar:

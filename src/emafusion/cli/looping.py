@@ -111,7 +111,7 @@ async def _learnt(options: Learning, settings: Settings, sources: Sequence[Sourc
     course = _course(options)
     chosen = names(options.models, settings.models) or tuple(settings.models)
     judges = names(options.judge, settings.models) or ()
-    async with opened(settings, {*chosen, *judges}) as (models, providers):
+    async with opened(settings, {*chosen, *judges}) as (models, providers, shield):
         problems = await pull_missing(models, providers)
         for name, problem in problems.items():
             note(f"going on without {name}: {problem}")
@@ -124,6 +124,7 @@ async def _learnt(options: Learning, settings: Settings, sources: Sequence[Sourc
                 providers=providers,
             ),
             judges=[one for one in here if one.name in judges],
+            shield=shield,
         )
         with Bar("asking") as bar:
             watcher = Watcher(step=note, cell=bar.show, note=note)

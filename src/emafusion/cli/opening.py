@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from emafusion.client import Client
     from emafusion.config import Arrivals, Settings
     from emafusion.demo.weights import LocalModel
+    from emafusion.protect.shield import Shield
     from emafusion.protocols import Provider
     from emafusion.types import Model
 
@@ -95,17 +96,25 @@ async def open_ready(settings: Settings, *, named: Collection[str] | None = None
 @asynccontextmanager
 async def opened(
     settings: Settings, chosen: Collection[str]
-) -> AsyncIterator[tuple[list[Model], dict[str, Provider]]]:
-    """The models `chosen` by name and all providers, which are closed in the end.
+) -> AsyncIterator[tuple[list[Model], dict[str, Provider], Shield | None]]:
+    """The models `chosen` by name, all providers, and what masks for them; closed in the end.
 
-    No engine is made of them; raises as :func:`emafusion.cli.options.open_models`.
+    No engine is made of them, so what vendors are asked is masked here, where that was chosen.
+    Raises as :func:`emafusion.cli.options.open_models` and
+    :func:`emafusion.config.protection.shield`.
     """
-    known, providers = open_models(settings)
+    from emafusion.config.protection import masked, shield
+
+    known, made = open_models(settings)
+    found = shield(settings.protect)
+    providers = masked(settings, made, found)
     try:
-        yield [model for model in known if model.name in chosen], providers
+        yield [model for model in known if model.name in chosen], providers, found
     finally:
         for provider in providers.values():
             await provider.aclose()
+        if found is not None:
+            await found.aclose()
 
 
 async def pull_missing(

@@ -124,7 +124,7 @@ async def _ask(wish: Wish, asked: list[Question], folder: Path) -> Report:
     from emafusion.cli.opening import opened, pull_missing
     from emafusion.learn.collect import Bounds, collect
 
-    async with opened(open_settings(wish.config), [wish.model]) as (models, providers):
+    async with opened(open_settings(wish.config), [wish.model]) as (models, providers, _):
         await pull_missing(models, providers)
         with Bar(f"probing {wish.model}") as bar:
             return await collect(

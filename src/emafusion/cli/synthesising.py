@@ -66,7 +66,22 @@ def synthesise(options: Synthesising) -> None:
     supplied = None
     if options.generator:
         sources, supplied = asyncio.run(_supplied(options, sources, generator=options.generator))
-    _tell(options, _from_seeds(options, sources), supplied)
+    _tell(options, asyncio.run(_masked(options, _from_seeds(options, sources))), supplied)
+
+
+async def _masked(options: Synthesising, found: Synthesis) -> Synthesis:
+    """`found` as it may be kept."""
+    from dataclasses import replace
+
+    from emafusion.config.protection import shield
+    from emafusion.learn.masked import masked
+
+    one = shield(open_settings(options.config).protect)
+    try:
+        return replace(found, questions=await masked(found.questions, one))
+    finally:
+        if one is not None:
+            await one.aclose()
 
 
 def _from_seeds(options: Synthesising, sources: Sequence[Source]) -> Synthesis:
@@ -89,7 +104,7 @@ async def _supplied(
     from emafusion.learn.seeds.generator import supply
 
     settings = open_settings(options.config)
-    async with opened(settings, [generator]) as (models, providers):
+    async with opened(settings, [generator]) as (models, providers, _):
         if not models:
             raise UnknownModelError(
                 f"no model {generator!r} is configured; `emafusion models` lists those that are",

@@ -5,17 +5,26 @@ Knows which setting each part is made of. Begins no detector.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from emafusion.config.load import secret
-from emafusion.config.settings import ProtectSettings
+from emafusion.config.settings import (
+    BridgeProviderSettings,
+    OpenAIProviderSettings,
+    ProtectSettings,
+    Settings,
+)
 from emafusion.errors import ConfigError
 from emafusion.protect.entities import KINDS, LITERAL, NAME, Detector
 from emafusion.protect.fence import Fence
+from emafusion.protect.masked import MaskedProvider
 from emafusion.protect.names import fence
 from emafusion.protect.placeholders import Mint
 from emafusion.protect.recognisers.terms import Terms
 from emafusion.protect.rules import Rules
 from emafusion.protect.shield import Shield
 from emafusion.protect.structured import RECOGNISERS, Structured
+from emafusion.protocols import Provider
 
 SHORTEST = 16
 """Bytes of a secret: what stands for short values could be tried out with fewer."""
@@ -64,6 +73,19 @@ def shield(one: ProtectSettings | None) -> Shield | None:
         limit_s=one.limit_s,
     )
     return Shield(mint(one), found, rules=rules)
+
+
+def masked(
+    settings: Settings, made: Mapping[str, Provider], found: Shield | None
+) -> dict[str, Provider]:
+    """`made`, for who asks them without an engine: vendors see what `found`, if any, leaves."""
+    vendors = (OpenAIProviderSettings, BridgeProviderSettings)
+    return {
+        name: MaskedProvider(one, found)
+        if found is not None and isinstance(settings.providers.get(name), vendors)
+        else one
+        for name, one in made.items()
+    }
 
 
 def _check_kinds(one: ProtectSettings) -> None:

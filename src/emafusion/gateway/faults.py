@@ -164,7 +164,7 @@ def fault_of(error: EmafusionError) -> Fault:
     """`error` as a client sees it; one that is not the client's doing is logged, too."""
     kind = next(_KINDS[base] for base in type(error).__mro__ if base in _KINDS)
     if kind.status >= 500 and not isinstance(error, OverloadedError):
-        log.warning("%s: %s", type(error).__name__, one_line(str(error)))
+        log.warning("%s", one_line(_logged(error)))
     return Fault(
         status=kind.status,
         message=str(error),
@@ -174,6 +174,11 @@ def fault_of(error: EmafusionError) -> Fault:
         retry=kind.retry,
         retry_after_s=error.retry_after_s if isinstance(error, _PASSING) else None,
     )
+
+
+def _logged(error: EmafusionError) -> str:
+    """What the log says of `error`: an upstream may quote what nobody may read there."""
+    return error.kind if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}"
 
 
 def one_line(text: str) -> str:

@@ -13,6 +13,7 @@ from emafusion.gateway.exchange import Exchange, caller_of, signed
 from emafusion.gateway.lookups import JSON, decided
 from emafusion.gateway.replies import encode
 from emafusion.gateway.settings import Settings
+from emafusion.gateway.shielding import classes
 from emafusion.types import Probability
 
 
@@ -43,7 +44,11 @@ class Opinions:
         if "admin" not in caller.scopes:
             await decided(client, said.decision_id, caller)
         user, comment = await client.keepable(
-            said.decision_id, said.user, said.comment, scope=caller.tenant
+            said.decision_id,
+            said.user,
+            said.comment,
+            scope=caller.tenant,
+            stated=classes(scope["headers"], caller),
         )
         await client.engine.note(
             said.decision_id, said.score, caller=signed(caller, user), comment=comment

@@ -16,12 +16,11 @@ from emafusion.gateway.callers import Caller, Passage
 from emafusion.gateway.conversations import session
 from emafusion.protect.returning import asks_json, unmasked
 from emafusion.protect.rules import Rules
+from emafusion.protect.texts import ECHO
 from emafusion.types import CLASSES, Answer, DataClass, Findings, highest, replace
 
 HEADER = "x-emafusion-class"
 _NAME = HEADER.encode()
-_ECHO = "emafusion echo"
-"""Among a request's parameters for a moment: what its reply repeats is masked with it."""
 
 
 def classes(headers: Iterable[tuple[bytes, bytes]], caller: Caller) -> tuple[DataClass, ...]:
@@ -53,14 +52,14 @@ async def shielded(passage: Passage, client: Client) -> None:
     named = replace(
         request,
         caller=request.caller.removeprefix(whose),
-        params={**request.params, _ECHO: passage.echo} if passage.echo else request.params,
+        params={**request.params, ECHO: passage.echo} if passage.echo else request.params,
         session="",
     )
     found = await client.shield.protect(
         named, scope=caller.tenant, stated=passage.stated, earlier=passage.earlier
     )
     params = dict(found.request.params)
-    echo = params.pop(_ECHO, None)
+    echo = params.pop(ECHO, None)
     masked = replace(found.request, caller=f"{whose}{found.request.caller}", params=params)
     if request.session:
         # The name it had is made of what it said.
@@ -97,3 +96,7 @@ def _class(passage: Passage) -> None:
     found = Findings(data_class=data_class, private=private)
     knobs = replace(request.knobs, private=private)
     passage.request = replace(request, knobs=knobs, protection=found)
+    if found.untold:
+        # Without a secret there is no placeholder for who asked, only for whose key it is.
+        whose = namespace(passage.caller) if passage.caller.key else ""
+        passage.request = replace(passage.request, caller=whose)

@@ -8,10 +8,12 @@ known from what was removed alone.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -21,6 +23,7 @@ from msgspec import Struct
 from emafusion.artefacts.lock import held
 from emafusion.errors import DataError
 from emafusion.evaluate import files
+from emafusion.learn import contents
 from emafusion.learn.collection import spent_of
 from emafusion.learn.interchange import require_pyarrow
 from emafusion.learn.journal import FILE, Failed, Journal, Posed, Priced, Row
@@ -39,13 +42,12 @@ ERASED: Final = "erased"
 JOIN: Final = "\0"
 """Between texts that are searched as one: no value goes across it."""
 REMEDY: Final = "free some space and run this again"
-_TEXTS: Final = frozenset({".json", ".jsonl", ".html", ".csv", ".md", ".txt", ".toml", ".yaml"})
 _DIGEST: Final = re.compile(r"[0-9a-f]{16,}")
 """Identifiers that are made of the prompt: one means the same query in every folder."""
 
 
 class Forgotten(Struct, frozen=True, kw_only=True):
-    """Rows removed, by file; and the files that are about the person and could not be mended."""
+    """Rows removed, by file; and what is about the person, or cannot be read, and was left."""
 
     removed: Mapping[str, int]
     left: tuple[str, ...] = ()
@@ -95,10 +97,11 @@ class _Sweep:
         self._root, self._concerns = root, concerns
         self._left: list[Path] = []
         self._removed: dict[Path, int] = {}
-        found = sorted(path for path in root.rglob("*") if path.is_file())
+        found = sorted(self._files())
         self._tables = [path for path in found if path.suffix == ".parquet"]
-        self._texts = [p for p in found if p.suffix in _TEXTS and p.name != FILE]
         self._drafts = [p for p in found if p.name.startswith(".") and p.suffix == ".draft"]
+        known = {*self._tables, *self._drafts}
+        self._others = [p for p in found if p not in known and p.name != FILE]
         if self._tables:
             require_pyarrow()
         self._journals: list[Journal] = []
@@ -112,7 +115,7 @@ class _Sweep:
             self._mend(journal, gone[journal.path.parent], dry=dry)
         for path in self._tables:
             self._shorten(path, gone[path.parent], dry=dry)
-        for path in self._texts:
+        for path in self._others:
             self._drop(path, dry=dry)
         if not dry:
             # What a killed process was about to write; nobody writes now.
@@ -122,6 +125,21 @@ class _Sweep:
             removed={self._named(path): rows for path, rows in self._removed.items() if rows},
             left=tuple(dict.fromkeys(map(self._named, self._left))),
         )
+
+    def _files(self) -> Iterator[Path]:
+        """All files; a folder that cannot be read, or lies elsewhere, is left."""
+        home = self._root.resolve()
+        for place, below, names in os.walk(self._root, onerror=self._closed):
+            folder = Path(place)
+            self._left += [
+                folder / one
+                for one in below
+                if (folder / one).is_symlink() and not (folder / one).resolve().is_relative_to(home)
+            ]
+            yield from (folder / one for one in names if (folder / one).is_file())
+
+    def _closed(self, error: OSError) -> None:
+        self._left.append(Path(error.filename))
 
     def _named(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
@@ -203,7 +221,12 @@ class _Sweep:
 
     def _drop(self, path: Path, *, dry: bool) -> None:
         """Remove a report that is about the person: the next run writes another."""
-        if not self._concerns(path.read_text(encoding="utf-8", errors="replace")):
+        try:
+            said = chain([self._named(path)], contents.texts(path))
+            if not any(map(self._concerns, said)):
+                return
+        except DataError:
+            self._left.append(path)
             return
         if path.name != REPORT:
             self._left.append(path)
@@ -236,7 +259,9 @@ def texts_of(value: object) -> list[str]:
         return [value]
     if isinstance(value, Mapping):
         return [text for one in value.values() for text in texts_of(one)] + _about(value)
-    if isinstance(value, Iterable) and not isinstance(value, bytes):
+    if isinstance(value, bytes):
+        return [value.decode("utf-8", "replace")]
+    if isinstance(value, Iterable):
         return [text for one in value for text in texts_of(one)]
     return []
 

@@ -52,10 +52,12 @@ from emafusion.learn.label import Labels
 from emafusion.learn.labelling import Opinions, opinions_in
 from emafusion.learn.labelling.tournament import Told, ask, spent
 from emafusion.learn.labelling.unmarked import posed, voted
+from emafusion.learn.masked import masked
 from emafusion.learn.promote import KEPT, Promotion, consider
 from emafusion.learn.seeds import Source
 from emafusion.learn.synthesise import Synthesis, from_seeds
 from emafusion.learn.traffic import Diary, Exported
+from emafusion.protect.shield import Shield
 from emafusion.protocols import Provider
 from emafusion.types import Model
 from emafusion.understand import FastClassifier
@@ -101,7 +103,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     ``classifier`` reads prompts as it will serve; ``default`` is the policy that serves where none
     was promoted, ``setup`` how policies are compared, ``diary`` a record to learn from too;
     ``stale`` says of models that have changed when their answers there were not those of now.
-    ``judges`` are models that compare answers which nothing else can mark.
+    ``judges`` are models that compare answers which nothing else can mark. What ``shield`` finds in
+    questions is in no file and reaches no model.
     """
 
     models: Sequence[Model]
@@ -112,6 +115,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     diary: Diary | None = None
     stale: Mapping[str, Sequence[traffic.Span]] = {}
     judges: Sequence[Model] = ()
+    shield: Shield | None = None
 
 
 class Watcher(Struct, frozen=True, kw_only=True):
@@ -171,7 +175,7 @@ async def run(
     with _alone(folder):
         steps = _Steps(watcher)
         steps.begin("drawing questions")
-        counts = await asyncio.to_thread(_drawn, folder, sources, parts=parts, course=course)
+        counts = await _drawn(folder, sources, parts=parts, course=course)
         for doubt in await asyncio.to_thread(_doubts, folder, parts):
             watcher.note(doubt)
         steps.begin("asking the models")
@@ -247,43 +251,53 @@ class _Steps:
         return self._seconds
 
 
-def _drawn(
+async def _drawn(
     folder: Path, sources: Sequence[Source], *, parts: Parts, course: Course
 ) -> Mapping[str, int]:
     """How many questions each split has; those of `sources` join what is there first."""
     place = folder / QUESTIONS
     there = (place / "queries.parquet").exists()
-    if sources:
-        found = from_seeds(
-            sources,
-            course.count,
-            seed=course.seed,
-            classifier=parts.classifier.read_all,
-            shares=_shares(course.count),
-        )
-        _join(place, found, there=there)
-    elif not there:
+    if not sources and not there:
         raise DataError(
             f"{str(folder)!r} holds no questions yet: name the seed files to draw them from"
         )
-    return {split: len(part) for split, part in interchange.read_questions(place).items()}
+    new = await asyncio.to_thread(_new, sources, parts=parts, course=course) if sources else {}
+    held = await asyncio.to_thread(interchange.read_questions, place) if there else {}
+    known = {question.id for part in held.values() for question in part}
+    # What was drawn before there was anything to mask is masked now.
+    union = _joined(await masked(held, parts.shield), await masked(new, parts.shield))
+    if {question.id for part in union.values() for question in part} != known:
+        await asyncio.to_thread(Synthesis(questions=union).write, place)
+    return {split: len(part) for split, part in union.items() if part}
 
 
-def _join(place: Path, found: Synthesis, *, there: bool) -> None:
-    """Add to the questions in `place` those it does not have; one it has keeps its split."""
+def _new(
+    sources: Sequence[Source], *, parts: Parts, course: Course
+) -> Mapping[Split, Sequence[Question]]:
+    found = from_seeds(
+        sources,
+        course.count,
+        seed=course.seed,
+        classifier=parts.classifier.read_all,
+        shares=_shares(course.count),
+    )
     if not any(found.questions.values()):
         raise DataError(
             "nothing could be drawn from the seeds: their conditions leave no filling, or their "
             "slots too few values"
         )
-    held = interchange.read_questions(place) if there else {}
+    return found.questions
+
+
+def _joined(
+    held: Mapping[Split, Sequence[Question]], new: Mapping[Split, Sequence[Question]]
+) -> dict[Split, list[Question]]:
+    """The questions that are `held`, and those of `new` besides; a held one keeps its split."""
     known = {question.id for part in held.values() for question in part}
     union: dict[Split, list[Question]] = {split: list(part) for split, part in held.items()}
-    for split, part in found.questions.items():
-        new = [question for question in part if question.id not in known]
-        union.setdefault(split, []).extend(new)
-    if sum(map(len, union.values())) > len(known):
-        Synthesis(questions=union).write(place)
+    for split, part in new.items():
+        union.setdefault(split, []).extend(one for one in part if one.id not in known)
+    return union
 
 
 def _doubts(folder: Path, parts: Parts) -> list[str]:

@@ -86,7 +86,8 @@ def apart(entities: Iterable[Entity]) -> list[Entity]:
 def _outside(one: Entity, kept: Sequence[Entity], starts: Sequence[int]) -> list[tuple[int, int]]:
     """The parts of `one` that none of `kept`, which are in order and apart, covers."""
     free, start = [], one.start
-    for other in kept[max(bisect_right(starts, one.start) - 1, 0) :]:
+    for place in range(max(bisect_right(starts, one.start) - 1, 0), len(kept)):
+        other = kept[place]
         if other.start >= one.end:
             break
         if start < other.start:

@@ -20,6 +20,10 @@ from emafusion.protect.fenced import HEAD, framed
 
 LARGEST = 2**24
 """Bytes of an answer: a longer one is none."""
+PATIENCE = 10.0
+"""How many times its limit a text may wait for those before it."""
+PAUSES_S = (0.5, 30.0)
+"""Between two attempts to begin anew: the first pause, which doubles each time, and the longest."""
 
 
 class Fence:
@@ -35,7 +39,7 @@ class Fence:
     options : mapping of str to object
         What it is built with.
     limit_s : float
-        The longest it may take for one text, seconds.
+        The longest it may take for one text, seconds, once those before it are done with.
     begin_s : float
         The longest it may take to begin.
     """
@@ -55,6 +59,8 @@ class Fence:
         self._begin_s = begin_s
         self._process: Process | None = None
         self._beginning: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[Sequence[Entity]] | None = None
+        self._closing = False
         self._turn = asyncio.Lock()
 
     @property
@@ -73,31 +79,47 @@ class Fence:
             ) from None
 
     async def detect(self, text: str) -> Sequence[Entity]:
-        """The entities in `text`; whatever it raises, the process is begun anew behind it."""
-        async with self._turn:
-            process = self._process
-            if process is None:
-                raise EOFError("the detector is beginning anew")
-            try:
-                async with asyncio.timeout(self._limit_s):
-                    await _send(process, text)
-                    return msgspec.json.decode(await _answer(process), type=list[Entity])
-            except BaseException:
-                # An answer that is still to come would be taken for the next text's.
-                self._again()
-                raise
+        """The entities in `text`; whatever goes wrong, the process is begun anew behind it."""
+        async with asyncio.timeout(PATIENCE * self._limit_s):
+            await self._turn.acquire()
+        self._asking = asyncio.create_task(self._asked(text))
+        self._asking.add_done_callback(self._next)
+        # Who leaves does not end the process under those who wait: its answer is waited for.
+        return await asyncio.shield(self._asking)
+
+    async def _asked(self, text: str) -> Sequence[Entity]:
+        process = self._process
+        if process is None:
+            raise EOFError("the detector is beginning anew")
+        try:
+            async with asyncio.timeout(self._limit_s):
+                await _send(process, text)
+                return msgspec.json.decode(await _answer(process), type=list[Entity])
+        except BaseException:
+            # An answer that is still to come would be taken for the next text's.
+            self._again()
+            raise
+
+    def _next(self, asked: asyncio.Task[Sequence[Entity]]) -> None:
+        self._turn.release()
+        if not asked.cancelled():
+            asked.exception()  # whoever asked may have left
 
     async def aclose(self) -> None:
         """End the process."""
-        if self._beginning is not None:
-            self._beginning.cancel()
-            await asyncio.wait([self._beginning])
-            self._beginning = None
+        self._closing = True
+        for task in (self._asking, self._beginning):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        self._asking = self._beginning = None
         process, self._process = self._process, None
         if process is not None:
             await _ended(process)
 
     def _again(self) -> None:
+        if self._closing:
+            return
         process, self._process = self._process, None
         if self._beginning is None or self._beginning.done():
             self._beginning = asyncio.create_task(self._restart(process))
@@ -105,9 +127,13 @@ class Fence:
     async def _restart(self, process: Process | None) -> None:
         if process is not None:
             await _ended(process)
-        # It stays down when it cannot be begun: the next text tries again.
-        with contextlib.suppress(OSError, EOFError, TimeoutError, msgspec.DecodeError):
-            await self._start()
+        pause_s, longest_s = PAUSES_S
+        while not self.up:
+            try:
+                await self._start()
+            except (OSError, EOFError, TimeoutError, msgspec.DecodeError):
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, longest_s)
 
     async def _start(self) -> None:
         process = await asyncio.create_subprocess_exec(

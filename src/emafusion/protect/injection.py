@@ -1,80 +1,129 @@
-"""How far a text that a tool brought reads like orders to the model that reads it.
+"""How far a text that its sender did not write reads like orders to the model that reads it.
 
-A score by what such texts say, in six languages; what decides is the policy. Knows neither models
-nor requests. A text that gives no orders in words is not found out.
+A score by what such texts say, in the clear or disguised; what decides is the policy. Knows neither
+models nor requests. A text that says nothing of the kind and still misleads is not found out.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 
-LONGEST = 20_000
+from emafusion.protect import disguised
+from emafusion.protect.orders import SIGNS, Sign, quotations, words
+
+LONGEST = 400_000
 """Characters read of a text, half of them from its end."""
-_PRIOR = r"(?:all |any |the |your |my |of |these |those |every )*"
-OVERRIDE = re.compile(
-    rf"\b(?:ignore|disregard|forget|override|bypass|do not follow|stop following) {_PRIOR}"
-    r"(?:previous|prior|above|earlier|preceding|former|original|existing|system|safety|other)"
-    r"[^.\n]{0,20}\b(?:instruction|prompt|rule|direction|order|message|context|guideline|task)"
-    r"|\b(?:ignorier|vergiss|missachte)\w*[^.\n]{0,30}\b(?:anweisung|regel|vorgabe)"
-    r"|\b(?:ignore[sz]?|oublie[sz]?)[^.\n]{0,30}\b(?:instructions|consignes|r[èe]gles)"
-    r"|\b(?:ignora|olvida)[^.\n]{0,30}\b(?:instrucciones|reglas|[óo]rdenes)"
-    r"|\b(?:ignora|dimentica)[^.\n]{0,30}\b(?:istruzioni|regole)"
-    r"|\b(?:ignore|esque[çc]a)[^.\n]{0,30}\b(?:instru[çc][õo]es|regras)"
-)
-ROLE = re.compile(
-    r"<\|[a-z_]{2,24}\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>|</?(?:system|assistant)>"
-    r"|^[ \t>*#]*\[?(?:system|developer|admin)(?: (?:prompt|message|note|override|update))?\]? ?:"
-    r"|\bnew (?:system )?(?:instructions?|task|objective)s? ?:"
-    r"|\"role\" ?: ?\"(?:system|developer)\"",
-    re.MULTILINE,
-)
-TO_MODEL = re.compile(
-    r"\b(?:you are now|from now on,? you|act as|pretend (?:to be|you)|you must now|as an ai"
-    r"|(?:dear |attention,? |note to |instructions? (?:for|to) )(?:the )?(?:ai|llm|assistant|model"
-    r"|agent|chatbot|language model)s?\b|if you are an? (?:ai|llm|assistant|language model|agent))"
-)
-SECRETLY = re.compile(
-    r"\b(?:do not|don'?t|never|without) (?:tell|telling|inform|informing|mention|mentioning|reveal"
-    r"|alert|alerting|show|notify|notifying)[^.\n]{0,24}\b(?:user|human|anyone|this|person|owner)"
-)
-CARRY_OFF = re.compile(
-    r"\b(?:send|forward|post|email|e-mail|upload|transmit|leak|exfiltrate|append|encode)\b"
-    r"[^.\n]{0,80}"
-    r"\b(?:to|at|in) (?:https?://|[\w.+-]+@|the (?:url|address|link)|this (?:url|address|link))"
-    r"|\b(?:reveal|print|repeat|output|show|leak|disclose)[^.\n]{0,24}"
-    r"\b(?:system prompt|your (?:initial |original )?(?:instructions|prompt)"
-    r"|api keys?|passwords?|credentials|secrets)"
-)
-ACT = re.compile(
-    r"\b(?:call|invoke|use|run|execute)[^.\n]{0,24}\b(?:the |this |your )?(?:\w+ )?(?:tool|function"
-    r"|command|shell)\b"
-)
-TAGS = re.compile("[\U000e0020-\U000e007e]{4,}|[\u200b-\u200f\u2060-\u2064]{8,}")
-SIGNS = (
-    (OVERRIDE, 0.75),
-    (ROLE, 0.5),
-    (TO_MODEL, 0.4),
-    (SECRETLY, 0.5),
-    (CARRY_OFF, 0.45),
-    (ACT, 0.15),
-    (TAGS, 0.6),
-)
-"""What such texts say, and the weight of each: together they count as independent signs."""
+LONG = 5_000
+"""Characters of all texts of a request that are read beside other work."""
+REACH = 300
+"""Characters within which signs count together."""
+PIECE = 1_000
+"""Characters whose words are read together, to know which signs may begin among them."""
+OVER = 240
+"""How far a sign may reach beyond them."""
+EXAMPLE = 0.35
+"""What is left of a sign's weight where it is quoted as an example."""
+DISGUISE = 0.45
+"""The weight of a disguise, where what is in it has any sign at all."""
+APART = 0.2
+"""By how much what is in a disguise must outdo the text as it stands: most of it is the same."""
+DEEPEST = 2
+"""How many codes within each other are undone."""
+_BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
+_LINES = re.compile(r" ?\n ?")
 
 
 def score(text: str) -> float:
-    """How far `text` reads like orders to a model, from 0 to 1."""
+    """How far `text` reads like orders to a model, from 0 to 1; takes time linear in it."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]}\n{text[-LONGEST // 2 :]}"
-    folded = " ".join(text.lower().split(" "))
-    innocent = 1.0
-    for sign, weight in SIGNS:
-        if sign.search(folded) is not None:
-            innocent *= 1.0 - weight
-    return round(1.0 - innocent, 4)
+    return round(_score(text, 0), 4)
 
 
 def highest(found: Iterable[str]) -> float:
     """The highest score of the texts `found`, 0 where there are none."""
     return max(map(score, found), default=0.0)
+
+
+async def suspicion(found: Iterable[str]) -> float:
+    """As :func:`highest`; long texts do not keep everybody else waiting."""
+    texts = list(found)
+    if sum(map(len, texts)) > LONG:
+        return await asyncio.to_thread(highest, texts)
+    return highest(texts)
+
+
+def _score(text: str, depth: int) -> float:
+    plain, odd = disguised.folded(text)
+    best = _plain(plain)
+    if odd and best:
+        best = _either(best, DISGUISE)
+    if depth >= DEEPEST:
+        return best
+    for said in disguised.said(text):
+        within = _score(said, depth + 1) if said else 0.0
+        if within - best >= APART:
+            best = _either(within, DISGUISE)
+    return best
+
+
+def _plain(folded: str) -> float:
+    """The score of the place in a text in small letters that has most signs."""
+    text = _LINES.sub("\n", _BLANKS.sub(" ", folded)).replace("a.i.", "ai")
+    found = sorted(_signs(text), key=lambda one: one[0])
+    if not found:
+        return 0.0
+    quoted = list(quotations(text))
+    return _together((place, sign.name, _weight(sign, place, quoted)) for place, sign in found)
+
+
+def _signs(text: str) -> Iterator[tuple[int, Sign]]:
+    """Where in `text` which signs begin, looked for only where the words for them are near."""
+    starts = range(0, len(text), PIECE)
+    known = [words(text[start : start + PIECE]) for start in starts]
+    for n, start in enumerate(starts):
+        near = known[n].union(*known[n + 1 : n + 2])
+        last = start + PIECE
+        for sign in SIGNS:
+            if any(map(near.isdisjoint, sign.needs)):
+                continue
+            begun = ((one.start(), sign) for one in sign.pattern.finditer(text, start, last + OVER))
+            yield from (one for one in begun if one[0] < last)
+
+
+def _weight(sign: Sign, place: int, quoted: Sequence[tuple[int, int]]) -> float:
+    at = bisect_right(quoted, (place, place)) - 1
+    within = at >= 0 and quoted[at][0] <= place < quoted[at][1]
+    return sign.weight * EXAMPLE if within and sign.quotable else sign.weight
+
+
+def _together(found: Iterable[tuple[int, str, float]]) -> float:
+    """The most that signs within :data:`REACH` of each other amount to, each kind of them once."""
+    near: deque[tuple[int, str, float]] = deque()
+    weights: Counter[tuple[str, float]] = Counter()
+    best = 0.0
+    for one in found:
+        near.append(one)
+        weights[one[1:]] += 1
+        while one[0] - near[0][0] > REACH:
+            gone = near.popleft()[1:]
+            weights[gone] -= 1
+            if not weights[gone]:
+                del weights[gone]
+        kinds: dict[str, float] = {}
+        for name, weight in weights:
+            kinds[name] = max(kinds.get(name, 0.0), weight)
+        total = 0.0
+        for weight in kinds.values():
+            total = _either(total, weight)
+        best = max(best, total)
+    return best
+
+
+def _either(one: float, other: float) -> float:
+    """How sure two independent signs make one."""
+    return 1.0 - (1.0 - one) * (1.0 - other)

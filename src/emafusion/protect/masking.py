@@ -6,18 +6,21 @@ once is taken out everywhere. It knows no detector and no policy.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from math import inf
+from typing import Final
 
 from emafusion.protect.entities import Entity, apart
+from emafusion.protect.placeholders import ANY
 from emafusion.protect.vault import Vault
 
 BETWEEN = "\n\x00\n"
 """What stands between texts that are read as one: no value reaches across it."""
 LEAST = 4
 """Characters of a value that is looked for elsewhere."""
-MOST = 500
-"""Values that are looked for elsewhere: an upper bound on the time it takes."""
+_WORD: Final = re.compile(r"\w+")
 
 
 def joined(texts: Sequence[str]) -> str:
@@ -41,27 +44,75 @@ def parted(entities: Iterable[Entity], texts: Sequence[str]) -> list[list[Entity
     return found
 
 
+def readings(named: Mapping[str, Iterable[str]]) -> tuple[list[str], list[tuple[int, int]]]:
+    """The texts `named` as detectors are to read them; of each which text, and where it begins.
+
+    One with names is read with each of them: a name says what a value is.
+    """
+    said, places = [], []
+    for place, (text, names) in enumerate(named.items()):
+        for name in sorted(names):
+            before = f"{name}: " if name else ""
+            said.append(before + text)
+            places.append((place, len(before)))
+    return said, places
+
+
+def gathered(
+    found: Sequence[Sequence[Entity]], places: Sequence[tuple[int, int]]
+) -> list[list[Entity]]:
+    """What was `found` in :func:`readings`, for each text: what of it is within the text."""
+    texts: list[list[Entity]] = [[] for _ in {place for place, _ in places}]
+    for some, (place, before) in zip(found, places, strict=True):
+        texts[place].extend(
+            Entity(
+                kind=one.kind,
+                start=max(one.start - before, 0),
+                end=one.end - before,
+                score=one.score,
+            )
+            for one in some
+            if one.end > before
+        )
+    return texts
+
+
 def spread(found: Sequence[list[Entity]], texts: Sequence[str]) -> list[list[Entity]]:
     """`found`, and the same values wherever else they stand as words of their own."""
-    values: dict[str, str] = {}
+    values = _Values()
     for text, entities in zip(texts, found, strict=True):
         for one in entities:
-            value = text[one.start : one.end]
-            if len(value) >= LEAST and len(values) < MOST:
-                values.setdefault(value, one.kind)
-    return [
-        [*entities, *_elsewhere(text, values)] for text, entities in zip(texts, found, strict=True)
-    ]
+            values.add(text[one.start : one.end], one.kind)
+    return [[*entities, *values.within(text)] for text, entities in zip(texts, found, strict=True)]
 
 
-def _elsewhere(text: str, values: Mapping[str, str]) -> Iterator[Entity]:
-    for value, kind in values.items():
-        start = text.find(value)
-        while start >= 0:
-            end = start + len(value)
-            if not (_goes_on(text[max(start - 1, 0) : start]) or _goes_on(text[end : end + 1])):
-                yield Entity(kind=kind, start=start, end=end, score=0.0)
-            start = text.find(value, end)
+class _Values:
+    """Values by their first words: a text is gone through once, however many there are."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, str] = {}
+        # By a value's first word: what stands before that, and how long the value is.
+        self._shapes: dict[str, set[tuple[int, int]]] = {}
+
+    def add(self, value: str, kind: str) -> None:
+        """Look for `value`, if it is long enough; without any word it is found nowhere else."""
+        word = _WORD.search(value) if len(value) >= LEAST else None
+        if word is not None and value not in self._kinds:
+            self._kinds[value] = kind
+            self._shapes.setdefault(word[0], set()).add((word.start(), len(value)))
+
+    def within(self, text: str) -> Iterator[Entity]:
+        """Where in `text` any of them stands as words of its own."""
+        if not self._kinds:
+            return
+        for word in _WORD.finditer(text):
+            for before, length in self._shapes.get(word[0], ()):
+                start, end = word.start() - before, word.start() - before + length
+                kind = self._kinds.get(text[start:end]) if start >= 0 else None
+                if kind is None or _goes_on(text[end : end + 1]):
+                    continue
+                if not _goes_on(text[max(start - 1, 0) : start]):
+                    yield Entity(kind=kind, start=start, end=end, score=0.0)
 
 
 def _goes_on(c: str) -> bool:
@@ -79,16 +130,29 @@ def masked(
     """Each of `texts` with placeholders for the entities `found` in it, whose values `vault` keeps.
 
     What only looks like a placeholder of this request is taken out, too: what comes back for a
-    placeholder is a text that stood there. In `earlier` texts, which were masked before, it is one.
+    placeholder is a text that stood there. In `earlier` texts, which were masked before, it is one,
+    and stays whatever was `found` in it.
     """
     pairs = zip(texts, found, strict=True)
-    pieces = [_pieces(text, apart(entities), vault) for text, entities in pairs]
+    pieces = [
+        _pieces(text, standing(some, text, earlier=text in earlier), vault) for text, some in pairs
+    ]
     return {
         text: "".join(
             said if done or text in earlier else _quoted(said, vault) for said, done in parts
         )
         for text, parts in zip(texts, pieces, strict=True)
     }
+
+
+def standing(entities: Iterable[Entity], text: str, *, earlier: bool) -> list[Entity]:
+    """`entities` apart, less what of them are placeholders that an `earlier` text has already."""
+    if not earlier:
+        return apart(entities)
+    own = [
+        Entity(kind="", start=one.start(), end=one.end(), score=inf) for one in ANY.finditer(text)
+    ]
+    return [one for one in apart([*entities, *own]) if one.kind]
 
 
 def _pieces(text: str, entities: Sequence[Entity], vault: Vault) -> list[tuple[str, bool]]:

@@ -19,6 +19,8 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from emafusion.protect.recognisers.plain import plain
+
 DIGEST = 10
 """Base-32 digits of a placeholder's digest: 50 bits."""
 SPELLINGS = 16
@@ -56,6 +58,11 @@ class Mint(Struct, frozen=True):
         code = base64.b32encode(hmac.digest(self.secret, said, hashlib.sha256))
         return code[:DIGEST].decode().lower()
 
+    @property
+    def seal(self) -> str:
+        """What tells this secret from others: the digest of nothing, which no value has."""
+        return self.digest("", "", scope="")
+
     def placeholders(self, kind: str, value: str, *, scope: str) -> tuple[str, ...]:
         """What may stand for `value` of `kind` within `scope`, however it was spelt there."""
         digests = (self.digest(kind, value, scope=scope, spelling=n) for n in range(SPELLINGS))
@@ -69,7 +76,7 @@ def spelt(kind: str, digest: str) -> str:
 
 def alike(kind: str, value: str) -> str:
     """`value` as all its spellings have it: what an erasure asks for need not be written alike."""
-    found = unicodedata.normalize("NFKC", value)
+    found = unicodedata.normalize("NFKC", plain(value)[0])
     if kind in _FOLDED:
         found = found.casefold()
     if kind in _PUNCTUATED:
@@ -86,7 +93,7 @@ def written(kinds: tuple[str, ...]) -> re.Pattern[str]:
     opened = rf"(?:{_ESCAPED}(?!{rest})[ \t]?|{_OPEN})"
     return re.compile(
         rf"\[({names})_([a-z2-7]{{{DIGEST}}})\]"
-        rf"|{opened}?(?<![a-zA-Z])((?i:{names})){_BETWEEN}({_DIGIT}{{{DIGEST}}})(?!\w)(?:{_CLOSE})?"
+        rf"|{opened}?(?<![a-zA-Z])((?i:{names})){_BETWEEN}({_DIGIT}{{{DIGEST}}})(?![a-zA-Z0-9])(?:{_CLOSE})?"
     )
 
 

@@ -15,6 +15,8 @@ from emafusion.types import Answer, Chunk, Completion, Request, replace
 
 TEXTS = ("reasoning_content", "reasoning", "content", "refusal")
 """Fields of a piece of an answer that go on in the next piece, in the order they come."""
+CALLS = {"function": "arguments", "custom": "input"}
+"""Kinds of tool calls, and the field of each that goes on."""
 Key = tuple[int, str, int]
 """Which text a piece goes on with: the choice, the field, and of tool calls which one."""
 
@@ -29,11 +31,12 @@ def unmasked(answer: Answer, vault: Vault, *, in_json: bool = False) -> Answer:
     """`answer` as its caller reads it; its outcome is left as it is recorded."""
     if not len(vault):
         return answer
-    completion = _completion(answer.completion, vault, in_json=in_json)
+    completion = returned(answer.completion, vault, in_json=in_json)
     return replace(answer, text=vault.unmask(answer.text, in_json=in_json), completion=completion)
 
 
-def _completion(completion: Completion, vault: Vault, *, in_json: bool) -> Completion:
+def returned(completion: Completion, vault: Vault, *, in_json: bool = False) -> Completion:
+    """`completion` with values in all its texts."""
     calls = tuple(
         {name: _filled(value, vault, name, in_json=False) for name, value in call.items()}
         for call in completion.tool_calls
@@ -122,7 +125,8 @@ class Returning:
         delta, index = choice.get("delta"), choice.get("index", 0)
         place = index if isinstance(index, int) else 0
         given = delta if isinstance(delta, Mapping) else {}
-        told = {name: item for name, item in given.items() if name not in (*TEXTS, "tool_calls")}
+        pieces = (*TEXTS, "tool_calls", "function_call")
+        told = {name: item for name, item in given.items() if name not in pieces}
         for field in (name for name in TEXTS if name in given):
             piece, key = given[field], (place, field, 0)
             if not isinstance(piece, str) or not piece:
@@ -130,6 +134,10 @@ class Returning:
                 continue
             told = self._turned(key, told)
             told[field] = self._say(key, piece)
+        if "function_call" in given:
+            key = (place, "function_call", 0)
+            told = self._turned(key, told)
+            told["function_call"] = self._called(key, given["function_call"], "arguments")
         calls = given.get("tool_calls")
         if isinstance(calls, (list, tuple)):
             told = self._calls(place, calls, told)
@@ -141,18 +149,28 @@ class Returning:
         self, choice: int, calls: Sequence[object], delta: dict[str, object]
     ) -> dict[str, object]:
         for call in calls:
-            function = call.get("function") if isinstance(call, Mapping) else None
-            index = call.get("index", 0) if isinstance(call, Mapping) else 0
-            key = (choice, "arguments", index if isinstance(index, int) else 0)
+            given = call if isinstance(call, Mapping) else {}
+            kind = next((one for one in CALLS if one in given), "function")
+            index = given.get("index", 0)
+            key = (choice, CALLS[kind], index if isinstance(index, int) else 0)
             told: object = call
-            if isinstance(call, Mapping) and isinstance(function, Mapping):
-                piece = function.get("arguments")
-                said = self._say(key, piece) if isinstance(piece, str) else piece
-                told = {**call, "function": {**function, "arguments": said}}
+            if kind in given:
+                told = {**given, kind: self._called(key, given[kind], CALLS[kind])}
             delta = self._turned(key, delta)
             shown = delta.get("tool_calls")
             delta["tool_calls"] = [*(shown if isinstance(shown, list) else ()), told]
         return delta
+
+    def _called(self, key: Key, call: object, field: str) -> object:
+        """A call's `field` as far as it can be said, and its name, which comes whole."""
+        if not isinstance(call, Mapping):
+            return call
+        told = dict(call)
+        if isinstance(call.get("name"), str):
+            told["name"] = self._vault.unmask(call["name"])
+        if isinstance(call.get(field), str):
+            told[field] = self._say(key, call[field])
+        return told
 
     def _turned(self, key: Key, delta: dict[str, object]) -> dict[str, object]:
         """`delta` with the rests of the choice's other texts, which `key` comes after."""
@@ -163,7 +181,8 @@ class Returning:
         return delta
 
     def _say(self, key: Key, piece: str) -> str:
-        within = key[1] == "arguments" or (self._in_json and key[1] == "content")
+        calls = ("arguments", "function_call")
+        within = key[1] in calls or (self._in_json and key[1] == "content")
         text = self._under_way.setdefault(key, Unmasking(self._vault, in_json=within))
         return text.feed(piece)
 
@@ -175,12 +194,17 @@ class Returning:
 def _with(key: Key, rest: str, delta: dict[str, object]) -> dict[str, object]:
     """`delta` with `rest`, the last of another text."""
     _, field, place = key
-    if field != "arguments":
+    if field == "function_call":
+        call = delta.get(field)
+        told = dict(call) if isinstance(call, Mapping) else {}
+        return {**delta, field: {**told, "arguments": f"{told.get('arguments') or ''}{rest}"}}
+    kind = next((kind for kind, goes_on in CALLS.items() if goes_on == field), None)
+    if kind is None:
         before = delta.get(field)
         return {**delta, field: (before if isinstance(before, str) else "") + rest}
     shown = delta.get("tool_calls")
     calls = shown if isinstance(shown, list) else []
-    return {**delta, "tool_calls": [*calls, {"index": place, "function": {"arguments": rest}}]}
+    return {**delta, "tool_calls": [*calls, {"index": place, kind: {field: rest}}]}
 
 
 def _spoken(choices: Sequence[object]) -> str:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 
 from emafusion.errors import RequestError
-from emafusion.protect import injection, masking, texts
-from emafusion.protect.entities import Detector, Entity, apart, sound
+from emafusion.protect import foreign, injection, masking, texts
+from emafusion.protect.entities import LITERAL, Detector, Entity, sound
 from emafusion.protect.fence import Fence
-from emafusion.protect.placeholders import Mint
+from emafusion.protect.placeholders import ANY, Mint
 from emafusion.protect.rules import Rules
 from emafusion.protect.vault import Vault
 from emafusion.types import (
@@ -31,6 +32,8 @@ from emafusion.types import (
 )
 
 NOTHING = Request(id="", messages=())
+LONG = 50_000
+"""Characters whose masking may take longer than others may wait."""
 
 
 class Protected(Struct, frozen=True, kw_only=True):
@@ -86,15 +89,19 @@ class Shield:
     async def masked(self, *said: str, scope: str = "") -> tuple[str, ...]:
         """The texts `said` as anything that keeps them may: nobody is to read them.
 
-        Where a detector fails each is one placeholder: the same text has the same.
+        Where no text may be kept each is one placeholder: the same text has the same.
         """
         if not any(said):
             return said
         messages = tuple({"role": "user", "content": text} for text in said)
         found = await self.protect(Request(id="", messages=messages), scope=scope)
-        if found.findings.failed:
+        if found.findings.untold:
             return tuple(text and found.vault.quote(text) for text in said)
         return tuple(content_text(message) for message in found.request.messages)
+
+    def quoted(self, text: str, *, scope: str = "") -> str:
+        """The placeholder of the whole `text`; nothing for nothing."""
+        return text and Vault(self._mint, scope).quote(text)
 
     async def protect(
         self,
@@ -115,7 +122,8 @@ class Shield:
         stated : sequence of str
             The classes that its key and its header give it.
         earlier : sequence of mapping
-            Those of its messages that were masked before: placeholders in them are placeholders.
+            Those of its messages that were kept as they were masked then: placeholders in them are
+            placeholders. What else is in them is read anew: a model said it, or other rules held.
 
         Raises
         ------
@@ -126,18 +134,20 @@ class Shield:
         if not self._begun:
             await self.begin()
         before = frozenset(texts.texts(replace(NOTHING, messages=tuple(earlier))))
-        said = [text for text in texts.texts(request) if text not in before]
-        entities, failed = await self._detected(said)
-        taken = [one for one in entities if self._rules.deed(one.kind) != "allow"]
+        named = texts.texts(request)
+        said = list(named)
+        detected, failed = await self._detected(named)
+        taken, allowed = self._sorted(detected)
         vault = Vault(self._mint, scope)
-        every = [*said, *before]
-        found = masking.spread([*masking.parted(taken, said), *([] for _ in before)], every)
-        told = masking.masked(every, found, vault, earlier=before)
-        standing = apart(taken)
-        allowed = [one for one in entities if self._rules.deed(one.kind) == "allow"]
-        findings = self._findings(request, (standing, allowed), failed=failed, stated=stated)
+        work = partial(_masked, said, taken, before, vault=vault)
+        # A long text would keep everybody else waiting.
+        told, counted = await asyncio.to_thread(work) if sum(map(len, said)) > LONG else work()
+        attack = await injection.suspicion(foreign.documents(request))
+        findings = self._findings(
+            request, (counted, allowed), failed=failed, stated=stated, attack=attack
+        )
         clean = texts.changed(request, lambda text: told.get(text, text))
-        if failed and request.caller:
+        if findings.untold and request.caller:
             clean = replace(clean, caller=vault.quote(request.caller))
         knobs = replace(request.knobs, private=findings.private)
         clean = replace(clean, knobs=knobs, protection=findings)
@@ -150,17 +160,17 @@ class Shield:
         *,
         failed: tuple[str, ...],
         stated: Sequence[DataClass],
+        attack: float,
     ) -> Findings:
         """What it comes to that values were `found`, those masked and those allowed.
 
         Raises :class:`RequestError` where that is a refusal.
         """
         rules = self._rules
-        attack = injection.highest(texts.documents(request))
         suspect = attack >= rules.injection_at
         if suspect and rules.injection == "refuse":
             raise RequestError(
-                "a tool result in this request reads like orders to the model; take it out",
+                "a document or tool result here reads like orders to the model; take it out",
                 "messages",
             )
         unread = texts.unread(request)
@@ -168,6 +178,7 @@ class Shield:
         worst = (
             bool(failed)
             or any(rules.deed(kind) == "private" for kind in masked)
+            or self._private_before(request)
             or (unread and rules.unread == "private")
             or (suspect and rules.injection == "private")
         )
@@ -180,10 +191,35 @@ class Shield:
             failed=failed,
             injection=attack,
             unread=unread,
+            seal=self._mint.seal,
         )
 
-    async def _detected(self, said: Sequence[str]) -> tuple[list[Entity], tuple[str, ...]]:
-        """All entities in `said`, and the detectors that failed."""
+    def _private_before(self, request: Request) -> bool:
+        """Whether a value of a kind for private models stood in `request` before it was masked."""
+        rules = self._rules
+        if rules.others != "private" and "private" not in rules.kinds.values():
+            return False
+        kinds = {
+            one[0][1:].partition("_")[0]
+            for said in texts.texts(request)
+            for one in ANY.finditer(said)
+        }
+        return any(rules.deed(kind) == "private" for kind in kinds - {LITERAL})
+
+    def _sorted(
+        self, detected: Sequence[Sequence[Entity]]
+    ) -> tuple[list[list[Entity]], list[Entity]]:
+        """What is to be taken out of each text, and what is allowed in any."""
+        may = {one.kind for some in detected for one in some}
+        may = {kind for kind in may if self._rules.deed(kind) == "allow"}
+        taken = [[one for one in some if one.kind not in may] for some in detected]
+        return taken, [one for some in detected for one in some if one.kind in may]
+
+    async def _detected(
+        self, named: Mapping[str, Iterable[str]]
+    ) -> tuple[list[list[Entity]], tuple[str, ...]]:
+        """The entities in each of the texts `named`, and the detectors that failed."""
+        said, places = masking.readings(named)
         whole = masking.joined(said)
         asked = (self._ask(one, whole) for one in self._detectors)
         answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -194,8 +230,22 @@ class Shield:
                 failed.append(detector.name)
             else:
                 entities.extend(answer)
-        return entities, tuple(failed)
+        return masking.gathered(masking.parted(entities, said), places), tuple(failed)
 
     async def _ask(self, detector: Detector, text: str) -> Sequence[Entity]:
+        if isinstance(detector, Fence):
+            return await detector.detect(text)  # its own limit is for each text in its turn
         async with asyncio.timeout(self._rules.limit_s):
             return await detector.detect(text)
+
+
+def _masked(
+    said: Sequence[str], taken: Sequence[Sequence[Entity]], before: Collection[str], *, vault: Vault
+) -> tuple[dict[str, str], list[Entity]]:
+    """The texts `said` without what is to be `taken` out of each, and what that was."""
+    standing = [
+        masking.standing(some, text, earlier=text in before)
+        for text, some in zip(said, taken, strict=True)
+    ]
+    told = masking.masked(said, masking.spread(standing, said), vault, earlier=before)
+    return told, [one for some in standing for one in some]

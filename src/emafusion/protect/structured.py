@@ -9,22 +9,37 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from emafusion.protect.entities import Entity
-from emafusion.protect.recognisers import contacts, cued, numbers, places, secrets
-from emafusion.protect.recognisers.reading import Reading, seen
+from emafusion.protect.recognisers import (
+    contacts,
+    cued,
+    identities,
+    mails,
+    numbers,
+    passwords,
+    phones,
+    places,
+    secrets,
+    streets,
+    tables,
+)
+from emafusion.protect.recognisers.plain import plain
+from emafusion.protect.recognisers.reading import Reading
 
 Recogniser = Callable[[Reading], Iterator[Entity]]
 RECOGNISERS: tuple[Recogniser, ...] = (
-    contacts.mails,
+    mails.mails,
     contacts.links,
     contacts.addresses,
-    contacts.phones,
+    phones.phones,
     numbers.accounts,
     numbers.cards,
-    numbers.identities,
+    identities.identities,
     secrets.keys,
-    secrets.passwords,
+    passwords.passwords,
     cued.cued,
+    tables.tabled,
     places.streets,
+    streets.abroad,
 )
 LONG = 50_000
 """Characters that take longer than others may wait: about 30 ms."""
@@ -45,23 +60,19 @@ class Structured:
         self._recognisers = tuple(recognisers)
 
     async def detect(self, text: str) -> Sequence[Entity]:
-        """The entities in `text`, those too that unseen characters cut through."""
+        """The entities in `text`, in disguise too."""
         # A long text would keep everybody else waiting.
         return await asyncio.to_thread(self.found, text) if len(text) > LONG else self.found(text)
 
     def found(self, text: str) -> list[Entity]:
         """As :meth:`detect`."""
-        visible, places = seen(text)
-        reading = Reading(visible)
+        said, back = plain(text)
+        reading = Reading(said)
         found = [entity for recognise in self._recognisers for entity in recognise(reading)]
-        if places is None:
+        if back is None:
             return found
-        return [
-            Entity(
-                kind=one.kind,
-                start=places[one.start],
-                end=places[one.end - 1] + 1,
-                score=one.score,
-            )
-            for one in found
-        ]
+        moved = []
+        for one in found:
+            start, end = back(one.start, one.end)
+            moved.append(Entity(kind=one.kind, start=start, end=end, score=one.score))
+        return moved

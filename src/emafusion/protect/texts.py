@@ -1,25 +1,60 @@
 """Where in a request text stands, and the same request with other text in those places.
 
-Knows the chat protocol's messages and parameters: names of roles and identifiers are no text, and
-a tool call's arguments are JSON within a string. Knows nothing of what the text says.
+Knows the chat protocol's messages and parameters: which of their words and identifiers are the
+protocol's own, and that a tool call's arguments are JSON within a string. What it does not know is
+text. It knows nothing of what the text says.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from emafusion.errors import RequestError
 from emafusion.types import Request, replace
 
 Change = Callable[[str], str]
 NO_TEXT = frozenset({"role", "type", "id", "tool_call_id", "signature", "encrypted_content"})
-"""Fields whose values the protocol, or a vendor, made."""
+"""Fields of answers whose values the protocol, or a vendor, made."""
+WORDS = frozenset({
+    "system", "developer", "user", "assistant", "tool", "function", "text", "image_url", "image",
+    "input_audio", "audio", "file", "input_text", "input_image", "input_file", "output_text",
+    "refusal", "thinking", "redacted_thinking", "reasoning", "tool_use", "tool_result", "document",
+    "object", "string", "number", "integer", "boolean", "array", "null", "json_object",
+    "json_schema", "custom", "ephemeral", "content", "auto",
+})  # fmt: skip
+"""What stands in roles and types: the protocol's words, though a term be spelt alike."""
+IDENTIFIERS = frozenset({"id", "tool_call_id"})
+BLOBS = frozenset({"signature", "encrypted_content"})
 WRITTEN = frozenset({"text", "input_text", "output_text", "refusal", "thinking", "tool_result"})
 """Kinds of content parts that hold text and nothing else."""
+TEXTUAL = frozenset({
+    "type", "id", "text", "refusal", "thinking", "signature", "content", "tool_use_id", "is_error",
+    "annotations", "citations", "logprobs", "index", "cache_control", "extra_content",
+})  # fmt: skip
+"""Fields of such parts: in another there may be anything."""
+MEDIA = frozenset({
+    "image", "images", "image_url", "image_urls", "input_image", "audio", "input_audio", "video",
+    "videos", "video_url", "input_video", "media", "file", "files", "file_id", "file_ids",
+    "file_data", "file_url", "input_file", "attachment", "attachments", "document", "documents",
+    "source", "prompt_embeds",
+})  # fmt: skip
+"""Fields that hold what is no text, wherever they are."""
+ECHO = "emafusion echo"
+"""Among a request's parameters for a moment: what its reply repeats is masked with it."""
+FORMS = frozenset({"tools", "functions", "response_format", "audio", "metadata", ECHO})
+"""Parameters that show a model nothing, whatever names are in them."""
 DEEPEST = 64
-LONG_NUMBER = 10**8
-"""Numbers from which on one in a tool call's arguments may stand for a person or an account."""
+KEY = 64
+"""Characters of an argument's name that it is read with."""
+LONG_NUMBER, ENDLESS_NUMBER = 10**8, 10**40
+"""Numbers between which one may stand for a person or an account."""
+_ENCODED: Final = re.compile(r"data:[\w.+\-/;=]{0,200};base64,[A-Za-z0-9+/=_\-\s]*")
+_BLOB: Final = re.compile(r"[A-Za-z0-9+/=_\-]{64,}")
+_NOT_OF_IDENTIFIERS: Final = re.compile(r"[^\w\-]")
+_NAME: Final = re.compile(r"[\w\-]+")
 
 
 def changed(request: Request, change: Change) -> Request:
@@ -41,94 +76,157 @@ def changed(request: Request, change: Change) -> Request:
     )
 
 
-def texts(request: Request) -> list[str]:
-    """Every text in `request`, each once."""
-    found: dict[str, None] = {}
+def texts(request: Request) -> dict[str, frozenset[str]]:
+    """Every text in `request`, each once; what is encoded is none, and counts as unread.
 
-    def keep(text: str) -> str:
-        found[text] = None
+    With each are the names of the arguments of tools' calls that it is the value of, and "" where
+    it stands by itself.
+    """
+    found = _strings(request)
+    return {text: frozenset(names) for text, names in found.items() if text and not _encoded(text)}
+
+
+def _strings(request: Request) -> dict[str, set[str]]:
+    found = _Found({})
+    changed(request, found)
+    return found.names
+
+
+class _Found:
+    """Keeps every text it is given with the `name` of its argument; ``None`` is outside of any."""
+
+    def __init__(self, names: dict[str, set[str]], name: str | None = None) -> None:
+        self.names = names
+        self.name = name
+
+    def __call__(self, text: str) -> str:
+        self.names.setdefault(text, set()).add(self.name or "")
         return text
 
-    changed(request, keep)
-    return [text for text in found if text]
+
+def _under(name: str, change: Change, *, begins: bool = False) -> Change:
+    """`change` of the value of `name`, where that is an argument, or arguments begin with it."""
+    if not isinstance(change, _Found) or (change.name is None and not begins):
+        return change
+    return _Found(change.names, name[-KEY:])
 
 
 def unread(request: Request) -> bool:
     """Whether `request` has parts that are no text, or texts as tokens' numbers."""
+    if any(map(_encoded, _strings(request))):
+        return True
     told = request.params.get("input")
     if isinstance(told, (list, tuple)) and not all(isinstance(one, str) for one in told):
         return True
-    for message in request.messages:
-        content = message.get("content")
-        for part in content if isinstance(content, (list, tuple)) else ():
-            if not isinstance(part, Mapping) or part.get("type", "text") not in WRITTEN:
+    params = {name: item for name, item in request.params.items() if name not in FORMS}
+    messages = request.messages
+    return _shows((params, *messages)) or not all(_written(one.get("content")) for one in messages)
+
+
+def _written(content: object) -> bool:
+    """Whether `content` is text and nothing else."""
+    if isinstance(content, Mapping):
+        return False
+    return all(
+        isinstance(part, Mapping)
+        and isinstance(kind := part.get("type"), str)
+        and kind in WRITTEN
+        and not part.keys() - TEXTUAL
+        and _written(part.get("content"))
+        for part in (content if isinstance(content, (list, tuple)) else ())
+    )
+
+
+def _shows(value: object) -> bool:
+    """Whether anything in `value` is named as what is no text."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            if any(one[name] is not None for name in MEDIA.intersection(one)):
                 return True
-        if message.get("audio") is not None:
-            return True
+            waiting.extend(one.values())
+        elif isinstance(one, (list, tuple)):
+            waiting.extend(one)
     return False
 
 
-def documents(request: Request) -> Iterator[str]:
-    """What in `request` was fetched and not written by its caller: results of tools."""
-    for message in request.messages:
-        if message.get("role") in ("tool", "function"):
-            content = message.get("content")
-            parts = content if isinstance(content, (list, tuple)) else (content,)
-            said = [part.get("text") if isinstance(part, Mapping) else part for part in parts]
-            yield from (text for text in said if isinstance(text, str))
-
-
 def _fields(value: Mapping[str, object], change: Change) -> dict[str, object]:
-    """A message's or the parameters' own fields, whose names are the protocol's."""
+    """A message's or the parameters' own fields; what is no word is no name of the protocol's."""
     return {
-        name: item if name in NO_TEXT else _field(name, item, change, depth=0)
+        name if name.isidentifier() else change(name): item
+        # A seed stands for nobody, and has to stay a number.
+        if name == "seed" and isinstance(item, int)
+        else _field(name, item, change, depth=0)
         for name, item in value.items()
     }
 
 
 def _mapping(value: Mapping[str, object], change: Change, depth: int) -> dict[str, object]:
     return {
-        change(name): item if name in NO_TEXT else _field(name, item, change, depth=depth + 1)
+        change(name): _field(name, item, _under(name, change), depth=depth + 1)
         for name, item in value.items()
     }
 
 
 def _field(name: str, value: object, change: Change, *, depth: int) -> object:
-    if name == "arguments" and isinstance(value, str):
+    if not isinstance(value, str):
+        return _value(value, change, depth)
+    if name == "arguments":
         return _arguments(value, change, depth)
-    return _value(value, change, depth)
+    if (name in ("role", "type") and value in WORDS) or (
+        name in BLOBS and _BLOB.fullmatch(value) is not None
+    ):
+        return value
+    said = _value(value, change, depth)
+    named = name in IDENTIFIERS or (name == "name" and _NAME.fullmatch(value) is not None)
+    if named and isinstance(said, str) and said != value:
+        # Upstreams refuse other characters.
+        return _NOT_OF_IDENTIFIERS.sub("", said)
+    return said
 
 
 def _value(value: object, change: Change, depth: int) -> object:
     if depth > DEEPEST:
         raise RequestError("the request is nested too deep", "messages")
     if isinstance(value, str):
-        # What is encoded is no text: it counts as unread.
-        return value if value.startswith("data:") else change(value)
+        return change(value)
     if isinstance(value, Mapping):
         return _mapping(value, change, depth)
     if isinstance(value, (list, tuple)):
         return [_value(item, change, depth + 1) for item in value]
+    if isinstance(value, (int, float)):
+        return _number(value, change)
     return value
+
+
+def _number(value: float, change: Change) -> object:
+    """`value`, or a text in its place where `change` changes it as one."""
+    if not LONG_NUMBER <= abs(value) < ENDLESS_NUMBER or value != int(value):
+        return value
+    digits = str(abs(int(value)))
+    said = change(digits)
+    return value if said == digits else f"{'-' * (value < 0)}{said}"
 
 
 def _arguments(written: str, change: Change, depth: int) -> str:
     """A tool call's arguments, JSON as before; what is none is a text like another."""
+    repeated = []
+
+    def read(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            repeated.append(found)
+        return found
+
     try:
-        given = json.loads(written)
+        given = json.loads(written, object_pairs_hook=read)
     except (ValueError, RecursionError):
         return change(written)
-    found = _numbered(_value(given, change, depth), change)
-    return written if found == given else json.dumps(found, ensure_ascii=False)
+    found = _value(given, _under("", change, begins=True), depth)
+    # Of a name that is given twice only the last value was read.
+    return written if found == given and not repeated else json.dumps(found, ensure_ascii=False)
 
 
-def _numbered(value: object, change: Change) -> object:
-    """`value` with a text in place of numbers that `change` would change as texts."""
-    if isinstance(value, dict):
-        return {name: _numbered(item, change) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_numbered(item, change) for item in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= LONG_NUMBER:
-        said = change(str(value))
-        return value if said == str(value) else said
-    return value
+def _encoded(text: str) -> bool:
+    return text.startswith("data:") and _ENCODED.fullmatch(text) is not None

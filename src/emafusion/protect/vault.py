@@ -16,10 +16,14 @@ from emafusion.protect.placeholders import (
     LONGEST,
     SPELLINGS,
     Mint,
+    alike,
     spelt,
     unfinished,
     written,
 )
+
+_DIGESTS = re.compile(rf"(?<![a-zA-Z0-9])[a-zA-Z2-7]{{{DIGEST}}}(?![a-zA-Z0-9])")
+"""What may be a placeholder's digest, however that is written."""
 
 
 class Vault:
@@ -37,6 +41,10 @@ class Vault:
         self._mint = mint
         self._scope = scope
         self._values: dict[tuple[str, str], str] = {}
+        self._placeholders: dict[tuple[str, str], str] = {}
+        self._full: dict[tuple[str, str], str] = {}
+        self._digests: set[str] = set()
+        self._kinds: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self._values)
@@ -47,15 +55,33 @@ class Vault:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of the values, in alphabetical order."""
-        return tuple(sorted({kind for kind, _ in self._values}))
+        return self._kinds
 
     def put(self, kind: str, value: str) -> str:
-        """The placeholder of `value`, which comes back in its place, spelt as it is here."""
+        """The placeholder of `value`, which comes back in its place, spelt as it is here.
+
+        Of a value that is spelt in more ways than :data:`SPELLINGS` the others come back as the
+        last of those.
+        """
+        known = self._placeholders.get((kind, value))
+        if known is None:
+            known = self._placeholders[kind, value] = self._put(kind, value)
+        return known
+
+    def _put(self, kind: str, value: str) -> str:
+        named = (kind, alike(kind, value))
+        if named in self._full:
+            return self._full[named]
+        digest = ""
         for spelling in range(SPELLINGS):
             digest = self._mint.digest(kind, value, scope=self._scope, spelling=spelling)
-            if self._values.setdefault((kind, digest), value) == value:
+            if (kind, digest) not in self._values:
+                self._values[kind, digest] = value
+                self._digests.add(digest)
+                if kind not in self._kinds:
+                    self._kinds = tuple(sorted((*self._kinds, kind)))
                 return spelt(kind, digest)
-        raise OverflowError("one value is spelt in too many ways")
+        return self._full.setdefault(named, spelt(kind, digest))
 
     def unmask(
         self, text: str, *, start: int = 0, end: int | None = None, in_json: bool = False
@@ -109,8 +135,7 @@ class Vault:
         """Whether a digest of a value here is in `text` at all: a tenth of a search's time."""
         if not self._values or len(text) < DIGEST:
             return False
-        folded = text.lower()
-        return any(digest in folded for _, digest in self._values)
+        return any(one.lower() in self._digests for one in _DIGESTS.findall(text))
 
     def _known(self, found: re.Match[str]) -> str | None:
         kind, digest = found[1] or found[3].upper(), found[2] or found[4].lower()

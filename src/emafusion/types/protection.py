@@ -19,7 +19,8 @@ class Findings(Value, frozen=True, kw_only=True):
 
     ``masked`` and ``allowed`` count values by kind; ``failed`` names the detectors that did not
     answer, or answered what cannot be; ``injection`` is how far a document or tool result reads
-    like an attack; ``unread`` says that there were parts which no detector reads.
+    like an attack; ``unread`` says that there were parts which no detector reads; ``seal`` tells
+    which secret the placeholders were made with.
     """
 
     data_class: DataClass
@@ -29,6 +30,7 @@ class Findings(Value, frozen=True, kw_only=True):
     failed: tuple[str, ...] = ()
     injection: float = 0.0
     unread: bool = False
+    seal: str = ""
 
     @property
     def untold(self) -> bool:

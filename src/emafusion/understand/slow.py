@@ -70,7 +70,7 @@ class SlowClassifier:
                 params={"temperature": 0.0, "max_tokens": LONGEST},
             )
         except (ProviderError, BudgetError) as error:
-            _log.warning("no labels from %r: %s", self.model, error)
+            _log.warning("no labels from %r: %s", self.model, type(error).__name__)
             return {}
         return self.parse(draft.text)
 

@@ -20,8 +20,8 @@ from .vendor import Vendor
 
 AT_ONCE = 4
 MOST_MB = 512
-"""Beyond what the process takes at rest: four answers of 32 MiB, each in pieces, joined, decoded and
-as text at the same time. Unbounded, three seconds of a flood are gigabytes."""
+"""Beyond what the process takes at rest: four answers of 32 MiB, each in pieces, joined, decoded
+and as text at the same time. Unbounded, three seconds of a flood are gigabytes."""
 REFUSED = {"upstream_bad_response", "deadline_exceeded", "overloaded", "store_unreachable"}
 FLOODS: Mapping[str, Collection[str | None]] = {
     "endless-body": REFUSED,

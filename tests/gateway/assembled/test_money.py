@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
+
+import pytest
 
 from ..parts import until
 from .conftest import PRICES
-from .house import House, nano
+from .house import House, body, nano
 from .vendor import Vendor
 
 LONG = "word " * 1500
@@ -77,6 +83,36 @@ def test_budgets_settle_whatever_an_upstream_does(house: House) -> None:
     identity = house.cli("keys show unlucky --json")["key"]["id"]
     until(lambda: house.spent(f"key:{identity}") == (recorded, 0))
     assert house.ask(key, "small").status == 200
+
+
+@pytest.mark.parametrize(("model", "stream"), [("slow-stream", True), ("silent", False)])
+def test_who_hangs_up_before_the_bill_pays_what_was_reserved(
+    house: House, model: str, stream: bool
+) -> None:
+    """Else a budget would buy any number of answers, each left just before its end."""
+    key = house.key(f"hasty-{model}")
+    house.cli(f"budget set key:hasty-{model} 1 --per total")
+    house.refresh()
+    holder = f"key:{house.cli(f'keys show hasty-{model} --json')['key']['id']}"
+    asked = body(model, stream=stream, max_tokens=1000, temperature=1.0, text=f"Hm, {model}?")
+    link = http.client.HTTPConnection("127.0.0.1", house.port, timeout=30)
+    with closing(link):
+        link.request(
+            "POST",
+            "/v1/chat/completions",
+            json.dumps(asked),
+            {"authorization": f"Bearer {key}"},
+        )
+        if stream:
+            assert b"data: " in link.getresponse().read(6)
+        else:
+            until(lambda: house.spent(holder)[1] > 0)
+        assert link.sock is not None
+        link.sock.shutdown(socket.SHUT_RDWR)
+    until(lambda: house.spent(holder)[0] > 0 and house.spent(holder)[1] == 0)
+    [recorded] = [one for one in house.outcomes().values() if f"Hm, {model}?" in one.prompt]
+    assert recorded.cost_usd < 100e-6
+    assert house.spent(holder)[0] >= nano(1000 * PRICES["small"][1] / 1e6)
 
 
 def test_a_budget_does_not_lift_the_settings_own_limit(house: House) -> None:

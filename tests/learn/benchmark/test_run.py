@@ -15,6 +15,7 @@ from emafusion.evaluate.recorded import read
 from emafusion.evaluate.report import decisions
 from emafusion.evaluate.report.document import Document
 from emafusion.learn.benchmark import Options, Parts, run
+from emafusion.learn.benchmark.guarantees import ALPHAS, FEWEST
 from emafusion.learn.benchmark.kept import Kept
 from emafusion.understand import FastClassifier
 
@@ -72,7 +73,8 @@ def parts() -> Parts:
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("benchmark")
     world(base / "train", count=240, splits=("train", "train", "train", "val"), seed=1)
-    world(base / "test", count=150, splits=("test",), seed=2)
+    world(base / "test", count=FEWEST - 10, splits=("test",), seed=2)
+    world(base / "larger", count=FEWEST, splits=("test",), seed=2)
     return base
 
 
@@ -105,6 +107,10 @@ def test_judging_is_what_saves(report: Document) -> None:
     aiq = {name: system.aiq or 0.0 for name, system in report.systems.items()}
     assert aiq["emafusion"] > aiq["no_judges"] + 0.005
     assert aiq["emafusion"] > aiq["zero_router"]
+
+
+def test_of_few_rows_nothing_is_promised(report: Document) -> None:
+    assert report.run["guarantee"] == []
 
 
 def test_every_figure_follows_from_the_outcomes(folders: Path, report: Document) -> None:
@@ -193,7 +199,7 @@ def test_learning_without_scores_from_few_rows_and_while_serving_is_measured(
         online=True,
         drift="dear=cheap@500",
     )
-    found = run(folders / "train", folders / "test", tmp_path, parts=parts(), options=options)
+    found = run(folders / "train", folders / "larger", tmp_path, parts=parts(), options=options)
     told = json.loads((tmp_path / "report.json").read_text())["run"]
     assert found.run["labels"] == told["labels"] == "consensus"
     assert told["fitted_on"] == 200
@@ -203,6 +209,8 @@ def test_learning_without_scores_from_few_rows_and_while_serving_is_measured(
     assert left["aiq_probed"] > 0.0
     assert told["online"]["queries"] > 0
     assert told["drift"]["model"] == "dear"
+    assert len(told["guarantee"]) == len(ALPHAS) * len(found.headline)
+    assert {one["alpha"] for one in told["guarantee"]} == set(ALPHAS)
 
 
 def test_more_training_rows_than_there_are_is_an_error(folders: Path, tmp_path: Path) -> None:

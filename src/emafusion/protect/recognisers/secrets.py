@@ -1,4 +1,7 @@
-"""Credentials: keys and tokens by the forms that vendors publish, private keys, said passwords."""
+"""Credentials by the forms that vendors publish, and private keys.
+
+What only words call a password or a token is :mod:`~emafusion.protect.recognisers.passwords`.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,23 @@ from emafusion.protect.recognisers.reading import Reading
 FORMS = {
     "AKIA": r"AKIA[A-Z0-9]{16}",
     "ASIA": r"ASIA[A-Z0-9]{16}",
-    "gh": r"gh[opsur]_[A-Za-z0-9]{30,255}",
+    "ghp_": r"ghp_[A-Za-z0-9]{30,255}",
+    "gho_": r"gho_[A-Za-z0-9]{30,255}",
+    "ghu_": r"ghu_[A-Za-z0-9]{30,255}",
+    "ghs_": r"ghs_[A-Za-z0-9]{30,255}",
+    "ghr_": r"ghr_[A-Za-z0-9]{30,255}",
     "github_pat_": r"github_pat_\w{22,255}",
     "glpat-": r"glpat-[\w-]{20,100}",
     "xox": r"xox[abeoprs]-[\w-]{10,250}",
     "xapp-": r"xapp-[\w-]{10,250}",
-    "sk-": r"sk-[\w-]{20,250}",
-    "k_live_": r"[prs]k_live_\w{16,250}",
-    "k_test_": r"[prs]k_test_\w{16,250}",
+    "hooks.slack.com/": r"(?<=hooks\.slack\.com/services/)T\w{6,14}/B\w{6,14}/\w{16,40}",
+    "sk-": r"sk-(?=[\w-]{0,60}\d)(?=[\w-]{0,60}[A-Za-z])[\w-]{20,250}",
+    "sk_live_": r"sk_live_\w{16,250}",
+    "pk_live_": r"pk_live_\w{16,250}",
+    "rk_live_": r"rk_live_\w{16,250}",
+    "sk_test_": r"sk_test_\w{16,250}",
+    "pk_test_": r"pk_test_\w{16,250}",
+    "rk_test_": r"rk_test_\w{16,250}",
     "whsec_": r"whsec_[\w+/=]{16,250}",
     "AIza": r"AIza[\w-]{35}",
     "ya29.": r"ya29\.[\w.-]{20,500}",
@@ -29,80 +41,104 @@ FORMS = {
     "SG.": r"SG\.[\w-]{16,100}\.[\w-]{16,100}",
     "dop_v1_": r"dop_v1_[0-9a-f]{64}",
     "doo_v1_": r"doo_v1_[0-9a-f]{64}",
-    "shp": r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",
+    "shpat_": r"shpat_[0-9a-fA-F]{32}",
+    "shpca_": r"shpca_[0-9a-fA-F]{32}",
+    "shppa_": r"shppa_[0-9a-fA-F]{32}",
+    "shpss_": r"shpss_[0-9a-fA-F]{32}",
     "gsk_": r"gsk_[A-Za-z0-9]{40,80}",
     "xai-": r"xai-[A-Za-z0-9]{40,120}",
     "r8_": r"r8_[A-Za-z0-9]{37}",
-    "dapi": r"dapi[0-9a-f]{32}",
+    "dapi": r"dapi[0-9a-f]{32}(?:-\d)?",
     "hvs.": r"hvs\.[\w-]{20,250}",
     "sntrys_": r"sntrys_[\w+/=-]{30,500}",
     "lin_api_": r"lin_api_[A-Za-z0-9]{30,80}",
     "NRAK-": r"NRAK-[A-Z0-9]{27}",
-    ":AA": r"\d{8,10}:AA[\w-]{33}",
     "AC": r"AC[0-9a-f]{32}",
     "SK": r"SK[0-9a-f]{32}",
     "eyJ": r"eyJ[\w-]{8,4000}\.[\w-]{8,8000}\.[\w-]{0,2000}",
     "AccountKey=": r"AccountKey=[A-Za-z0-9+/=]{40,120}",
+    "sq0": r"sq0(?:atp|csp|idp)-[\w-]{20,60}",
+    "EAAA": r"EAAA[\w-]{56,70}",
+    "EAAC": r"EAAC[A-Za-z0-9]{30,250}",
+    "dckr_pat_": r"dckr_pat_[\w-]{24,60}",
+    "ntn_": r"ntn_[A-Za-z0-9]{40,60}",
+    "secret_": r"secret_[A-Za-z0-9]{40,60}",
+    "figd_": r"figd_[\w-]{36,60}",
+    "pat": r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
+    "PMAK-": r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}",
+    "ATATT3": r"ATATT3[\w=-]{40,250}",
+    "ATCTT3": r"ATCTT3[\w=-]{40,250}",
+    "ATBB": r"ATBB[A-Za-z0-9]{28,40}",
+    "glsa_": r"glsa_[A-Za-z0-9]{32}_[0-9a-fA-F]{8}",
+    "glc_": r"glc_[A-Za-z0-9+/=]{32,400}",
+    "sbp_": r"sbp_[0-9a-f]{40}",
+    "pscale_": r"pscale_(?:tkn|pw|oauth)_[\w.-]{32,64}",
+    "pplx-": r"pplx-[A-Za-z0-9]{40,60}",
+    "AGE-SECRET-KEY-": r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}",
+    "dp.": r"dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{40,64}",
+    "pul-": r"pul-[0-9a-f]{40}",
+    "key-": r"key-[0-9a-f]{32}",
+    "PRIVATE-TOKEN": r"(?<=PRIVATE-TOKEN: )[\w-]{20,60}",
+    "rubygems_": r"rubygems_[0-9a-f]{48}",
+    "atlasv1": r"[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}",
+    "sgp_": r"sgp_[\w]{40,70}",
+    "nvapi-": r"nvapi-[\w-]{60,70}",
+    "tvly-": r"tvly-[\w-]{20,40}",
+    "fw_": r"fw_[A-Za-z0-9]{22,40}",
 }
-"""Forms of keys, by what must be in a text that holds one."""
-VENDORS = {trace: re.compile(rf"(?<!\w)(?:{form})(?!\w)") for trace, form in FORMS.items()}
-OPENED = "PRIVATE KEY-----"
-PEM_END = re.compile(r"-----END [A-Z ]{0,30}PRIVATE KEY-----")
-PEM_BEGIN = re.compile(r"-----BEGIN [A-Z ]{0,30}\Z")
+"""Forms of keys, by what must be in a text that holds one; all but a few begin with it."""
+ELSEWHERE = {
+    ":AA": r"\d{8,10}:AA[\w-]{33}",
+    "8Q~": r"[\w.~-]{3}8Q~[\w.~-]{31,37}",
+    "sig=": r"(?<=[?&;]sig=)[A-Za-z0-9%/+=]{40,100}",
+    "-us": r"[0-9a-f]{32}-us\d{1,2}",
+    "discord": r"(?<=/)\d{17,20}/[\w-]{60,90}",
+}
+"""Forms that hold their trace within."""
+DISCORD = re.compile(r"(?<![\w.-])[MNO][A-Za-z0-9]{22,27}\.[\w-]{6,7}\.[\w-]{27,40}(?![\w-])")
+
+
+def _compiled(form: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![0-9A-Za-z])(?:{form})(?![0-9A-Za-z])")
+
+
+VENDORS = [(trace, "".join(c for c in trace[:2] if c.isalpha()).lower(), _compiled(form))
+           for trace, form in FORMS.items()]  # fmt: skip
+WITHIN = [(trace, _compiled(form)) for trace, form in ELSEWHERE.items()]
+OPENED = re.compile(r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
+CLOSED = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 PEM_LONGEST = 20_000
-NAMED = re.compile(
-    r"(?<![a-z])(?:pass(?:word|wd|phrase|code)|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?"
-    r"|api[_ -]?(?:key|token)|(?:access|auth|bearer|refresh)[_ -]?token|client[_ -]?secret"
-    r"|passwort|kennwort|mot de passe|contrase[ñn]a|clave|parola d'ordine|senha|wachtwoord)"
-    r"(?![a-z])[\"']?(?P<says> ?(?:=|:=?|=>) ?| (?:is|was|ist|lautet|est|es|[èe]|:)(?: now)?:? )"
-    r"[\"'`]?(?P<value>[^\s\"'`,;<>(){}\[\]]{6,200})"
-)
-NONE = frozenset(
-    ["unused", "required", "optional", "string", "secret", "password", "hidden", "invalid"]
-)
-"""What is written where a password would be, and is none."""
-HINTS = (
-    "pass", "pwd", "secret", "api", "token", "kennwort", "mot de", "contrase", "clave", "parola",
-    "senha", "wachtwoord",
-)  # fmt: skip
-BEARER = re.compile(r"\b(?:bearer|basic) (?P<value>[\w.~+/=-]{16,2000})")
 
 
 def keys(reading: Reading) -> Iterator[Entity]:
     """Keys and tokens of known forms, and private keys in PEM, cut off ones too."""
-    text = reading.text
-    for trace, form in VENDORS.items():
+    text, heads = reading.text, reading.heads
+    for trace, head, form in VENDORS:
+        if head in heads and trace in text:
+            yield from _found(form, text)
+    for trace, form in WITHIN:
         if trace in text:
-            for found in form.finditer(text):
-                yield Entity(kind="KEY", start=found.start(), end=found.end(), score=1.0)
-    place = text.find(OPENED)
-    while place >= 0:
-        begin = PEM_BEGIN.search(text, max(0, place - 42), place)
-        if begin is not None:
-            end = PEM_END.search(text, place, begin.start() + PEM_LONGEST)
-            over = end.end() if end is not None else min(len(text), begin.start() + PEM_LONGEST)
-            yield Entity(kind="KEY", start=begin.start(), end=over, score=1.0)
-        place = text.find(OPENED, place + 1)
+            yield from _found(form, text)
+    if text.count(".") >= 2 and heads.intersection("mno"):
+        yield from _found(DISCORD, text)
+    if "-----BEGIN " in text:
+        yield from _pems(text)
 
 
-def passwords(reading: Reading) -> Iterator[Entity]:
-    """What is said to be a password, a secret or a token."""
-    folded = reading.folded
-    if any(hint in folded for hint in HINTS):
-        for found in NAMED.finditer(folded):
-            start, end = found.span("value")
-            value = reading.text[start:end].rstrip(".!?")
-            # In a sentence "the password is required" says none: that needs a digit or a mark.
-            assigned = found["says"].strip() in ("=", ":", ":=", "=>")
-            if _mixed(value) or (assigned and value.lower() not in NONE):
-                yield Entity(kind="KEY", start=start, end=start + len(value), score=0.65)
-    if "bearer " in folded or "basic " in folded:
-        for found in BEARER.finditer(folded):
-            if _mixed(reading.text[slice(*found.span("value"))]):
-                start, end = found.span("value")
-                yield Entity(kind="KEY", start=start, end=end, score=0.8)
+def _found(form: re.Pattern[str], text: str) -> Iterator[Entity]:
+    for found in form.finditer(text):
+        yield Entity(kind="KEY", start=found.start(), end=found.end(), score=1.0)
 
 
-def _mixed(value: str) -> bool:
-    """Whether `value` is no word: it has a digit, or a mark within."""
-    return any(c.isdigit() for c in value) or not value.replace("-", "").isalpha()
+def _pems(text: str) -> Iterator[Entity]:
+    """Each from its head to its foot; a head within another's reach belongs to it."""
+    place = 0
+    opened = OPENED.search(text)
+    while opened is not None:
+        closed = CLOSED.search(text, opened.end(), opened.start() + PEM_LONGEST)
+        again = OPENED.search(text, opened.end(), opened.start() + PEM_LONGEST)
+        place = closed.end() if closed is not None else (
+            again.start() if again is not None
+            else min(len(text), opened.start() + PEM_LONGEST))  # fmt: skip
+        yield Entity(kind="KEY", start=opened.start(), end=place, score=1.0)
+        opened = OPENED.search(text, place)

@@ -12,9 +12,17 @@ from typing import Any
 
 from emafusion.errors import ConfigError, MissingExtraError
 from emafusion.protect.entities import Entity
+from emafusion.protect.recognisers.plain import plain
 from emafusion.protect.recognisers.reading import Reading
 
-WORD = re.compile(r"\w+")
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
+UNSPACED = re.compile(f"[{_UNSPACED}\U00020000-\U0003ffff]")
+"""Letters of languages that write no blanks between words: nothing tells where a word ends."""
+WORD = re.compile(rf"[^\W_{_UNSPACED}\U00020000-\U0003ffff]+")
+PIECE = re.compile(rf"{WORD.pattern}|{UNSPACED.pattern}+|[\s_-]+|.", re.DOTALL)
+APART = r"[\s_-]{1,8}"
+"""What stands between the words of a term, in sentences, names of files, over lines."""
+LETTERS = str.maketrans({"ς": "σ", "ſ": "s"})
 LEAST = 2
 """Letters of a term: shorter ones would be found everywhere."""
 
@@ -31,28 +39,77 @@ class Terms:
     """
 
     def __init__(self, terms: Sequence[str] = (), patterns: Sequence[str] = ()) -> None:
-        self._by_word: dict[str, list[str]] = {}
+        self._by_word: dict[str, list[re.Pattern[str]]] = {}
+        self._by_letter: dict[str, list[re.Pattern[str]]] = {}
         for term in terms:
-            said = term.strip().lower()
-            first = WORD.search(said)
-            if len(said) < LEAST or first is None or first.start():
-                raise ConfigError(f"the term {term!r} must begin with a letter or a digit, and "
-                                  f"have {LEAST} characters or more")  # fmt: skip
-            self._by_word.setdefault(first.group(), []).append(said)
+            self._add(term)
+        self._letters = (
+            re.compile(f"[{re.escape(''.join(self._by_letter))}]") if self._by_letter else None
+        )
         self._patterns = [_compiled(pattern) for pattern in patterns]
+
+    def _add(self, term: str) -> None:
+        said = _folded(Reading(plain(term.strip())[0]))
+        if len(said) < LEAST or not said[0].isalnum():
+            raise ConfigError(f"the term {term!r} must begin with a letter or a digit, and "
+                              f"have {LEAST} characters or more")  # fmt: skip
+        pieces = PIECE.findall(said)
+        form = re.compile("".join(map(_form, pieces)) + _end(said))
+        if UNSPACED.match(said):
+            self._by_letter.setdefault(said[0], []).append(form)
+            return
+        self._by_word.setdefault(_key(pieces[0]), []).append(form)
+        words = [piece for piece in pieces if piece[0].isalnum()]
+        if len(words) > 1 and len(words) * 2 - 1 == len(pieces) and WORD.fullmatch("".join(words)):
+            glued = "".join(words)
+            self._by_word.setdefault(_key(glued), []).append(
+                re.compile("".join(map(_form, words)) + _end(said))
+            )
 
     def __call__(self, reading: Reading) -> Iterator[Entity]:
         """All terms in `reading`, at the ends of words, and what the patterns match."""
-        folded = reading.folded
+        folded = _folded(reading) if self._by_word or self._by_letter else ""
         for word in WORD.finditer(folded) if self._by_word else ():
-            for term in self._by_word.get(word.group(), ()):
-                end = word.start() + len(term)
-                if folded.startswith(term, word.start()) and not folded[end : end + 1].isalnum():
-                    yield Entity(kind="TERM", start=word.start(), end=end, score=1.0)
+            yield from _found(self._by_word.get(_key(word.group()), ()), folded, word.start())
+        if self._letters is not None and not folded.isascii():
+            for first in self._letters.finditer(folded):
+                yield from _found(self._by_letter[first.group()], folded, first.start())
         for pattern in self._patterns:
             for found in pattern.finditer(reading.text):
                 if found.start() < found.end():
                     yield Entity(kind="TERM", start=found.start(), end=found.end(), score=1.0)
+
+
+def _found(forms: Sequence[re.Pattern[str]], folded: str, start: int) -> Iterator[Entity]:
+    for form in forms:
+        found = form.match(folded, start)
+        if found is not None:
+            yield Entity(kind="TERM", start=start, end=found.end(), score=1.0)
+
+
+def _folded(reading: Reading) -> str:
+    """The text in small letters, of the same length, of letters with two forms the usual one."""
+    folded = reading.folded
+    return folded if folded.isascii() else folded.translate(LETTERS)
+
+
+def _key(word: str) -> str:
+    return word if word.isascii() else word.replace("ß", "ss")
+
+
+def _form(piece: str) -> str:
+    """The pattern of a piece of a term."""
+    if re.fullmatch(r"[\s_-]+", piece):
+        return APART
+    return re.escape(piece).replace("ss", "(?:ss|ß)").replace("ß)", "\0").replace(
+        "ß", "(?:ss|ß)").replace("\0", "ß)")  # fmt: skip
+
+
+def _end(said: str) -> str:
+    """What must stand behind a term: no more of its word, where its language has words."""
+    if UNSPACED.match(said[-1]) or not said[-1].isalnum():
+        return r"(?![^\W_])" if not UNSPACED.match(said[-1]) else ""
+    return f"(?!{WORD.pattern[:-1]})"
 
 
 def _compiled(pattern: str) -> Any:

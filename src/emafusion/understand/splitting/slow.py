@@ -86,7 +86,7 @@ class SlowSplitter:
         try:
             draft = await port.complete(self.model, messages(text), purpose="label", params=params)
         except (ProviderError, BudgetError) as error:
-            _log.warning("no parts from %r: %s", self.model, error)
+            _log.warning("no parts from %r: %s", self.model, type(error).__name__)
             return None
         return read(draft.text, text)
 

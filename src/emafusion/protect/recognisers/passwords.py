@@ -1,0 +1,178 @@
+"""Passwords, secrets and tokens that words or keys say are one.
+
+Knows those words, and what is written in the place of a secret that is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from emafusion.protect.entities import Entity
+from emafusion.protect.recognisers.cues import Cues
+from emafusion.protect.recognisers.reading import Reading
+
+SURE = Cues(
+    "*password *passwd *passphrase passcode *passwort kennwort *pwd pass$ *_pass$ pw$ pw: pw="
+    " pswd psk$ wachtwoord passord adgangskode kodeord lösenord hasło haslo parola$ contraseña"
+    " contrasena senha$ пароль 密码 密碼 パスワード 비밀번호 secret$ secrets$"
+    " *clientsecret *secret_ *_secret *secret$ pin_code",
+    "mot de passe", "parola d'ordine", "pass phrase",
+    "palavra-passe",
+)  # fmt: skip
+"""What these name is a secret, whatever it looks like."""
+LIKELY = Cues(
+    "*token *apikey *api_key *api-key *accesskey *access_key *privatekey *private_key"
+    " *encryption_key *signing_key *auth_key *authkey *secret_key *master_key *credential"
+    " *_key *signature clave$ authorization parola",
+    "api key", "access key", "private key", "encryption key", "signing key", "api-schlüssel",
+    "schlüssel", "clé api", "clé d'api", "cle api", "clave de api", "clave api", "chiave api",
+    "chave de api", "chave api", "klucz api", "api-sleutel",
+)  # fmt: skip
+"""What these name is a secret if it looks like one."""
+_IS = "is|was|ist|war|lautet|est|es|é|è|jest|to|er|är|это|是|：|は|becomes|now|remains|ahora|now is"
+_FOR = r"(?: (?:for|to|of|für|pour|para|per|on|do) (?:[\w.'-]{1,20} ?){1,4}?)"
+TAIL = re.compile(
+    rf"(?P<rest>[\w.-]{{0,24}})(?P<shut>[\"'`*\])]{{0,3}})"
+    r"(?P<says> ?(?:=>|->|→|==?|:=|：|:(?!:)) ?|>"
+    rf"|{_FOR}?(?: (?:{_IS})(?![^\W_])| ?(?:是|は))(?: now)?:? ?"
+    r"|[ =](?=[\"'`]?\S)|\t)"
+    r"(?P<value>(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{1,200})(?P=quote)"
+    r"|\*\*(?P<bold>[^*\n]{1,100})\*\*|[\"'`*]{0,2}(?P<bare>[^\s\"'`,;<>{}|]{1,300}))"
+)
+BASIC = re.compile(r"\b(?:bearer|basic|token|apikey) (?P<value>[\w.~+/=-]{16,2000})(?![\w.~+/=-])")
+COMMAND = re.compile(
+    r"\b(?:curl|wget|http|https|lftp|svn|mysql\w*|mariadb|psql|redis-cli|sshpass|smbclient|mongo\w*)"
+    r"\b[^\n]{0,200}?\s(?:(?:-u|--user|-U)[ =]?[\"']?[^\s:\"']{1,60}:(?P<user>[^\s\"'@]{3,80})"
+    r"|(?:-p|-a|-P)(?P<short>(?=[^\s\"']{0,80}[\d!#$%&*+@^~=])[^\s\"']{5,80}))"
+)
+PAIRED = Cues("zugangsdaten credentials$ login$ logindaten identifiants$ accesso$")
+LOGIN = re.compile(r"\b(?:login|logins|user|username|benutzer|machine|utilisateur|usuario)\b")
+SLASHED = re.compile(r"[: ]{1,3}[\w.@+-]{2,60} ?[/|:,] ?(?P<value>[^\s,;]{5,80})")
+NOTHING = re.compile(
+    r"(?:[*x.•_#-]+|\d+\.\d+|<.*>?|\$\{.*|\$\(.*|\{\{.*|%\(.*|\$[a-z_]\w*|%[a-z_]+%|\[.*|env[.:(].*|process\..*"
+    r"|os\.(?:environ|getenv).*|secrets?\.[\w.]+|vault:.*|your[_ -].*|my[_-](?:password|secret).*"
+    r"|change[_-]?me.*|replace.*|example|insert.*|none|null|nil|true|false|undefined|str|string|text"
+    r"|int|bool|bytes|unused|required|optional|secret|secrets|password|passwords|passwd|pwd|pass"
+    r"|token|key|hidden|invalid|empty|default|todo|tbd|test|foo|bar|redacted|masked|prompt|input"
+    r"|minlength|length|field|reset|forgot|must|should|needs?|mindestens|falsch|wrong|incorrect"
+    r"|any|self|cls|optional\[.*|typing\..*|sensitive|encrypted|hashed)\Z"
+)
+"""What is written where a secret would be, and is none."""
+PROGRAM = re.compile(
+    r"[a-z_]\w*(?:\.[a-z_]\w*)*[(\[].*|[a-z_][a-z_]*(?:\.[a-z_]+)+;?|\w+->\w+.*|@\w+|self\.\w+.*"
+)
+"""Code that says where a secret is had from."""
+NAMED = re.compile(r"[a-z_]*(?:pass|pwd|secret|token|key|credential)[a-z_]*")
+PROSE = re.compile(
+    r"\b(?:must|enter|your|forgot|forgotten|reset|required|should|characters|please|confirm|the|a"
+    r"|is|show|hide|repeat|new|bitte|eingeben|votre|su|tu)\b"
+)
+ASSIGNED = frozenset(("=", "==", ":", ":=", "=>", "->", "→", ">", "："))
+LEAST = 5
+LEAST_LIKELY = 16
+MARKS = frozenset("#$%&*+@^~=!")
+
+
+def passwords(reading: Reading) -> Iterator[Entity]:
+    """What is said to be a password, a secret or a token."""
+    folded = reading.folded
+    for sure, cues in ((True, SURE), (False, LIKELY)):
+        for end in cues.ends(reading):
+            found = TAIL.match(folded, end)
+            span = _secret(reading, found, sure=sure) if found is not None else None
+            if span is not None:
+                yield Entity(kind="KEY", start=span[0], end=span[1], score=0.65 + 0.05 * sure)
+    for end in PAIRED.ends(reading):
+        found = SLASHED.match(reading.folded, end)
+        if found is not None and mixed(found["value"]):
+            start, over = found.span("value")
+            yield Entity(kind="KEY", start=start, end=over, score=0.6)
+    heads = reading.heads
+    if heads.intersection(("bea", "bas", "tok", "api")):
+        for found in BASIC.finditer(folded):
+            start, over = found.span("value")
+            if random(reading.text[start:over]):
+                yield Entity(kind="KEY", start=start, end=over, score=0.8)
+    if " -" in folded:
+        for found in COMMAND.finditer(folded):
+            start, over = found.span("user" if found["user"] else "short")
+            yield Entity(kind="KEY", start=start, end=over, score=0.7)
+
+
+def _secret(reading: Reading, found: re.Match[str], *, sure: bool) -> tuple[int, int] | None:
+    """Where the secret stands, if what follows the word is one."""
+    group = next(name for name in ("quoted", "bold", "bare") if found[name] is not None)
+    end = found.start()
+    start, over = found.span(group)
+    value = reading.text[start:over]
+    says = found["says"].strip()
+    if group == "bare":
+        value = _trimmed(value, reading.text[max(0, end - 60) : start])
+    assigned = says in ASSIGNED
+    if len(value) < LEAST or NOTHING.match(value.lower()) is not None:
+        return None
+    if not sure:
+        right = random(value)
+    elif group != "bare":
+        right = (assigned or mixed(value)) and not (" " in value and PROSE.search(value.lower()))
+    elif says == "" and found["says"] != "\t":
+        right = mixed(value) and _told(reading, end)
+    else:
+        right = _stands(reading, found, value)
+    return (start, start + len(value)) if right else None
+
+
+def _trimmed(value: str, before: str) -> str:
+    """`value` without what a sentence, a tag or a query writes behind it."""
+    if "?" in before or "&" in before:
+        value = value.split("&", 1)[0]
+    kept = value.rstrip(".,:?*)]_\\")
+    return kept.rstrip("!") if kept.rstrip("!").isalpha() else kept
+
+
+def _stands(reading: Reading, found: re.Match[str], value: str) -> bool:
+    """Whether a value without quotes is a secret, and neither code nor a word of a sentence."""
+    lower = value.lower()
+    if PROGRAM.fullmatch(lower) or NAMED.fullmatch(lower):
+        return False
+    if found["says"].strip() not in ASSIGNED or mixed(value):
+        return mixed(value)
+    if found["says"] == " = " or found["rest"].startswith("."):
+        return False
+    # In a sentence the word is followed by others.
+    over = found.start("bare") + len(value)
+    rest = reading.folded[over : over + 3].lstrip(".!,;\"'`*)")
+    first = reading.folded[max(0, found.start() - 20) : found.start()]
+    natural = first.endswith(("secret", "parola", "ordine", "pass"))
+    return (rest[:1] in ("", "\n", "<", "&", "}", "|", "]", ":") or found["says"] == "=") and not (
+        natural and found["says"] != "=" and value.isalpha()
+    )
+
+
+def _told(reading: Reading, end: int) -> bool:
+    """Whether a value that merely follows its word is one: in a command, or behind a login."""
+    before = reading.before(end, 60)
+    return re.search(r"(?:^|\s)--?[\w-]{2,30}\Z", before) is not None or (
+        LOGIN.search(before) is not None
+    )
+
+
+def mixed(value: str) -> bool:
+    """Whether `value` is no word: it has a digit, or a mark that words do not have."""
+    return any(c.isdigit() or c in MARKS for c in value)
+
+
+def secret(value: str) -> bool:
+    """Whether `value` is a password where one stands: no word, no code, no mark of none."""
+    lower = value.lower()
+    return mixed(value) and not (NOTHING.match(lower) or PROGRAM.fullmatch(lower) or "(" in value)
+
+
+def random(value: str) -> bool:
+    """Whether `value` looks drawn by chance: long, of letters and digits, few of them alike."""
+    if len(value) < LEAST_LIKELY or " " in value or value.count(".") > 2:
+        return False
+    letters = sum(c.isalpha() for c in value)
+    digits = sum(c.isdigit() for c in value)
+    return letters > 0 and digits > 1 and len(set(value)) >= 8 and "://" not in value

@@ -1,0 +1,154 @@
+"""From what was found to a text without it: however much there is, and whatever says what it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import pytest
+
+from emafusion.protect import masking
+from emafusion.protect.entities import Entity
+from emafusion.protect.placeholders import SPELLINGS, Mint
+from emafusion.protect.rules import Rules
+from emafusion.protect.shield import Shield
+from emafusion.protect.vault import Vault
+from emafusion.types import Message, Request
+from growth import LINEAR, growth
+
+MINT = Mint(b"a secret of sixteen bytes")
+
+
+class Finds:
+    """A detector of what a pattern's group ``value`` has."""
+
+    name = "pattern"
+
+    def __init__(self, pattern: str, kind: str = "KEY") -> None:
+        self._pattern = re.compile(pattern)
+        self._kind = kind
+
+    async def detect(self, text: str) -> Sequence[Entity]:
+        found = (one.span("value") for one in self._pattern.finditer(text))
+        return [Entity(kind=self._kind, start=start, end=end) for start, end in found]
+
+
+def shield(*detectors: Finds, rules: Rules | None = None) -> Shield:
+    return Shield(MINT, detectors, rules=rules or Rules())
+
+
+def user(text: object) -> Message:
+    return {"role": "user", "content": text}
+
+
+def every(text: str, pattern: str) -> list[Entity]:
+    found = (one.span() for one in re.finditer(pattern, text))
+    return [Entity(kind="EMAIL", start=start, end=end) for start, end in found]
+
+
+def looked_at(size: int) -> None:
+    """Take out `size` values, and look at what stands between them."""
+    vault = Vault(MINT, "s")
+    for n in range(size):
+        vault.put("EMAIL", f"u{n}@x.example")
+    for n in range(size):
+        assert vault.lookalikes(f"between the {n}th value and the next stand a few words") == []
+
+
+def spread_out(size: int) -> None:
+    """Look for each of `size` values wherever else it stands."""
+    text = " ".join(f"u{n}@x.example" for n in range(size))
+    found = every(text, r"\w+@x\.example")
+    assert len(masking.spread([found], [text])[0]) == 2 * size
+
+
+@pytest.mark.parametrize("work", [looked_at, spread_out])
+def test_time_grows_with_the_text_and_not_with_its_square(work: Callable[[int], None]) -> None:
+    assert growth(work, 1000, 4000) < LINEAR
+
+
+def test_all_of_many_values_come_back() -> None:
+    text = " ".join(f"u{n}@x.example" for n in range(4000))
+    vault = Vault(MINT, "s")
+    said = masking.masked([text], [every(text, r"\w+@x\.example")], vault)[text]
+    assert "@" not in said
+    assert vault.unmask(said) == text
+
+
+def test_a_value_is_found_elsewhere_however_many_there_are() -> None:
+    text = " ".join(f"u{n}@x.example" for n in range(600)) + " and code AB-12"
+    entities = [*every(text, r"\w+@x\.example"), *every(text, r"AB-12")]
+    again = "AB-12! (AB-12) but not AB-123, xAB-12 or AB-12_"
+    _, found = masking.spread([entities, []], [text, again])
+    assert [(one.start, one.end) for one in found] == [(0, 5), (8, 13)]
+
+
+@pytest.mark.parametrize("value", ["+44 20", "(a) b", "a", "abc", "-ab-", "«ab»", "a_b c"])
+def test_a_value_stands_elsewhere_as_words_of_its_own(value: str) -> None:
+    first = f"<{value}>"
+    entity = Entity(kind="ID", start=1, end=len(value) + 1)
+    again = f"x {value} y{value} {value}z {value}"
+    _, found = masking.spread([[entity], []], [first, again])
+    stands = [one.start() for one in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", again)]
+    assert [one.start for one in found] == (stands if len(value) >= masking.LEAST else [])
+
+
+async def test_a_value_may_be_spelt_in_any_number_of_ways() -> None:
+    spellings = [f"{bin(n)[2:]:>08}".replace("1", "A").replace("0", "a") for n in range(40)]
+    found = await shield(Finds(r"(?P<value>[aA]{8})", "EMAIL")).protect(
+        Request(id="d", messages=tuple(map(user, spellings)))
+    )
+    said = [str(message["content"]) for message in found.request.messages]
+    assert all(text.startswith("[EMAIL_") for text in said)
+    back = [found.vault.unmask(text) for text in said]
+    assert back[:SPELLINGS] == spellings[:SPELLINGS]
+    assert {text.lower() for text in back} == {"aaaaaaaa"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"password": "blue sky"},
+        {"login": {"password": ["blue sky"]}},
+        {"note": "blue sky", "password": "blue sky"},
+    ],
+)
+async def test_an_argument_is_read_with_its_name(given: object) -> None:
+    arguments = json.dumps(given)
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    asked = ({"role": "assistant", "content": None, "tool_calls": [call]}, user("What sky?"))
+    found = await shield(Finds(r"password: (?P<value>.*)")).protect(Request(id="d", messages=asked))
+    said = json.dumps(found.request.messages)
+    assert "blue" not in said
+    assert "What sky?" in said
+    assert "password" in said
+    assert found.findings.masked == {"KEY": 1}
+    calls = cast(list[dict[str, dict[str, str]]], found.request.messages[0]["tool_calls"])
+    returned = found.vault.unmask(calls[0]["function"]["arguments"], in_json=True)
+    assert json.loads(returned) == given
+
+
+async def test_a_number_is_read_with_its_name_and_a_name_is_cut_off() -> None:
+    arguments = json.dumps({"n": 4155552671, "phone": 4155552671})
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    asked = ({"role": "assistant", "content": None, "tool_calls": [call]},)
+    found = await shield(Finds(r"(?P<value>phone: \d+)", "PHONE")).protect(
+        Request(id="d", messages=asked)
+    )
+    said = json.dumps(found.request.messages)
+    assert "4155552671" not in said
+    assert "phone" in said
+
+
+async def test_what_was_kept_is_read_anew_but_for_its_placeholders() -> None:
+    detector = Finds(r"(?P<value>\S+@x\.example|\[EMAIL_\w+\])", "EMAIL")
+    before = await shield(detector).protect(Request(id="d", messages=(user("I am a@x.example"),)))
+    turns = (*before.request.messages, {"role": "assistant", "content": "Ask b@x.example, too"})
+    request = Request(id="e", messages=(*turns, user("Who is a@x.example?")))
+    found = await shield(detector).protect(request, earlier=turns)
+    assert found.request.messages[0] == before.request.messages[0]
+    assert "b@x.example" not in str(found.request.messages[1])
+    assert found.findings.masked == {"EMAIL": 2}
+    assert found.vault.unmask(str(found.request.messages[0]["content"])) == "I am a@x.example"
