@@ -22,8 +22,10 @@ install: $(VENV)/.installed ## set up .venv to run emafusion
 
 install-dev: $(VENV)/.installed-dev ## set up .venv to work on emafusion
 
+# Tests start many processes; what those import is compiled once, whatever the shell says.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: install-dev ## run every test, on all cores (ARGS="tests/record -x" JOBS=0)
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 coverage: install-dev ## run every test and report the branches none has taken
 	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term-missing:skip-covered $(ARGS)

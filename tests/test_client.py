@@ -39,7 +39,7 @@ def interrupt_once_asked(provider: ScriptedProvider) -> threading.Thread:
     """A thread that does what Ctrl-C does, as soon as `provider` has been asked."""
 
     def interrupt() -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not provider.calls and time.monotonic() < deadline:
             time.sleep(0.005)
         os.kill(os.getpid(), signal.SIGINT)

@@ -212,3 +212,10 @@ def test_probes_ask_for_addresses_that_need_no_key() -> None:
 def test_the_unit_gives_the_process_little(line: str) -> None:
     assert line in UNIT.splitlines()
     assert "ExecReload=/bin/kill -HUP $MAINPID" in UNIT
+
+
+def test_what_a_killed_server_noted_outlives_it() -> None:
+    """A private folder for temporary files goes with the process."""
+    folder = re.findall(r"^Environment=.*\bTMPDIR=(\S+)", UNIT, flags=re.MULTILINE)
+    kept = re.findall(r"^CacheDirectory=(\S+)$", UNIT, flags=re.MULTILINE)
+    assert folder == [f"/var/cache/{one}" for one in kept] != []

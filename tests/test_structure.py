@@ -72,6 +72,8 @@ class Source:
     path: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]
+    """All of the tree's."""
 
     def at(self, node: ast.AST, what: str) -> str:
         """`what`, with the place of `node` in front."""
@@ -85,17 +87,24 @@ def sources(*folders: str) -> list[Source]:
     for path in paths:
         text = path.read_text(encoding="utf-8")
         name = path.relative_to(ROOT).as_posix()
-        found.append(Source(path=name, text=text, tree=ast.parse(text, name)))
+        tree = ast.parse(text, name)
+        found.append(Source(path=name, text=text, tree=tree, nodes=tuple(ast.walk(tree))))
     return found
 
 
-EVERYTHING = sources("src", "tests", "benchmarks")
-OURS = [source for source in EVERYTHING if source.path.startswith("src/")]
+@pytest.fixture(scope="module")
+def everything() -> list[Source]:
+    return sources("src", "tests", "benchmarks")
+
+
+@pytest.fixture(scope="module")
+def ours(everything: list[Source]) -> list[Source]:
+    return [source for source in everything if source.path.startswith("src/")]
 
 
 def functions(source: Source) -> Iterator[Function]:
     """Every function and method of `source`, nested ones included."""
-    return (node for node in ast.walk(source.tree) if isinstance(node, FUNCTIONS))
+    return (node for node in source.nodes if isinstance(node, FUNCTIONS))
 
 
 def depth(node: ast.AST) -> int:
@@ -143,7 +152,7 @@ def signatures(source: Source) -> Iterator[tuple[Function, Signature]]:
 
 def methods(source: Source) -> set[ast.AST]:
     """The functions of `source` that stand directly in a class."""
-    classes = (node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef))
+    classes = (node for node in source.nodes if isinstance(node, ast.ClassDef))
     return {child for each in classes for child in each.body if isinstance(child, FUNCTIONS)}
 
 
@@ -187,7 +196,7 @@ def catches_everything(node: ast.AST) -> bool:
 
 def imported(source: Source) -> Iterator[tuple[ast.AST, str]]:
     """Every module that `source` imports, dotted, with where."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -199,53 +208,53 @@ def check(found: list[str]) -> None:
     assert not found, "\n" + "\n".join(found)
 
 
-def test_there_is_something_to_check() -> None:
-    assert len(OURS) > 10
-    assert len(EVERYTHING) > len(OURS)
+def test_there_is_something_to_check(everything: list[Source], ours: list[Source]) -> None:
+    assert len(ours) > 10
+    assert len(everything) > len(ours)
 
 
-def test_no_file_is_long() -> None:
-    lengths = ((s.path, len(s.text.splitlines())) for s in EVERYTHING)
+def test_no_file_is_long(everything: list[Source]) -> None:
+    lengths = ((s.path, len(s.text.splitlines())) for s in everything)
     check([f"{path}: {lines} lines" for path, lines in lengths if lines > MAX_LINES])
 
 
-def test_no_function_is_long() -> None:
+def test_no_function_is_long(everything: list[Source]) -> None:
     check(
         [
             source.at(function, f"{function.name} has {lines} lines")
-            for source in EVERYTHING
+            for source in everything
             for function in functions(source)
             if (lines := (function.end_lineno or 0) - function.lineno + 1) > MAX_FUNCTION_LINES
         ]
     )
 
 
-def test_no_function_nests_deeply() -> None:
+def test_no_function_nests_deeply(everything: list[Source]) -> None:
     check(
         [
             source.at(function, f"{function.name} nests {levels} deep")
-            for source in EVERYTHING
+            for source in everything
             for function in functions(source)
             if (levels := depth(function)) > MAX_NESTING
         ]
     )
 
 
-def test_parameters_are_few() -> None:
+def test_parameters_are_few(ours: list[Source]) -> None:
     check(
         [
             source.at(function, f"{function.name} has {signature.total} parameters")
-            for source in OURS
+            for source in ours
             for function, signature in signatures(source)
             if signature.total > MAX_PARAMETERS
         ]
     )
 
 
-def test_parameters_are_named_where_position_would_not_tell_them_apart() -> None:
+def test_parameters_are_named_where_position_would_not_tell_them_apart(ours: list[Source]) -> None:
     """Three nouns may stand in a row, as a stage's do; after two, whatever is optional is named."""
     found = []
-    for source in OURS:
+    for source in ours:
         for function, signature in signatures(source):
             optional = signature.positional - max(signature.required, 2)
             if signature.positional > MAX_POSITIONAL:
@@ -257,30 +266,30 @@ def test_parameters_are_named_where_position_would_not_tell_them_apart() -> None
     check(found)
 
 
-def test_only_two_places_catch_everything() -> None:
+def test_only_two_places_catch_everything(everything: list[Source]) -> None:
     """The server's outermost middleware, and the boundary where a provider is called."""
     allowed = {"src/emafusion/gateway/": 1, "src/emafusion/execute/": 1}
     found = []
-    for source in EVERYTHING:
+    for source in everything:
         place = next((place for place in allowed if source.path.startswith(place)), source.path)
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if catches_everything(node):
                 allowed[place] = allowed.get(place, 0) - 1
                 found += [source.at(node, "catches every exception")] if allowed[place] < 0 else []
     check(found)
 
 
-def test_nothing_unpickles() -> None:
+def test_nothing_unpickles(everything: list[Source]) -> None:
     found = [
         source.at(node, f"imports {name}")
-        for source in EVERYTHING
+        for source in everything
         for node, name in imported(source)
         if UNSAFE_LOADERS & set(name.split("."))
     ]
     found += [
         source.at(node, "allows pickles")
-        for source in EVERYTHING
-        for node in ast.walk(source.tree)
+        for source in everything
+        for node in source.nodes
         if isinstance(node, ast.keyword)
         and node.arg == "allow_pickle"
         and not (isinstance(node.value, ast.Constant) and node.value.value is False)
@@ -288,49 +297,49 @@ def test_nothing_unpickles() -> None:
     check(found)
 
 
-def test_nothing_is_patched() -> None:
+def test_nothing_is_patched(everything: list[Source]) -> None:
     check(
         [
             source.at(node, f"imports {name}")
-            for source in EVERYTHING
+            for source in everything
             for node, name in imported(source)
             if "mock" in name.split(".")
         ]
     )
 
 
-def test_only_the_command_line_prints() -> None:
+def test_only_the_command_line_prints(ours: list[Source]) -> None:
     check(
         [
             source.at(node, "prints")
-            for source in OURS
+            for source in ours
             if not re.match(r"src/emafusion/(cli|demo)\b", source.path)
-            for node in ast.walk(source.tree)
+            for node in source.nodes
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
         ]
     )
 
 
-def test_every_module_has_a_docstring() -> None:
-    check([f"{s.path}: no docstring" for s in OURS if not ast.get_docstring(s.tree)])
+def test_every_module_has_a_docstring(ours: list[Source]) -> None:
+    check([f"{s.path}: no docstring" for s in ours if not ast.get_docstring(s.tree)])
 
 
-def test_every_public_name_has_a_docstring() -> None:
+def test_every_public_name_has_a_docstring(ours: list[Source]) -> None:
     check(
         [
             source.at(node, f"{name} has no docstring")
-            for source in OURS
+            for source in ours
             for name, node in public(source.tree.body)
             if not ast.get_docstring(node)
         ]
     )
 
 
-def test_names_say_what_a_thing_is() -> None:
-    paths = (source.path for source in OURS)
+def test_names_say_what_a_thing_is(ours: list[Source]) -> None:
+    paths = (source.path for source in ours)
     found = [path for path in paths if FORBIDDEN_WORDS & set(re.split(r"[/._]", path))]
-    for source in OURS:
-        for node in ast.walk(source.tree):
+    for source in ours:
+        for node in source.nodes:
             if isinstance(node, ast.ClassDef):
                 words = {word.lower() for word in re.findall(r"[A-Z][a-z0-9]*", node.name)}
                 found += [source.at(node, node.name)] if FORBIDDEN_WORDS & words else []

@@ -8,9 +8,9 @@ passes between them. It knows no stage from inside, no vendor, no file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -105,6 +105,9 @@ class Stages(Struct, frozen=True, kw_only=True):
     dialogues: Dialogues | None = None
     policy: str = ""
 
+
+UNREAD: Final = Unread()
+"""Judges the answers of models that were asked by name."""
 
 Policies = Callable[[Request], Stages]
 """Which stages answer a request, where more than one policy serves or serves in turn."""
@@ -319,9 +322,7 @@ class Engine:
         """Stage 4: from a forecast to a plan."""
         stages = case.stages
         case.plan = stages.planner.plan(case.request, case.forecast, cleared)
-        if case.chosen:
-            stages = replace(stages, panel=Unread())
-        elif stages.explorer is not None:
+        if not case.chosen and stages.explorer is not None:
             case.plan = stages.explorer.explore(
                 case.request, case.forecast, case.plan, models=cleared
             )
@@ -333,7 +334,7 @@ class Engine:
             models=tuple(cleared),
             hedging=self.hedging,
         )
-        return _trial(ask, case.ledger, stages)
+        return _trial(ask, case.ledger, stages, panel=UNREAD if case.chosen else None)
 
     async def _divide(self, case: Case, cleared: Sequence[Model]) -> list[Trial]:
         """A trial for each part of a composite prompt, each planned by itself; none of another."""
@@ -433,8 +434,7 @@ class Engine:
             case.stages.checker.consider(case.request, outcome, models=trial.ask.models)
         return _answer(outcome, draft.completion)
 
-    @asynccontextmanager
-    async def _open(self, request: Request, told: Told | None) -> AsyncIterator[Case]:
+    def _open(self, request: Request, told: Told | None) -> Case:
         """A case that is recorded however it ends, if anything was spent on it."""
         knobs = request.knobs.over(self.chosen(request.knobs.policy)).over(self.knobs)
         request = replace(request, knobs=knobs)
@@ -444,14 +444,9 @@ class Engine:
         )
         ledger = Ledger(self.models, self.providers, clock=self._clock, limits=limits)
         stages = self.policies(request) if self.policies is not None else self.stages
-        case = Case(request, ledger, stages=stages, created=self._clock.now())
+        case = Case(request, ledger, stages=stages, created=self._clock.now(), end=self._record)
         case.told = told
-        try:
-            yield case
-        except BaseException as failure:
-            if ledger.steps and not case.recorded:
-                await asyncio.shield(self._record(case, case.outcome(error=_told(failure))))
-            raise
+        return case
 
     async def _record(self, case: Case, outcome: Outcome) -> None:
         case.recorded = True
@@ -495,15 +490,15 @@ def _cleared(request: Request, models: Sequence[Model], stages: Stages) -> list[
     )
 
 
-def _trial(ask: Ask, port: Port, stages: Stages) -> Trial:
-    """What is asked, ready to be carried out and judged by `stages`."""
+def _trial(ask: Ask, port: Port, stages: Stages, *, panel: Panel | None = None) -> Trial:
+    """What is asked, ready to be carried out and judged: by `panel`, else by that of `stages`."""
     second = None
     if stages.combiner is not None:
         second = SecondTier(combiner=stages.combiner, compare=ComparisonJudge().compare)
     return Trial(
         ask,
         port=port,
-        panel=stages.panel,
+        panel=panel or stages.panel,
         rule=stages.rule,
         screen=screened,
         second=second,
@@ -528,9 +523,21 @@ def _answer(outcome: Outcome, completion: Completion) -> Answer:
 
 
 class Case:
-    """One request in progress: what each stage has made of it so far."""
+    """One request in progress: what each stage has made of it so far.
 
-    def __init__(self, request: Request, ledger: Ledger, *, stages: Stages, created: float) -> None:
+    Where its block fails, something was spent and nothing is on record, `end` is told.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        ledger: Ledger,
+        *,
+        stages: Stages,
+        created: float,
+        end: Callable[[Case, Outcome], Coroutine[None, None, None]],
+    ) -> None:
+        self._end = end
         self.request = request
         self.ledger = ledger
         self.stages = stages
@@ -542,6 +549,13 @@ class Case:
         """Whether the caller named the model that shall answer: nothing is left to decide."""
         self.told: Told | None = None
         self.recorded = False
+
+    async def __aenter__(self) -> Case:
+        return self
+
+    async def __aexit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
+        if failure is not None and self.ledger.steps and not self.recorded:
+            await asyncio.shield(self._end(self, self.outcome(error=_told(failure))))
 
     def outcome(self, **found: object) -> Outcome:
         """The record of the case as it stands, with what was `found`."""

@@ -125,6 +125,13 @@ async def test_no_time_left_means_no_call() -> None:
     assert provider.calls == []
 
 
+async def test_any_amount_of_money_is_a_limit() -> None:
+    provider = ScriptedProvider("x")
+    limits = Limits(max_cost_usd=1e308)
+    await ledger(provider, limits, price=1e-3).complete("a", QUESTION, params={"max_tokens": 50})
+    assert provider.calls[0].params["max_tokens"] == 50
+
+
 async def test_a_call_that_could_overspend_is_not_made() -> None:
     provider = ScriptedProvider("x")
     with pytest.raises(BudgetError, match="max_cost_usd"):
@@ -328,6 +335,35 @@ async def test_a_stream_left_early_is_paid_for_what_was_heard() -> None:
     assert provider.cancelled == 1
     assert purse.steps[0].error == "cancelled"
     assert purse.spent > 0
+
+
+async def test_who_leaves_before_the_end_may_owe_all_that_was_set_aside() -> None:
+    """The bill comes last, and tells of what no caller sees: whole answers, hidden reasoning."""
+    provider = ScriptedProvider(said("a long answer that goes on", 40), piece=2, delay_s=0.01)
+    purse = ledger(provider, Limits(max_cost_usd=1.0))
+    stream = purse.stream("a", QUESTION)
+    await anext(stream)
+    await stream.aclose()
+    whole = asyncio.create_task(purse.complete("a", QUESTION))
+    await asyncio.sleep(0.001)
+    whole.cancel()
+    await asyncio.wait([whole])
+    bound = most_usd(model(), Request(id="r", messages=QUESTION), Prompt(provider.calls[0]))
+    for step in purse.steps:
+        assert step.error == "cancelled"
+        assert 100e-6 < step.cost_usd + step.unsettled_usd <= bound
+
+
+async def test_who_leaves_after_the_count_owes_what_it_says() -> None:
+    provider = ScriptedProvider(said("four", 40))
+    purse = ledger(provider, Limits(max_cost_usd=1.0))
+    stream = purse.stream("a", QUESTION)
+    while not (isinstance(piece := await anext(stream), Chunk) and piece.usage):
+        pass
+    await stream.aclose()
+    [step] = purse.steps
+    assert (step.error, step.unsettled_usd) == ("cancelled", 0.0)
+    assert step.cost_usd == pytest.approx(50e-6)
 
 
 async def test_several_answers_are_reserved_severally() -> None:

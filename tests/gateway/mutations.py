@@ -1,6 +1,7 @@
 """Bodies that were once right: changed at random in their values, their shape or their bytes.
 
-Run as ``python -m gateway.mutations CASES`` in the folder of the tests for a longer run.
+Run as ``python -m gateway.mutations CASES SEED`` in the folder of the tests for a longer run, with
+a third word where personal data is masked, too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from typing import Any
 
 from emafusion import gateway
 from emafusion.errors import BadResponseError
+from emafusion.protect.placeholders import Mint
+from emafusion.protect.rules import Rules
+from emafusion.protect.shield import Shield
+from emafusion.protect.structured import Structured
 from emafusion.providers import wire
 from emafusion.providers.embedding import Embedding
 from emafusion.types import Call, Chunk, Completion, Usage, replace
@@ -102,6 +107,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
 }
 ODD: list[Any] = [
+    "Mail jane@example.org, card 4111 1111 1111 1111",
     None,
     True,
     0,
@@ -135,7 +141,7 @@ class Vectors(Scripted):
         return Embedding(raw={"data": []}, usage=Usage())
 
 
-def application() -> Any:
+def application(*, masks: bool = False) -> Any:
     """A gateway that has models for everything."""
     tools = tuple(upstreams.CALLS)
     scripts = {
@@ -149,7 +155,10 @@ def application() -> Any:
     vec = replace(catalog(["vec"], capabilities=frozenset({"embeddings"}))[0], provider="vectors")
     models = [*catalog([name for name in scripts if name != "vec"]), vec]
     providers = {"vectors": Vectors(scripts)}
-    return gateway.app(client_of(scripts, models=models, providers=providers))
+    shield = (
+        Shield(Mint(b"a secret of the tests"), (Structured(),), rules=Rules()) if masks else None
+    )
+    return gateway.app(client_of(scripts, models=models, providers=providers, shield=shield))
 
 
 def cases(chance: random.Random) -> Iterator[tuple[str, bytes]]:
@@ -243,5 +252,6 @@ async def statuses(app: Any, chance: random.Random, count: int) -> Counter[tuple
 
 
 if __name__ == "__main__":
-    told = asyncio.run(statuses(application(), random.Random(sys.argv[2]), int(sys.argv[1])))
+    house = application(masks=len(sys.argv) > 3)
+    told = asyncio.run(statuses(house, random.Random(sys.argv[2]), int(sys.argv[1])))
     sys.stdout.write("\n".join(f"{path} {status}: {n}" for (path, status), n in told.items()))

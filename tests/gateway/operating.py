@@ -42,7 +42,6 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float = 5.0
     grace_s: float = 0.0
     workers: int = 0
-    fail: bool = False
     starts: str = ""
     """A file that whoever is about to serve adds its number to, to be slow then."""
 
@@ -63,8 +62,6 @@ def built(told: Told) -> Client:
 
 def worker(told: Told, bound: socket.socket, leash: Leash | None, folder: Path | None) -> None:
     """Serve at `bound`."""
-    if told.fail:
-        raise SystemExit(7)
     exchange = Exchange(built(told), (Witness(),))
     metrics = Metrics(Baseline(lambda: exchange.client.engine.models), folder=folder)
     reload = Reload(exchange, lambda: built(told), told=metrics.reloaded)

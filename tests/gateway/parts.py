@@ -24,6 +24,7 @@ from emafusion.judge import CalibratedPanel
 from emafusion.plan import UtilityPlanner
 from emafusion.predict import Union
 from emafusion.protect import VisibilityProtector
+from emafusion.protect.shield import Shield
 from emafusion.protocols import Classifier, Port, Provider, Recorder, Splitter
 from emafusion.record import Memory
 from emafusion.types import (
@@ -194,6 +195,7 @@ def client_of(
     classifier: Classifier | None = None,
     providers: Mapping[str, Provider] | None = None,
     splitter: Splitter | None = None,
+    shield: Shield | None = None,
 ) -> Client:
     """A client of an engine whose models do what `scripts` say."""
     stages = Stages(
@@ -211,7 +213,7 @@ def client_of(
         providers={"scripted": Scripted(scripts), **(providers or {})},
         clock=Now(),
     )
-    return Client(engine)
+    return Client(engine, shield=shield)
 
 
 @dataclass(frozen=True)
@@ -309,7 +311,7 @@ def until(true: Any, *, within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def broken(kind: type[ProviderError], message: str = "broken") -> ProviderError:

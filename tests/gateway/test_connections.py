@@ -38,7 +38,8 @@ STREAM = json.dumps({**json.loads(BODY), "model": "endless", "stream": True}).en
 @pytest.fixture(scope="module")
 def locked() -> Iterator[Served]:
     endless = Script(text=" ".join(["x" * 4000] * 10_000))
-    client = client_of({"small": Script(), "endless": endless})
+    slow = Script(wait_s=60)
+    client = client_of({"small": Script(), "endless": endless, "slow": slow})
     with served(client, gateway.Settings(api_key="sesame")) as found:
         yield found
 
@@ -166,6 +167,52 @@ def test_a_head_that_does_not_come_ends_the_connection(
         link.settimeout(5)
         later(locked, 31.0)
         assert link.recv(13) == told[:13]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "waits_s"),
+    [
+        (POST + HOST + LENGTH + b"\r\n", b"x", 30.0),
+        (POST + HOST + CHUNKED + b"\r\n", b"5\r\nab", 30.0),
+        (GET + HOST + LENGTH + b"\r\n", b"x", 30.0),
+        (POST + HOST + LENGTH + b"\r\n", BODY, 75.0),
+        (GET + HOST + b"\r\n", b"\r\n", 75.0),
+    ],
+)
+def test_a_connection_is_not_kept_for_a_body_that_was_not_wanted(
+    locked: Served, first: bytes, then: bytes, waits_s: float
+) -> None:
+    until(lambda: not links(locked))
+    with socket.create_connection(("127.0.0.1", locked.port), timeout=5) as link:
+        link.sendall(first)
+        assert link.recv(65536).startswith(b"HTTP/1.1 ")
+        link.sendall(then)
+        until(lambda: all(one.timeout_keep_alive_task is None for one in links(locked)))
+        later(locked, waits_s - 1.0)
+        link.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            link.recv(1)
+        link.settimeout(5)
+        later(locked, waits_s + 1.0)
+        assert link.recv(1) == b""
+
+
+@pytest.mark.parametrize("name", ["endless", "slow"])
+def test_who_leaves_behind_a_pipelined_request_is_missed(
+    locked: Served, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = locked.script(name)
+    before = script.cancelled
+    stream = name == "endless"
+    body = json.dumps({**json.loads(BODY), "model": name, "stream": stream}).encode()
+    length = b"content-length: %d\r\n" % len(body)
+    with socket.create_connection(("127.0.0.1", locked.port), timeout=5) as link:
+        begun = len(script.calls)
+        link.sendall(POST + HOST + KEY + length + b"\r\n" + body + GET + HOST + b"\r\n")
+        until(lambda: len(script.calls) > begun)
+    until(lambda: script.cancelled == before + 1)
+    until(lambda: not links(locked))
+    assert not caplog.records
 
 
 def test_a_caller_that_reads_nothing_is_left(locked: Served) -> None:

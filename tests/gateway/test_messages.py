@@ -140,7 +140,7 @@ def test_a_conversation_is_translated_whole(house: Served) -> None:
                         "file_data": "data:application/pdf;base64,BB==",
                     },
                 },
-                {"type": "text", "text": "Words."},
+                {"type": "text", "text": "<document>\nWords.\n</document>"},
             ],
         },
         {
@@ -273,6 +273,19 @@ def test_tools_may_be_left_alone_or_not(house: Served, given: str, told: str) ->
     assert sent(house).params["tool_choice"] == told
 
 
+@pytest.mark.parametrize("kind", ["auto", "none"])
+def test_a_choice_among_no_tools_says_nothing(house: Served, kind: str) -> None:
+    choice = {"type": kind, "disable_parallel_tool_use": True}
+    assert ask(house, tool_choice=choice).status == 200
+    assert not sent(house).params.keys() & {"tools", "tool_choice", "parallel_tool_calls"}
+
+
+@pytest.mark.parametrize("kind", ["disabled", "adaptive"])
+def test_thinking_that_nobody_is_told_of_is_left_to_the_model(house: Served, kind: str) -> None:
+    assert ask(house, thinking={"type": kind}).status == 200
+    assert not sent(house).params.keys() & {"thinking", "reasoning_effort"}
+
+
 def test_tool_calls_are_blocks(claude: anthropic.Anthropic) -> None:
     answer = claude.messages.create(model="toolbox", max_tokens=9, messages=ASK, tools=TOOLS)
     calls = [block for block in answer.content if block.type == "tool_use"]
@@ -383,6 +396,10 @@ def test_calls_that_come_by_turns_end_the_stream_with_an_error(house: Served) ->
         ),
         ({"tools": [{"type": "web_search_20250305", "name": "s"}]}, "tools[0].type"),
         ({"tools": TOOLS, "tool_choice": {"type": "tool"}}, "tool_choice"),
+        ({"tool_choice": {"type": "tool"}}, "tool_choice"),
+        ({"tool_choice": {"type": "any"}}, "tool_choice"),
+        ({"tools": [], "tool_choice": {"type": "tool", "name": "f"}}, "tool_choice"),
+        ({"thinking": {"type": "sometimes"}}, "thinking.type"),
         ({"mcp_servers": [{"url": "x"}]}, "mcp_servers"),
         ({"system": [{"type": "image"}]}, "system.content[0]"),
         ({"thinking": {"type": "enabled", "budget_tokens": "many"}}, "thinking.budget_tokens"),
@@ -476,15 +493,32 @@ def test_a_refusal_is_text_and_says_so() -> None:
     [
         (
             {"type": "document", "source": {"type": "content", "content": "Words."}},
-            {"type": "text", "text": "Words."},
+            {"type": "text", "text": "<document>\nWords.\n</document>"},
         ),
         (
             {
                 "type": "document",
                 "source": {"type": "content", "content": [{"type": "text", "text": "Words."}]},
             },
-            {"type": "text", "text": "Words."},
+            {"type": "text", "text": "<document>\nWords.\n</document>"},
         ),
+        (
+            {"type": "document", "title": "A", "source": {"type": "text", "data": "Words."}},
+            {"type": "text", "text": "<document>\nA\nWords.\n</document>"},
+        ),
+        (
+            {
+                "type": "search_result",
+                "title": "A",
+                "source": "https://x.test/a",
+                "content": [{"type": "text", "text": "Words."}],
+            },
+            {
+                "type": "text",
+                "text": "<search_result>\nA\nhttps://x.test/a\nWords.\n</search_result>",
+            },
+        ),
+        ({"type": "search_result", "content": 7}, None),
         ({"type": "document", "source": {"type": "url", "url": "https://x.test/a.pdf"}}, None),
         ({"type": "document", "source": {"type": "content", "content": 7}}, None),
         ({"type": "image", "source": {"type": "base64", "data": "AA=="}}, None),

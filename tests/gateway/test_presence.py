@@ -71,11 +71,9 @@ def hang_up(
 def test_a_call_that_nobody_waits_for_is_cancelled(
     house: Served, record: Known, stream: bool
 ) -> None:
-    began = time.monotonic()
     hang_up(house, {"model": "silent", "stream": stream}, after=None)
     until(lambda: house.script("silent").cancelled)
     until(lambda: record.outcomes)
-    assert time.monotonic() - began < 2
     [outcome] = record.outcomes
     assert outcome.error == "CancelledError"
     assert [step.error for step in outcome.steps] == ["cancelled"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from emafusion import load
 from emafusion.client import Client, identifier
 from emafusion.errors import ConfigError
 from emafusion.gateway.callers import Passage
@@ -76,6 +77,16 @@ async def test_what_cannot_be_built_changes_nothing_and_says_why() -> None:
         assert "refused" not in str(reload.fields())
     assert told == ["refused", "taken"]
     await new.aclose()
+
+
+async def test_settings_without_end_change_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "emafusion.toml"
+    path.write_text(f"deep = {'[' * 100_000}")
+    old = saying("old")
+    reload = Reload(Exchange(old), lambda: load(path))
+    assert not await reload()
+    assert reload.refused == "the settings are nested too deeply"
+    await old.aclose()
 
 
 async def test_gates_are_renewed_after_the_client_and_what_waits_for_a_restart_is_said(

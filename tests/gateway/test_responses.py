@@ -307,6 +307,36 @@ def test_what_may_not_be_kept_is_not(house: Served) -> None:
     assert reply.error["param"] == "previous_response_id"
 
 
+TEXT: dict[str, str] = {"type": "output_text", "text": "a"}
+IMAGE: dict[str, str] = {"type": "input_image", "image_url": "https://x.test/a.png"}
+FILE: dict[str, str] = {"type": "input_file", "file_data": "data:x;base64,BB=="}
+
+
+@pytest.mark.parametrize("choice", ["auto", "none", None])
+def test_a_choice_among_no_tools_says_nothing(house: Served, choice: str | None) -> None:
+    assert ask(house, tool_choice=choice).status == 200
+    assert not sent(house).params.keys() & {"tools", "tool_choice"}
+
+
+def test_texts_stay_apart_as_they_were_sent(house: Served) -> None:
+    texts = [{"type": "input_text", "text": "foo"}, {"type": "input_text", "text": "bar"}]
+    said = [TEXT, {"type": "refusal", "refusal": "b"}]
+    items = [{"role": "user", "content": texts}, {"role": "assistant", "content": said}]
+    assert ask(house, input=[*items, {"role": "user", "content": texts[:1]}]).status == 200
+    assert list(sent(house).messages) == [
+        {"role": "user", "content": [{"type": "text", "text": text} for text in ("foo", "bar")]},
+        {"role": "assistant", "content": "ab"},
+        {"role": "user", "content": "foo"},
+    ]
+
+
+def test_a_kept_response_is_not_streamed(house: Served) -> None:
+    path = f"{PATH}/{ask(house).json['id']}"
+    assert house.get(f"{path}?stream=false").status == 200
+    reply = house.get(f"{path}?stream=true")
+    assert (reply.status, reply.error["param"]) == (400, "stream")
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
@@ -325,6 +355,17 @@ def test_what_may_not_be_kept_is_not(house: Served) -> None:
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tools": TOOLS, "tool_choice": {"type": "mcp"}}, "tool_choice"),
+        ({"tool_choice": {"type": "mcp"}}, "tool_choice"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": [], "tool_choice": {"type": "function", "name": "f"}}, "tool_choice"),
+        (
+            {"input": [{"role": "assistant", "content": [TEXT, IMAGE]}]},
+            "input[0].content[1]",
+        ),
+        (
+            {"input": [{"role": "assistant", "content": [FILE]}]},
+            "input[0].content[0]",
+        ),
         ({"text": {"format": {"type": "grammar"}}}, "text.format"),
         ({"background": True}, "background"),
         ({"conversation": "conv_1"}, "conversation"),

@@ -132,3 +132,30 @@ async def test_the_gate_changes_the_request_before_the_engine_sees_it() -> None:
     async with TermsGate(lambda: POOLS, chosen).open(passage):
         assert passage.request.knobs.prefer == 0.1
         assert passage.request.messages == request.messages
+
+
+async def test_a_key_s_policy_keeps_its_callers_from_exploring() -> None:
+    """Its prompts are not for models that it would not choose."""
+    held = {"quiet": Knobs(explore=False), "open": Knobs(explore=True)}
+    key = Caller(policies=frozenset(held))
+
+    async def explored(policy: str, explore: bool | None) -> bool | None:
+        asked = Knobs(policy=policy, explore=explore)
+        passage = Passage(request=Request(id="d", messages=(), knobs=asked), caller=key)
+        async with TermsGate(lambda: POOLS, lambda name: held[name or ""]).open(passage):
+            return passage.request.knobs.explore
+
+    assert await explored("quiet", True) is False
+    assert await explored("open", False) is False
+    assert await explored("open", None) is True
+
+
+@pytest.mark.parametrize("name", ["models", "route", "fallbacks"])
+async def test_a_key_s_models_cannot_be_got_around_through_an_upstream(name: str) -> None:
+    request = Request(id="d", messages=(), params={name: ["large"], "seed": 1})
+    gate = TermsGate(lambda: POOLS, chosen)
+    with pytest.raises(ForbiddenError, match=f"{name!r} may not name others"):
+        async with gate.open(Passage(request=request, caller=Caller(models=frozenset({"small"})))):
+            pass
+    async with gate.open(Passage(request=request, caller=Caller())):
+        pass

@@ -7,6 +7,8 @@ import contextlib
 import http.client
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +34,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     yield started
     for each in running:
         each.kill()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Two workers for all tests that leave two behind."""
+    running = Running(tmp_path_factory.mktemp("pair"), workers=2)
+    yield running
+    running.kill()
 
 
 def workers(running: Running, *, count: int = 2) -> set[int]:
@@ -90,7 +100,10 @@ def test_workers_share_a_socket_a_record_their_counts_and_signals(
 
 
 class Load(threading.Thread):
-    """Questions one after another; how many were answered, and what went wrong."""
+    """Questions one after another; how many were answered, and what went wrong.
+
+    A moment lies between them, in which those who are to start have the processor.
+    """
 
     def __init__(self, running: Running) -> None:
         super().__init__()
@@ -101,7 +114,7 @@ class Load(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        while not self._over.is_set():
+        while not self._over.wait(0.01):
             try:
                 said = self._running.ask()
             except (OSError, http.client.HTTPException) as error:
@@ -117,48 +130,30 @@ class Load(threading.Thread):
         self.join()
 
 
-def test_a_killed_worker_is_replaced_and_the_others_go_on(start: Callable[..., Running]) -> None:
-    running = start()
-    first, *_ = begun = workers(running)
-    load = Load(running)
+def test_a_killed_worker_is_replaced_and_the_others_go_on(pair: Running) -> None:
+    first, *_ = begun = workers(pair)
+    load = Load(pair)
     os.kill(first, signal.SIGKILL)
     until(lambda: not alive(first))
-    until(lambda: len(workers(running) - begun) > 0, within_s=30.0)
+    until(lambda: len(workers(pair) - begun) > 0, within_s=30.0)
     load.stop()
     assert load.answered > 0
     # At most what the killed worker had accepted is lost; nothing afterwards.
     assert len(load.failures) <= 1
 
 
-def test_workers_are_replaced_one_after_another_with_no_request_dropped(
-    start: Callable[..., Running],
-) -> None:
-    running = start()
-    begun = workers(running)
-    load = Load(running)
-    running.signal(signal.SIGUSR2)
+def test_workers_are_replaced_one_after_another_with_no_request_dropped(pair: Running) -> None:
+    begun = workers(pair)
+    load = Load(pair)
+    pair.signal(signal.SIGUSR2)
     until(lambda: not any(alive(number) for number in begun), within_s=60.0)
-    assert not workers(running) & begun
+    assert not workers(pair) & begun
     load.stop()
     assert load.failures == []
     assert load.answered > 0
 
 
-def test_workers_that_never_serve_end_the_parent(tmp_path: Path) -> None:
-    running = Running(tmp_path, workers=2, fail=True)
-    assert running.url == ""
-    assert running.end() == 7
-    running.kill()
-
-
-def test_workers_end_when_their_parent_is_killed(start: Callable[..., Running]) -> None:
-    running = start()
-    begun = workers(running)
-    running.process.kill()
-    until(lambda: not any(alive(number) for number in begun), within_s=30.0)
-
-
-def test_a_starting_worker_is_not_asked_to_reload(
+def test_a_starting_worker_is_not_asked_to_reload_and_ends_when_its_parent_is_killed(
     start: Callable[..., Running], tmp_path: Path
 ) -> None:
     starts = tmp_path / "starts"
@@ -166,7 +161,10 @@ def test_a_starting_worker_is_not_asked_to_reload(
     hanging_up.start()
     running = start(starts=str(starts))
     hanging_up.join()
-    assert workers(running) == {worker for worker, _ in pairs(starts)}
+    begun = workers(running)
+    assert begun == {worker for worker, _ in pairs(starts)}
+    running.process.kill()
+    until(lambda: not any(alive(number) for number in begun), within_s=30.0)
 
 
 def test_a_worker_that_was_about_to_take_anothers_place_ends_with_its_parent(
@@ -182,17 +180,16 @@ def test_a_worker_that_was_about_to_take_anothers_place_ends_with_its_parent(
 
 
 def test_a_reload_that_fails_beyond_what_was_foreseen_does_not_keep_others_waiting(
-    start: Callable[..., Running],
+    pair: Running,
 ) -> None:
-    running = start()
-    begun = workers(running)
-    running.answers.write_bytes(b"\xff")
-    running.signal(signal.SIGHUP)
+    begun = workers(pair)
+    pair.answers.write_bytes(b"\xff")
+    pair.signal(signal.SIGHUP)
     time.sleep(0.5)
-    running.answers.write_text("third")
-    running.signal(signal.SIGHUP)
-    until(lambda: {running.ask().text for _ in range(12)} == {"third"}, within_s=30.0)
-    assert workers(running) == begun
+    pair.answers.write_text("third")
+    pair.signal(signal.SIGHUP)
+    until(lambda: {pair.ask().text for _ in range(12)} == {"third"}, within_s=30.0)
+    assert workers(pair) == begun
 
 
 def pairs(starts: Path) -> list[tuple[int, int]]:
@@ -208,3 +205,90 @@ def hang_up(starts: Path) -> None:
     """Send SIGHUP to the parent of workers that are about to serve."""
     until(lambda: len(pairs(starts)) == 2, within_s=30.0)
     os.kill(pairs(starts)[0][1], signal.SIGHUP)
+
+
+CHILD = """
+import os, signal, socket, sys
+signal.alarm(60)
+leash = socket.socket(fileno=int(sys.argv[1]))
+leash.send(b".")
+print("serves", os.getpid(), flush=True)
+leash.recv(1)
+"""
+STARTING = """
+import logging, os, signal, socket, sys
+from emafusion.gateway.workers import Workers
+
+_, program, child = sys.argv
+signal.alarm(60)
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+bound = socket.create_server(("127.0.0.1", 0))
+sys.exit(
+    Workers(
+        lambda _, leash: [program, "-c", child, str(leash)],
+        bound,
+        count=2,
+        stop_s=3,
+        environment=dict(os.environ),
+    ).run()
+)
+"""
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[tuple[Any, Path]]:
+    """A parent of workers, and the program they run."""
+    program = tmp_path / "python"
+    program.symlink_to(sys.executable)
+    command = [sys.executable, "-c", STARTING, str(program), CHILD]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with process:
+        yield process, program
+        process.kill()
+
+
+def serving(process: Any) -> int:
+    """The next worker of `process` that serves."""
+    return int(line(process, "serves ").split()[1])
+
+
+def line(process: Any, start: str) -> str:
+    """The next line that begins with `start`, past others."""
+    return str(next(one for one in process.stdout if one.startswith(start)))
+
+
+def test_a_worker_that_cannot_be_started_ends_none_of_the_others(parent: tuple[Any, Path]) -> None:
+    process, program = parent
+    one, other = serving(process), serving(process)
+    program.unlink()
+    os.kill(one, signal.SIGKILL)
+    assert "No such file" in line(process, "no worker can be started (")
+    process.send_signal(signal.SIGUSR2)  # which does not wait for that one
+    line(process, "no other worker can be started (")
+    program.symlink_to(sys.executable)
+    assert serving(process) not in {one, other}
+    assert alive(other)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def test_a_worker_that_cannot_be_replaced_goes_on(parent: tuple[Any, Path]) -> None:
+    process, program = parent
+    begun = serving(process), serving(process)
+    program.unlink()
+    process.send_signal(signal.SIGUSR2)
+    for _ in begun:
+        line(process, "no other worker can be started (")
+    assert all(map(alive, begun))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def test_where_no_worker_can_be_started_or_ever_serves_the_parent_ends(tmp_path: Path) -> None:
+    for program, child, status in (
+        (str(tmp_path / "none"), CHILD, 1),
+        (sys.executable, "raise SystemExit(7)", 7),
+    ):
+        command = [sys.executable, "-c", STARTING, program, child]
+        ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        assert ended.returncode == status

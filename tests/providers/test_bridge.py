@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from emafusion.errors import (
     RejectedError,
     UnavailableError,
 )
-from emafusion.providers.bridge import BridgeProvider, vendors
+from emafusion.providers.bridge import HANDED_ON, BridgeProvider, vendors
 from emafusion.testing import check_provider
 from emafusion.testing.upstream import Upstream
 from emafusion.types import Call, Usage, replace
@@ -162,6 +163,51 @@ async def test_a_parameter_the_vendor_does_not_know_is_refused(bridge: BridgePro
     knob: dict[str, Any] = {"vendor_knob": 3}
     with pytest.raises(RejectedError, match="vendor_knob"):
         await bridge.complete(call(**knob))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("extra_body", {"model": "a-dearer-one", "max_tokens": 64000}),
+        ("extra_headers", {"x-api-key": "another"}),
+        ("extra_query", {"a": "b"}),
+        ("http_options", {"base_url": "http://127.0.0.1:1"}),
+        ("client_args", {}),
+        ("timeout", 0.0001),
+        ("self", 1),
+        ("session_label", "x"),
+    ],
+)
+@both_ways
+async def test_no_argument_of_the_vendors_package_can_be_smuggled_in(
+    name: str, value: object, stream: bool, bridge: BridgeProvider, upstream: Upstream
+) -> None:
+    params: dict[str, Any] = {name: value}
+    with pytest.raises(RejectedError, match=name):
+        await ask(bridge, call(**params), stream=stream)
+    assert not upstream.seen
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("temperature", "hot"), ("tool_choice", 7), ("reasoning_effort", "much")]
+)
+@both_ways
+async def test_what_is_wrong_with_the_request_is_not_laid_at_the_vendors_door(
+    name: str, value: object, stream: bool, bridge: BridgeProvider, upstream: Upstream
+) -> None:
+    params: dict[str, Any] = {name: value}
+    with pytest.raises(RejectedError):
+        await ask(bridge, call(**params), stream=stream)
+    assert not upstream.seen
+
+
+async def test_every_argument_that_is_handed_on_is_one_of_the_chat_protocol() -> None:
+    from any_llm import AnyLLM
+
+    named = set(inspect.signature(AnyLLM.acompletion).parameters)
+    assert HANDED_ON - named == {"top_k"}
+    others = {"self", "model", "messages", "stream", "stream_options", "session_label", "timeout"}
+    assert named - HANDED_ON == others | {"kwargs"}
 
 
 async def test_a_missing_key_is_an_authentication_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from emafusion.errors import (
     AuthenticationError,
@@ -325,6 +327,24 @@ def test_it_serves_several_loops(monkeypatch: pytest.MonkeyPatch) -> None:
         return completion.text
 
     asyncio.run(session())
+
+
+async def test_vectors_may_be_longer_than_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answered(request: web.Request) -> web.Response:
+        wide = {"index": 0, "embedding": "A" * (96 << 10)}
+        return web.json_response({"data": [wide], "choices": [{"message": wide}]})
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answered)
+    monkeypatch.setattr(endpoint, "LARGEST_BODY", 64 << 10)
+    assert endpoint.LARGEST_VECTORS > 4 * 2048 * 3072 * 4 / 3
+    async with TestServer(app) as server:
+        provider = OpenAIProvider(str(server.make_url("/v1")))
+        assert (await provider.embed(replace(call(input="x"), purpose="embed"))).raw["data"]
+        monkeypatch.setattr(endpoint, "LARGEST_VECTORS", 64 << 10)
+        with pytest.raises(BadResponseError, match="sent more than"):
+            await provider.embed(replace(call(input="x"), purpose="embed"))
+        await provider.aclose()
 
 
 async def test_answers_that_are_read_together_have_a_bound_together(

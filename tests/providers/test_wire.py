@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emafusion.providers import wire
+from emafusion.providers.ending import ended
 from emafusion.testing import chat
 from emafusion.types import Chunk, Usage, replace
 from emafusion.types.models import Bound
@@ -59,6 +61,27 @@ def test_tool_calls_come_in_fragments() -> None:
         {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}},
         {"id": "b"},
     )
+
+
+def test_several_calls_under_one_index_are_told_apart_by_their_identifiers() -> None:
+    fragments: list[dict[str, object]] = [
+        {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}},
+        # Some upstreams give every piece an identifier of its own; only a first one has the name.
+        {"index": 0, "id": "z", "function": {"arguments": "}"}},
+        {"index": 0, "id": "b", "function": {"name": "g", "arguments": "["}},
+        {"index": 0, "id": "b", "function": {"name": "g", "arguments": "]"}},
+        {"index": 1, "id": "c", "function": {"name": "f", "arguments": ""}},
+    ]
+    whole = wire.Gathered()
+    for fragment in fragments:
+        whole.add(wire.chunk_of({"choices": [{"delta": {"tool_calls": [fragment]}}]}))
+    calls = whole.completion(call()).tool_calls
+    assert [told["function"] for told in calls] == [
+        {"name": "f", "arguments": "{}"},
+        {"name": "g", "arguments": "[]"},
+        {"name": "f", "arguments": ""},
+    ]
+    assert [told["id"] for told in calls] == ["z", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -244,3 +267,39 @@ def test_the_bound_is_spelt_as_the_upstream_takes_it(
     asked = replace(asked, model=replace(asked.model, bound=bound))
     body = wire.request_body(asked, stream=False)
     assert {name: value for name, value in body.items() if name.startswith("max_")} == sent
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": "word " * 80},
+        {"reasoning_content": "word " * 80},
+        {"reasoning": "word " * 80, "reasoning_details": [{"text": "word " * 80}]},
+        {"thinking": {"deeply": ["word " * 80]}},
+        {"tool_calls": [{"index": 0, "function": {"name": "", "arguments": "word " * 80}}]},
+        {"function_call": {"arguments": "word " * 80}},
+    ],
+)
+@pytest.mark.parametrize("choices", [1, 3])
+def test_without_a_count_all_that_was_said_is_estimated(said: dict[str, Any], choices: int) -> None:
+    pieces = wire.Gathered()
+    for index in range(choices):
+        for _ in range(2):
+            pieces.add(wire.chunk_of({"choices": [{"index": index, "delta": said}]}))
+    assert pieces.completion(call()).usage.completion_tokens == 200 * choices
+    body = {"choices": [{"index": index, "message": said} for index in range(choices)]}
+    assert wire.completion_of(body, call()).usage.completion_tokens == 100 * choices
+
+
+async def test_a_stream_that_ends_without_a_count_is_estimated_whole() -> None:
+    async def spoken() -> AsyncGenerator[Chunk]:
+        for index in range(4):
+            delta = {"content": "word " * 80}
+            yield wire.chunk_of(
+                {"choices": [{"index": index, "delta": delta, "finish_reason": "stop"}]}
+            )
+
+    pieces = wire.Gathered()
+    async for chunk in ended(spoken(), call()):
+        pieces.add(chunk)
+    assert pieces.completion(call()).usage.completion_tokens == 400

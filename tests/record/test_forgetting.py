@@ -88,11 +88,11 @@ async def test_who_reads_on_misses_nothing_that_comes_after(store: Store) -> Non
 
 async def test_what_is_too_old_goes_in_small_pieces(store: Store) -> None:
     now = 100 * DAY_S
-    for day in range(10):
+    for day in (*range(10), 99):
         await store.record(outcome(str(day), created=day * DAY_S))
-    retention = Retention(store, 95.5, now=lambda: now)
+    retention = Retention(store, 95.5, now=lambda: now, ticks=lambda: now)
     assert await asyncio.to_thread(retention.sweep) == 5
-    assert await store.older(1e12) == 5
+    assert await store.older(1e12) == 6
     now += REST_S - 1
     assert await asyncio.to_thread(retention.sweep) == 0
     now += DAY_S
@@ -100,6 +100,90 @@ async def test_what_is_too_old_goes_in_small_pieces(store: Store) -> None:
     now -= 50 * DAY_S
     await store.record(outcome("old", created=-60 * DAY_S))
     assert await asyncio.to_thread(retention.sweep) == 1, "a clock set back stops nothing"
+
+
+async def test_what_is_too_old_leaves_the_file_and_its_log(tmp_path: Path) -> None:
+    """A quiet server's log is not emptied by what it records."""
+    path = tmp_path / "record.db"
+    store = Store(path)
+    for number in range(20):
+        await store.record(replace(planted(f"p{number}"), created=float(number)))
+        await store.record(outcome(f"o{number}", created=99 * DAY_S))
+    now = 100 * DAY_S
+    retention = Retention(store, 50, now=lambda: now, ticks=lambda: now)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM decisions").fetchone()
+        assert await asyncio.to_thread(retention.sweep) == 20, "nobody is waited for"
+        assert SECRET.encode() in contents(str(path))
+    now += REST_S
+    assert await asyncio.to_thread(retention.sweep) == 0
+    assert SECRET.encode() not in contents(str(path))
+    await store.aclose()
+
+
+class Clocks:
+    """A clock that may be set, and one that nobody sets."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.ticks = 0.0
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+        self.ticks += seconds
+
+
+async def swept(store: Store, clocks: Clocks, keep_days: float = 30.0) -> Retention:
+    """What has swept `store` once, and deletes after `keep_days`."""
+    told = Retention(store, keep_days, now=lambda: clocks.now, ticks=lambda: clocks.ticks)
+    await asyncio.to_thread(told.sweep)
+    return told
+
+
+async def test_a_clock_that_jumps_ahead_deletes_nothing(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    clocks = Clocks(1000 * DAY_S)
+    await store.record(outcome("early", created=980 * DAY_S))
+    await store.record(outcome("late", created=clocks.now))
+    retention = await swept(store, clocks)
+    clocks.now += 60 * DAY_S
+    await store.record(outcome("misdated", created=clocks.now))
+    for _ in range(20):
+        clocks.pass_by(3600)
+        assert await asyncio.to_thread(retention.sweep) == 0
+    assert caplog.text.count("nothing is deleted for a day") == 1
+    clocks.now -= 60 * DAY_S
+    clocks.pass_by(9.5 * DAY_S)
+    assert await asyncio.to_thread(retention.sweep) == 1
+    assert {one.decision_id for one in await store.recent(9)} == {"late", "misdated"}
+
+
+async def test_a_clock_that_is_still_ahead_after_a_day_is_believed(store: Store) -> None:
+    """A machine that slept, or began in 1970, is right in the end."""
+    clocks = Clocks(0.0)
+    await store.record(outcome("a", created=1000 * DAY_S))
+    retention = await swept(store, clocks)
+    clocks.now = 1031 * DAY_S
+    await store.record(outcome("b", created=clocks.now))
+    assert await asyncio.to_thread(retention.sweep) == 0
+    clocks.pass_by(DAY_S)
+    assert await asyncio.to_thread(retention.sweep) == 1
+    clocks.pass_by(REST_S)
+    await store.record(outcome("c", created=1001 * DAY_S))
+    assert await asyncio.to_thread(retention.sweep) == 1
+
+
+async def test_who_begins_with_a_wrong_clock_deletes_nothing(store: Store) -> None:
+    clocks = Clocks(1060 * DAY_S)
+    await store.record(outcome("a", created=999 * DAY_S))
+    await store.record(outcome("b", created=1000 * DAY_S))
+    retention = await swept(store, clocks)
+    assert await store.older(1e12) == 2
+    # What nobody asks is not kept for ever.
+    clocks.pass_by(28.5 * DAY_S)
+    assert await asyncio.to_thread(retention.sweep) == 1
 
 
 async def test_a_locked_file_says_so_and_is_scrubbed_the_next_time(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
+import time
 from pathlib import Path
 
 import psycopg
@@ -15,6 +17,7 @@ from emafusion.record import Store
 from emafusion.record.backends import backend
 from emafusion.record.rows import FeedbackRow, Row, pack, write
 from emafusion.types import Feedback
+from frozen import way
 
 from .conftest import Postgres
 from .looking import held, rows
@@ -61,6 +64,61 @@ async def test_a_server_that_is_killed_and_returns(postgres: Postgres, address: 
     assert rows(address, "SELECT count(*) FROM calls") == [(2 * len(found),)]
     await store.aclose()
     await hasty.aclose()
+
+
+def port(address: str) -> int:
+    found = psycopg.conninfo.conninfo_to_dict(address)["port"]
+    return int(str(found))
+
+
+def test_a_server_that_hangs_is_not_waited_for(address: str) -> None:
+    """Its own timeouts are of no use then, and the system says that all is well."""
+    with way(port(address)) as there:
+        place = address.replace(f":{port(address)}/", f":{there.port}/")
+        connection = postgres.connect(place, timeout_s=1)
+        assert connection.execute("SELECT pg_sleep(0.5)").fetchall()
+        there.frozen = True
+        began = time.monotonic()
+        with (
+            pytest.raises(psycopg.OperationalError, match="nothing was heard for 2 s"),
+            connection.transaction(),
+        ):
+            connection.execute("SELECT 1")
+        assert connection.closed
+        assert time.monotonic() - began < 30.0
+
+
+def test_who_is_told_to_waits(address: str) -> None:
+    with way(port(address)) as there:
+        place = address.replace(f":{port(address)}/", f":{there.port}/")
+        connection = postgres.connect(place, timeout_s=1)
+        connection.within_s = None
+        there.frozen = True
+        threading.Timer(2.5, setattr, (there, "frozen", False)).start()
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+        connection.close()
+
+
+async def test_while_a_server_hangs_nothing_is_promised(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "STATEMENT_TIMEOUT_S", 1)
+    with way(port(address)) as there:
+        place = address.replace(f":{port(address)}/", f":{there.port}/")
+        store = Store(place, max_wait_s=40.0)
+        await store.record(outcome("d0"))
+        await store.ready()
+        there.frozen = True
+        late = asyncio.create_task(store.record(outcome("d1")))
+        with pytest.raises(StoreError, match="does not answer"):
+            await store.ready()
+        async with asyncio.timeout(30):
+            while store.failing is None:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
+        there.frozen = False
+        await late
+        assert store.failing is None
+        await store.aclose()
 
 
 async def test_closing_does_not_wait_for_a_server_that_is_away() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,6 +40,36 @@ async def test_a_disk_that_hangs_is_not_waited_for_without_end(place: str) -> No
     assert await store.find("d1") is not None
 
 
+class Hanging:
+    """A database whose transactions have no end for a while."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.place = backend.place
+        self.visit, self.probe = backend.visit, backend.probe
+        self.release, self.close = backend.release, backend.close
+        self.scrub, self.settle = backend.scrub, backend.settle
+        self._transact = backend.transact
+        self.over = threading.Event()
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        assert self.over.wait(60)
+        return self._transact(work)
+
+
+def test_a_commit_without_end_is_told_of(place: str) -> None:
+    hanging = Hanging(there(place))
+    writer = Writer(hanging, max_pending=9, patience_s=0.05)
+    assert writer.overdue is None
+    written = writer.submit([pack(outcome("d0"), content=True)])
+    assert written is not None
+    time.sleep(0.2)
+    assert "hangs" in str(writer.overdue)
+    hanging.over.set()
+    assert written.result(timeout=30) == [None]
+    writer.close()
+    assert writer.overdue is None
+
+
 class Broken:
     """A database whose first transaction meets a defect of ours."""
 
@@ -46,7 +77,7 @@ class Broken:
         self.place = backend.place
         self.visit, self.probe = backend.visit, backend.probe
         self.release, self.close = backend.release, backend.close
-        self.scrub = backend.scrub
+        self.scrub, self.settle = backend.scrub, backend.settle
         self._transact = backend.transact
         self._sound = False
 
@@ -60,13 +91,13 @@ class Broken:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dying_thread_leaves_nobody_waiting(place: str) -> None:
     writer = Writer(Broken(there(place)), max_pending=9)
-    failed = writer.submit(pack(outcome("d0"), content=True))
+    failed = writer.submit([pack(outcome("d0"), content=True)])
     assert failed is not None
     with pytest.raises(StoreError, match="stopped writing"):
         failed.result(timeout=5)
-    written = writer.submit(pack(outcome("d1"), content=True))
+    written = writer.submit([pack(outcome("d1"), content=True)])
     assert written is not None
-    assert written.result(timeout=5) is None
+    assert written.result(timeout=5) == [None]
     writer.close()
 
 
@@ -90,13 +121,13 @@ def test_a_database_that_is_away_for_long_is_failing_until_it_is_back(
     """Nothing more is to be paid for then; for a moment's absence requests wait."""
     away = Away(there(place))
     writer = Writer(away, max_pending=9, patience_s=patience_s)
-    written = writer.submit(pack(outcome("d"), content=True))
+    written = writer.submit([pack(outcome("d"), content=True)])
     time.sleep(0.5)
     assert writer.trouble == "it does not answer"
     assert writer.failing == told
     away.back = True
     assert written is not None
-    assert written.result(timeout=5) is None
+    assert written.result(timeout=5) == [None]
     assert writer.failing is None
     writer.close()
     away.close()
@@ -115,11 +146,12 @@ async def test_a_row_that_does_not_fit_fails_alone_and_leaves_nothing(
     odd = (*call[:6], cast("Cell", unfit), *call[7:])
     packed[1] = replace(packed[1], calls=(packed[1].calls[0], odd))
     with held(place):
-        first = writer.submit(pack(outcome("first"), content=True))
-        futures = [writer.submit(row) for row in packed]  # wait together, share a transaction
+        first = writer.submit([pack(outcome("first"), content=True)])
+        # They wait together and share a transaction, whoever brings them.
+        futures = [writer.submit(packed[:2]), writer.submit(packed[2:])]
     assert first is not None
-    assert first.result(timeout=5) is None
-    outcomes = [future.exception(timeout=5) for future in futures if future is not None]
+    assert first.result(timeout=5) == [None]
+    outcomes = [one for future in futures if future is not None for one in future.result(timeout=5)]
     writer.close()
     one.close()
     assert [failure is None for failure in outcomes] == [True, False, True]

@@ -124,9 +124,8 @@ class Prompt:
 def asking_usd(model: Model, prompt: Prompt, *, beside: int = 0) -> float:
     """What `prompt` alone may cost, with `beside` more tokens, US dollars."""
     asked = prompt.most(model) + beside
-    usd = max(
-        min(asked, most) * _dearest_in(model, base, prompt) for base, most in _bases(model, asked)
-    )
+    bases = _bases(model, asked)
+    usd = max([min(asked, most) * _dearest_in(model, base, prompt) for base, most in bases])
     return (usd + prompt.predicted * _dearest(model, asked)) / 1e6
 
 
@@ -165,14 +164,14 @@ def _dearest_in(model: Model, base: Model | PriceTier, prompt: Prompt) -> float:
         prices += (base.usd_per_mtok_cache_write, base.usd_per_mtok_cache_write_1h)
     if prompt.media:
         prices += (model.usd_per_mtok_audio_in, model.usd_per_mtok_image_in)
-    return max(price for price in prices if price is not None)
+    return max(filter(None, prices), default=0.0)
 
 
 def _dearest(model: Model, asked: int) -> float:
     """The dearest million tokens of an answer to a prompt of at most `asked` tokens."""
     prices = [model.usd_per_mtok_audio_out, model.usd_per_mtok_image_out]
-    prices += (base.usd_per_mtok_out for base, _ in _bases(model, asked))
-    return max(price for price in prices if price is not None)
+    prices += [base.usd_per_mtok_out for base, _ in _bases(model, asked)]
+    return max(filter(None, prices), default=0.0)
 
 
 def _parts(content: object) -> Iterator[Mapping[str, object]]:

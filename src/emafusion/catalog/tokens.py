@@ -21,7 +21,7 @@ TYPICAL_SHARE = 0.75
 
 def count(text: str) -> int:
     """An upper estimate of the tokens in `text`; English prose has about 4.3 characters a token."""
-    plain = len(text) if text.isascii() else sum(char < "\x80" for char in text)
+    plain = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
     return int(plain / ASCII_PER_TOKEN + (len(text) - plain) / OTHER_PER_TOKEN) + 1
 
 

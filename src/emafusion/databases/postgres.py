@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
 
+    from emafusion.databases.punctual import Punctual
+
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 3
@@ -56,16 +58,18 @@ def connect(
     *,
     timeout_s: int = STATEMENT_TIMEOUT_S,
     settings: Mapping[str, str | int] | None = None,
-) -> psycopg.Connection[TupleRow]:
+) -> Punctual:
     """A connection that commits by itself, except within ``connection.transaction()``.
 
-    A statement may take `timeout_s`; `settings` are the server's own, for this connection. Raises
-    ``psycopg.Error``.
+    A statement may take `timeout_s`, and a second later a server that says nothing is given up;
+    `settings` are its own, for this connection. Raises ``psycopg.Error``.
     """
     import psycopg
 
+    from emafusion.databases.punctual import Punctual
+
     told = {"statement_timeout": timeout_s * 1000, **(settings or {})}
-    return psycopg.connect(
+    connection = Punctual.connect(
         address,
         autocommit=True,
         cursor_factory=psycopg.RawCursor,
@@ -77,6 +81,8 @@ def connect(
         keepalives_count=3,
         tcp_user_timeout=(timeout_s + 1) * 1000,
     )
+    connection.within_s = timeout_s + 1
+    return connection
 
 
 def reason(error: psycopg.Error) -> str:

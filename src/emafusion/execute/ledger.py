@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 
 from msgspec import Struct, structs
 
@@ -22,6 +22,7 @@ from emafusion.errors import (
     RejectedError,
     UnavailableError,
 )
+from emafusion.execute.waiting import Waits
 from emafusion.protocols import Clock, Provider, Watched
 from emafusion.providers import wire
 from emafusion.providers.ending import BrokenOff
@@ -137,8 +138,9 @@ class Ledger:
         call, reserved = self._open(
             model, messages, params=params or {}, purpose=purpose, share=share
         )
-        async with self._entry(call, reserved, part=part) as entry:
-            completion = await self._provider(call).complete(call)
+        with self._entry(call, reserved, part=part) as entry:
+            async with asyncio.timeout(call.timeout_s):
+                completion = await self._provider(call).complete(call)
             entry.completion = completion
         return Draft(
             model=model,
@@ -160,7 +162,7 @@ class Ledger:
         Raises as :meth:`complete`; what was streamed before a failure or a cancellation is paid.
         """
         call, reserved = self._open(model, messages, params=params or {}, purpose=purpose)
-        async with self._entry(call, reserved, timed=False) as entry:
+        with self._entry(call, reserved) as entry:
             chunks = self._chunks(call, entry)
             async with aclosing(chunks):
                 async for chunk in chunks:
@@ -176,18 +178,17 @@ class Ledger:
     async def _chunks(self, call: Call, entry: _Entry) -> AsyncGenerator[Chunk]:
         """The provider's chunks until the deadline: its time counts, not the reader's."""
         stream = self._provider(call).stream(call)
-        left = call.timeout_s
+        waits = Waits(call.timeout_s)
         try:
             while True:
-                began = self._clock.tick()
-                async with asyncio.timeout(max(left, 0.0)):
+                with waits:
                     chunk = await anext(stream, None)
-                left -= self._clock.tick() - began
                 if chunk is None:
                     return
                 entry.hear(chunk)
                 yield chunk
         finally:
+            waits.close()
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
@@ -255,7 +256,7 @@ class Ledger:
         left = limit - self.spent - math.fsum(self._reserved.values())
         left = (left if share is None else min(left, share)) - asking
         asked = _asked_tokens(call.params, model)
-        allowed = asked if price == 0 else min(asked, int(left / price))
+        allowed = asked if price == 0 or left >= asked * price else int(left / price)
         if left < 0 or allowed < min(SHORTEST_ANSWER, asked):
             raise BudgetError(
                 f"asking {model.name!r} could exceed max_cost_usd={limit:g} "
@@ -267,18 +268,15 @@ class Ledger:
         params = {**call.params, **dict.fromkeys(spelt, allowed)}
         return structs.replace(call, params=params), asking + allowed * price
 
-    @asynccontextmanager
-    async def _entry(
-        self, call: Call, reserved: float, *, timed: bool = True, part: int | None = None
-    ) -> AsyncIterator[_Entry]:
-        """Reserve a call's money, time it, settle, and write its step whatever happens."""
+    @contextmanager
+    def _entry(self, call: Call, reserved: float, *, part: int | None = None) -> Iterator[_Entry]:
+        """Reserve a call's money, settle, and write its step whatever happens."""
         entry = _Entry(part)
         self._reserved[part] = self._reserved.get(part, 0.0) + reserved
         began = self._clock.tick()
         error: str | None = None
         try:
-            async with asyncio.timeout(call.timeout_s if timed else None):
-                yield entry
+            yield entry
         except TimeoutError as late:
             error = f"no answer from {call.model.name!r} within {call.timeout_s:.1f} s"
             entry.unknown = True
@@ -290,6 +288,7 @@ class Ledger:
         except (asyncio.CancelledError, GeneratorExit):
             error = "cancelled"
             entry.unknown = True
+            entry.bound_usd = reserved
             raise
         except Exception as unexpected:  # the provider boundary: a provider's bug is its failure
             error = f"{type(unexpected).__name__} in provider {call.model.provider!r}"
@@ -340,11 +339,13 @@ class _Entry:
     """A diary line being written.
 
     ``unknown`` marks a call that may have been billed though nothing came of it: it is entered at
-    the prompt's price, the least it can have cost.
+    the prompt's price, the least it can have cost. ``bound_usd`` is the most that a call can have
+    cost whose end nobody waited for.
     """
 
     completion: Completion | None = None
     unknown = False
+    bound_usd = 0.0
     step: Step
 
     def __init__(self, part: int | None = None) -> None:
@@ -363,16 +364,20 @@ class _Entry:
         if done is None and (self._any or self.unknown):
             done = self.heard.completion(call)
         usage = done.usage if done is not None else Usage()
+        cost = call.model.cost(usage)
+        # Whoever left after the upstream's own count knows what it cost.
+        told = self.heard.finished and usage.counted
         return Step(
             model=call.model.name,
             purpose=call.purpose,
-            cost_usd=call.model.cost(usage),
+            cost_usd=cost,
             latency_s=latency_s,
             usage=usage,
             finish_reason=done.finish_reason if done is not None else "",
             error=error,
             text=done.text if done is not None else "",
             part=self._part,
+            unsettled_usd=0.0 if told else max(self.bound_usd - cost, 0.0),
         )
 
 

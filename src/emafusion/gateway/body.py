@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -36,6 +36,8 @@ MOST_VALUES = 500_000
 """How many commas and opening brackets a body may have: each is about a token of some prompt, and
 no model reads as many; decoded, each may take a hundred times its own byte."""
 VALUE_BYTES = 100
+LONG = 1 << 17
+"""Bytes of a body that takes long to read: tens of milliseconds where every value is short."""
 
 _READ = frozenset({"model", "messages", "stream", "stream_options", OURS})
 _Positive = Annotated[int, Meta(ge=1)]
@@ -128,6 +130,11 @@ async def _gathered(receive: Receive, max_bytes: int, held: Held | None) -> byte
             return b"".join(parts)
 
 
+async def apart(data: bytes, work: Callable[[], T]) -> T:
+    """What `work` makes of `data`: beside the loop where that would hold up everyone else."""
+    return work() if len(data) <= LONG else await asyncio.to_thread(work)
+
+
 def parse(data: bytes, models: Collection[str], *, caller: Caller = ANYONE) -> Asked:
     """What `data`, sent by `caller`, asks of `models`, the catalog's names.
 
@@ -176,6 +183,18 @@ def addressed(
     if model == OURS:
         return knobs, False
     return _only(model, knobs, models), True
+
+
+def offered(choice: Mapping[str, object], tools: object) -> Mapping[str, object]:
+    """A `choice` among `tools`, which says nothing where there are none.
+
+    Raises :class:`RequestError` where one of none must be called.
+    """
+    if tools:
+        return choice
+    if choice.get("tool_choice", "none") not in ("auto", "none"):
+        raise RequestError("tool_choice asks for a call, but there are no tools", "tool_choice")
+    return {}
 
 
 def named(asked: Asked) -> str:

@@ -6,8 +6,8 @@ It knows no key, no budget and no engine; the gates and the endpoints meet in th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -83,14 +83,19 @@ class Passage(Struct, kw_only=True):
         return 0.0 if self.outcome is None else self.outcome.cost_usd
 
 
+NOTHING: Final = nullcontext()
+"""Held by a gate that has done all it does once it is opened."""
+
+
 class Gate(Protocol):
     """One reason to let a request in, to change it, or to refuse it."""
 
     def open(self, passage: Passage) -> AbstractAsyncContextManager[None]:
         """Held open from before the engine is asked until the request's end.
 
-        Entering may replace ``passage.request``, set ``passage.answer``, or raise an
-        :class:`~emafusion.errors.EmafusionError` to refuse; leaving finds ``passage.outcome``.
+        Opening and entering may replace ``passage.request``, set ``passage.answer``, or raise an
+        :class:`~emafusion.errors.EmafusionError` to refuse; leaving finds ``passage.outcome``. What
+        is nothing to be held is :data:`NOTHING`.
         """
         ...
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
-from emafusion.gateway.body import Asked, parse
+from emafusion.gateway.body import Asked, apart, parse
 from emafusion.gateway.callers import Caller, Gate
 from emafusion.gateway.events import Events
 from emafusion.gateway.replies import completion_body
@@ -16,7 +17,7 @@ class Chat:
 
     async def parse(self, data: bytes, models: Collection[str], caller: Caller) -> Asked:
         """What a body asks; raises :class:`~emafusion.errors.RequestError`."""
-        return parse(data, models, caller=caller)
+        return await apart(data, partial(parse, data, models, caller=caller))
 
     def body(self, asked: Asked, answer: Answer) -> object:
         """A chat completion."""

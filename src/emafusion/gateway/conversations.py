@@ -10,10 +10,11 @@ import hashlib
 import msgspec
 
 from emafusion.gateway.callers import Caller
-from emafusion.providers.marks import unmarked
+from emafusion.providers.marks import FIELD, unmarked
 from emafusion.types import Message, Request
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+_MARK = FIELD.encode()
 LONGEST = 200
 """Characters of a name that a caller gives; more would be a way to fill our memory."""
 
@@ -34,17 +35,18 @@ def session(request: Request, caller: Caller, *, named: str = "") -> str:
     named : str
         The caller's own name for it (``x-emafusion-session``), if it gives one.
     """
-    told = named[:LONGEST].encode() if named else _encode(_beginning(request))
+    told = named[:LONGEST].encode() if named else _beginning(request)
     whose = f"{len(caller.tenant)}:{caller.tenant}".encode()
     return hashlib.blake2b(whose + told, digest_size=12).hexdigest()
 
 
-def _beginning(request: Request) -> list[Message]:
+def _beginning(request: Request) -> bytes:
     """The messages before the first answer."""
     found: list[Message] = []
     for message in request.messages:
         if message.get("role") == "assistant":
             break
         found.append(message)
+    told = _encode(found)
     # Of all a message says, only what a cache shall keep is said anew in each turn.
-    return unmarked(found)
+    return _encode(unmarked(found)) if _MARK in told else told

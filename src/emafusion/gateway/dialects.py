@@ -6,14 +6,16 @@ It knows no protocol.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from emafusion.errors import EmafusionError
-from emafusion.gateway.body import Asked, read
+from emafusion.gateway.body import LONG, Asked, apart, read
 from emafusion.gateway.callers import Caller, Gate, Passage
 from emafusion.gateway.conversations import session
 from emafusion.gateway.exchange import Exchange, caller_of
@@ -23,7 +25,7 @@ from emafusion.gateway.replies import encode, header_value, headers_of
 from emafusion.gateway.settings import Settings
 from emafusion.gateway.shielding import classes
 from emafusion.gateway.stream import EventStream, Teller
-from emafusion.types import Answer, replace
+from emafusion.types import Answer, Request, replace
 
 A = TypeVar("A", bound=Asked)
 
@@ -65,16 +67,20 @@ class Conversation(Generic[A]):
         self._dialect = dialect
         self._exchange = exchange
         self._settings = settings
+        self._turn = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         caller = caller_of(scope, "chat")
         data = await read(scope, receive, self._settings)
-        asked = await self._dialect.parse(data, self._exchange.client.engine.models, caller)
         headers = dict(scope["headers"])
         named = headers.get(b"x-emafusion-session", b"").decode("latin-1")
+        if len(data) <= LONG:
+            asked, request = await self._asked(data, caller, named)
+        else:
+            asked, request = await self._long(data, caller, named)
         passage = Passage(
-            request=replace(asked.request, session=session(asked.request, caller, named=named)),
+            request=request,
             caller=caller,
             stream=asked.stream,
             cache_control=headers.get(b"cache-control", b"").decode("latin-1"),
@@ -89,6 +95,19 @@ class Conversation(Generic[A]):
             await response(scope, receive, send)
         except EmafusionError as failure:
             await refusal(failure, passage, scope["path"])(scope, receive, send)
+
+    async def _asked(self, data: bytes, caller: Caller, named: str) -> tuple[A, Request]:
+        """What `data` asks, in its protocol and of the engine."""
+        asked = await self._dialect.parse(data, self._exchange.client.engine.models, caller)
+        key = await apart(data, partial(session, asked.request, caller, named=named))
+        return asked, replace(asked.request, session=key)
+
+    async def _long(self, data: bytes, caller: Caller, named: str) -> tuple[A, Request]:
+        """The same of long bodies, one after another: they hold up no short ones."""
+        if self._exchange.rates is not None:
+            self._exchange.rates.early(caller)
+        async with self._turn:
+            return await self._asked(data, caller, named)
 
     async def _response(self, asked: A, passage: Passage, receive: Receive) -> Response:
         gates = self._dialect.gates(asked)

@@ -14,9 +14,16 @@ from msgspec import Struct
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from emafusion.catalog import tokens
+from emafusion.catalog import bounds
 from emafusion.client import Client, identifier
-from emafusion.errors import BudgetError, EmafusionError, ProviderError, RequestError
+from emafusion.errors import (
+    BadResponseError,
+    BudgetError,
+    DeadlineError,
+    EmafusionError,
+    ProviderError,
+    RequestError,
+)
 from emafusion.gateway.body import OURS, addressed, json_of, read, typed
 from emafusion.gateway.callers import Caller, Passage
 from emafusion.gateway.dialects import refusal
@@ -25,11 +32,14 @@ from emafusion.gateway.presence import Presence
 from emafusion.gateway.replies import encode, header_value
 from emafusion.gateway.settings import Settings
 from emafusion.gateway.shielding import classes, untold
-from emafusion.providers.embedding import Embedder, Embedding
+from emafusion.providers.embedding import Embedder, Embedding, estimated
+from emafusion.providers.ending import BrokenOff
 from emafusion.record.withheld import recordable
-from emafusion.types import Call, Forecast, Labels, Model, Outcome, Request, Step, Usage
+from emafusion.types import Call, Forecast, Labels, Model, Outcome, Request, Step, Usage, replace
 
 TIMEOUT_S = 120.0
+MAYBE_BILLED = (BadResponseError, DeadlineError, BrokenOff)
+"""Failures after which the upstream may have counted the input nevertheless."""
 
 
 class _Fields(Struct, frozen=True, kw_only=True):
@@ -102,7 +112,7 @@ async def _embedded(passage: Passage, client: Client) -> Embedding:
     provider = engine.providers[model.provider]
     if not isinstance(provider, Embedder):
         raise RequestError(f"the provider of {model.name!r} makes no embeddings", "model")
-    _check_affordable(request, model)
+    bound = _check_affordable(request, model)
     limit = request.knobs.max_latency_s or TIMEOUT_S
     call = Call(
         model=model,
@@ -113,34 +123,40 @@ async def _embedded(passage: Passage, client: Client) -> Embedding:
         untold=untold(passage),
     )
     began = time.monotonic()
-    found: Embedding | None = None
+    # Until it is known otherwise, it was read and may be billed.
+    usage = estimated(call)
     error: str | None = "cancelled"
     try:
         found = await provider.embed(call)
-        error = None
+        usage, error = found.usage, None
     except ProviderError as failure:
         error = f"{type(failure).__name__}: {failure}"
+        usage = usage if isinstance(failure, MAYBE_BILLED) else Usage()
         raise
     finally:
-        usage = Usage() if found is None else found.usage
+        cost = model.cost(usage)
         step = Step(
             model=model.name,
             purpose="embed",
-            cost_usd=model.cost(usage),
+            cost_usd=cost,
             latency_s=time.monotonic() - began,
             usage=usage,
             error=error,
+            unsettled_usd=max(bound - cost, 0.0) if error == "cancelled" else 0.0,
         )
         passage.outcome = recordable(_outcome(request, step))
         await asyncio.shield(engine.stages.recorder.record(passage.outcome))
     return found
 
 
-def _check_affordable(request: Request, model: Model) -> None:
+def _check_affordable(request: Request, model: Model) -> float:
+    """The most that it can cost, US dollars; raises where that is more than it may."""
     limit = request.knobs.max_cost_usd
-    usage = Usage(prompt_tokens=tokens.count(request.text))
-    if limit is not None and model.cost(usage) > limit:
+    # Its parameters hold the texts that its message repeats.
+    usd = bounds.asking_usd(model, bounds.Prompt(replace(request, messages=())))
+    if limit is not None and usd > limit:
         raise BudgetError(f"asking {model.name!r} could exceed max_cost_usd={limit:g}")
+    return usd
 
 
 def _outcome(request: Request, step: Step) -> Outcome:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Literal
 
 from msgspec import Struct, structs
 
-from emafusion.catalog.bounds import Prompt
 from emafusion.client import Client
 from emafusion.config.clock import SystemClock
 from emafusion.errors import StoreUnreachableError
 from emafusion.gateway.accounts import Accounts, Rates
-from emafusion.gateway.accounts.estimates import most_usd
+from emafusion.gateway.accounts.estimates import Dearest
 from emafusion.gateway.caches import (
     AnswerCache,
     Equal,
@@ -28,7 +28,7 @@ from emafusion.gateway.caches import (
     SharedShelf,
     Shelf,
 )
-from emafusion.gateway.callers import Caller, Gate, Identify, Passage
+from emafusion.gateway.callers import NOTHING, Caller, Gate, Identify, Passage
 from emafusion.gateway.limits import (
     Allowance,
     Buckets,
@@ -80,6 +80,8 @@ class Entrance:
         In the order in which a request passes them.
     accounts : Accounts, optional
         Whose keys and budgets there are.
+    rates : RateGate, optional
+        What keeps callers to their rates, where they have keys.
     shedder : Shedder
         How much is under way.
     """
@@ -87,6 +89,7 @@ class Entrance:
     def __init__(self, doors: Doors, client: Callable[[], Client]) -> None:
         self._doors = doors
         self._client = client
+        self._dearest = Dearest()
         self._link = None if doors.valkey is None else Link(doors.valkey)
         self.accounts = None
         if doors.accounts is not None:
@@ -95,7 +98,7 @@ class Entrance:
         share = 0.75 if self.accounts is not None else 1.0
         self.shedder = Shedder(doors.places, share=share)
         self._shelf = self._shelves()
-        self._rates = self._rated()
+        self.rates = self._rated()
         self.gates: tuple[Gate, ...] = tuple(self._made())
 
     def renew(self, doors: Doors) -> None:
@@ -140,10 +143,9 @@ class Entrance:
         """
         engine = self._client().engine
         named = self._usual() if request.knobs.models is None else request.knobs.models
-        pool = [engine.models[name] for name in named if name in engine.models]
-        prompt = Prompt(request)
-        dearest = max((most_usd(model, request, prompt) for model in pool), default=0.0)
-        most = dearest * (1 if len(pool) == 1 else CALLS)
+        most = self._dearest.usd(request, engine.models, named)
+        if sum(name in engine.models for name in named) != 1:
+            most *= CALLS
         limit = engine.knobs.max_cost_usd
         return most if limit is None else min(most, limit)
 
@@ -154,8 +156,8 @@ class Entrance:
             Recordable(lambda: self._client().engine.stages.recorder),
             TermsGate(self._pools, self._chosen),
         ]
-        if self._rates is not None:
-            gates.append(self._rates)
+        if self.rates is not None:
+            gates.append(self.rates)
         gates.extend(self._caches())
         if self.accounts is not None:
             gates.append(self.accounts.budgets)
@@ -243,10 +245,6 @@ class Places:
         return self._shedder.place(passage.caller.tenant)
 
 
-NOTHING: Final = contextlib.nullcontext()
-"""Held where nothing is to be settled."""
-
-
 class Recordable:
     """A gate that refuses what could not be recorded: it would be paid for, and then withheld."""
 
@@ -254,7 +252,7 @@ class Recordable:
         self._recorder = recorder
 
     def open(self, passage: Passage) -> contextlib.AbstractAsyncContextManager[None]:
-        """Entering raises ``StoreUnreachableError`` while the record cannot be written."""
+        """Raises ``StoreUnreachableError`` while the record cannot be written."""
         # Only a store on disk or behind a socket knows; what a Protocol costs to ask is 10 µs.
         failing: str | None = getattr(self._recorder(), "failing", None)
         if failing is not None:
@@ -262,6 +260,7 @@ class Recordable:
         return NOTHING
 
 
+@lru_cache(maxsize=1024)
 def allowance(rates: Rates) -> Allowance:
     """A holder's rates, those that are set, as the limits count them."""
     told: Sequence[tuple[Unit, float | None]] = (

@@ -12,12 +12,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from starlette.types import Scope as AsgiScope
 
 from emafusion.client import Client
 from emafusion.errors import ForbiddenError
-from emafusion.gateway.callers import ANYONE, Caller, Gate, Passage, Scope
+from emafusion.gateway.callers import ANYONE, NOTHING, Caller, Gate, Passage, Scope
 from emafusion.gateway.notes import Notes
 from emafusion.gateway.recollection import Recollection, keep
 from emafusion.gateway.shielding import namespace, shielded, shown
@@ -25,6 +26,9 @@ from emafusion.protect import returning
 from emafusion.protect.returning import asks_json
 from emafusion.protect.vault import Vault
 from emafusion.types import Answer, Chunk
+
+if TYPE_CHECKING:
+    from emafusion.gateway.limits import RateGate
 
 
 class Exchange:
@@ -38,6 +42,8 @@ class Exchange:
         What a request passes first, in order; left in reverse order when its outcome is known.
     notes : Notes, optional
         What workers leave for one another; without it this process knows what it heard itself.
+    rates : RateGate, optional
+        That of the gates which keeps callers to their rates, for who asks without the engine.
 
     Attributes
     ----------
@@ -45,17 +51,23 @@ class Exchange:
         Who answers from now on; requests under way keep the one they began with.
     gates : tuple of Gate
         What requests pass from now on; those under way leave the ones they passed.
-    notes : Notes, optional
+    notes, rates
         As given.
     recollection : Recollection
         What earlier turns of conversations tell.
     """
 
     def __init__(
-        self, client: Client, gates: Sequence[Gate] = (), *, notes: Notes | None = None
+        self,
+        client: Client,
+        gates: Sequence[Gate] = (),
+        *,
+        notes: Notes | None = None,
+        rates: RateGate | None = None,
     ) -> None:
         self.client = client
         self.notes = notes
+        self.rates = rates
         self.recollection = Recollection(notes)
         self.gates = tuple(gates)
         self._under_way: dict[Client, int] = {}
@@ -164,6 +176,8 @@ class _Way:
             await self._exchange.recollection.recall(self._passage, client)
             for gate in self._gates:
                 one = gate.open(self._passage)
+                if one is NOTHING:
+                    continue
                 await one.__aenter__()
                 self._open.append(one)
             keep(self._passage, client)

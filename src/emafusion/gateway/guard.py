@@ -26,6 +26,8 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """What a caller without a key may ask for."""
 ONCE = frozenset({b"host", b"origin", b"authorization", b"x-api-key"})
 """The headers that say who comes in; the last is how Anthropic's clients say it."""
+SHARE = 0.75
+"""How much of the room for bodies one tenant may have."""
 
 
 class Traffic:
@@ -66,7 +68,9 @@ class Guard:
         self._key = None if settings.api_key is None else _digest(settings.api_key.encode())
         self._traffic = traffic
         self._identify = identify
-        self._holding = Holding(settings.max_held_bytes)
+        # Without keys everyone is one tenant, which may have all the room.
+        share = 1.0 if identify is None else SHARE
+        self._holding = Holding(settings.max_held_bytes, share=share)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
@@ -121,6 +125,7 @@ class Guard:
         if caller is None:
             return UNKNOWN
         scope["state"]["caller"] = caller
+        scope["state"]["held"].tenant = caller.tenant
         return None
 
     async def _caller(self, token: bytes) -> Caller | None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from emafusion.gateway.faults import CROWDED, Fault
 from emafusion.gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
@@ -36,12 +39,21 @@ class _Link(HttpToolsProtocol):
     _idle_since = 0.0
     _unsent = 0
     _stuck_since: float | None = None
+    _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
         self._idle_since = self.loop.time()
         if len(self.connections) > self.bounds.max_connections:
             self._refuse(CROWDED)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # The server tells the last request alone, which may be waiting for the one that runs.
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -115,6 +127,10 @@ class _Link(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         self._idle_since = self.loop.time()
         super().on_response_complete()
@@ -125,14 +141,21 @@ class _Link(HttpToolsProtocol):
             self.transport.abort()
         elif self.transport.is_closing() or not self._idle():
             return
-        elif self.cycle is not None and not self._in_head:
-            return  # kept for another request, as long as the server says
-        elif now - self._idle_since > self.bounds.head_timeout_s:
+        elif now - self._idle_since > self._patience_s():
             late = Fault(status=408, message="the request's headers did not come in time")
             self._refuse(late if self._in_head else None)
 
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
+
+    def _patience_s(self) -> float:
+        """How long the next word is waited for.
+
+        The server's own timer for the time between requests ends with any byte that comes, be it a
+        blank line or of a body that was answered unread.
+        """
+        between = self.cycle is not None and not self._in_message
+        return self.bounds.keep_alive_s if between else self.bounds.head_timeout_s
 
     def _stuck(self, now: float) -> bool:
         """Whether the caller read nothing for too long of what we cannot add to meanwhile."""

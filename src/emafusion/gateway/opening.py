@@ -64,7 +64,8 @@ def opened(
     entrance = Entrance(_doors(settings), lambda: serving[0].client if serving else client)
     counts = (environment or {}).get(COUNTS)
     folder = None if counts is None else Path(counts)
-    exchange = Exchange(client, entrance.gates, notes=_notes(settings, folder))
+    notes = _notes(settings, folder)
+    exchange = Exchange(client, entrance.gates, notes=notes, rates=entrance.rates)
     serving.append(exchange)
     operations = assembled(
         exchange,

@@ -57,14 +57,14 @@ class Blocks:
     def __init__(self, model: str) -> None:
         self._model = model
         self._open: Said | None = None
-        self._calls: set[int] = set()
+        self._calls: dict[int, str] = {}
         self._spoke = False
 
     def take(self, pieces: Iterable[Said]) -> Iterator[Step]:
         """What `pieces` begin, add and end; raises :class:`BadResponseError`."""
         for said in pieces:
             self._spoke = True
-            if self._open is None or _block(said) != _block(self._open):
+            if self._open is None or _block(said) != _block(self._open) or self._another(said):
                 yield from self.close()
                 self._begin(said)
                 yield Step("begin", said)
@@ -86,13 +86,18 @@ class Blocks:
             yield Step("end", self._open)
             self._open = None
 
+    def _another(self, said: Said) -> bool:
+        """Whether another call begins under the same index as the one before."""
+        named = said.kind == "call" and said.id and said.name
+        return bool(named and self._calls.get(said.place, said.id) not in ("", said.id))
+
     def _begin(self, said: Said) -> None:
         if said.kind == "call":
-            if said.place in self._calls:
+            if said.place in self._calls and not self._another(said):
                 raise BadResponseError(
                     f"the tool calls of {self._model!r} came in pieces by turns", self._model
                 )
-            self._calls.add(said.place)
+            self._calls[said.place] = said.id
         self._open = said
 
 

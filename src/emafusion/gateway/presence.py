@@ -10,9 +10,9 @@ from types import TracebackType
 
 from starlette.types import Receive
 
-UNWATCHED_S = 0.02
-"""An answer that comes sooner is sent before anyone could notice that its caller left: work so
-short is not worth a task that waits for it."""
+UNWATCHED_S = 0.1
+"""Whose answer comes sooner is not looked out for: work so short is not worth a task that waits for
+its caller to leave."""
 
 
 class Gone(Exception):  # noqa: N818 - nothing went wrong: nobody is left to tell

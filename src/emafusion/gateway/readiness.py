@@ -26,6 +26,8 @@ Fields = Callable[[], Mapping[str, object]]
 """What else ``/readyz`` tells; it does not count."""
 
 EVERY_S = 5.0
+SOON_S = 1.0
+"""The time between looks while something is wrong: what is well again is needed at once."""
 CHECK_S = 2.0
 """How long one check may take."""
 OK = "ok"
@@ -92,7 +94,7 @@ class Readiness:
 
     async def _run(self, every_s: float) -> None:
         while True:
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(every_s if self.ready else min(every_s, SOON_S))
             await self.look()
 
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from emafusion.client import Client
 from emafusion.errors import EmafusionError
+from emafusion.gateway import garbage
 
 log = logging.getLogger("emafusion.gateway")
 
@@ -90,12 +91,13 @@ class Reload:
         async with self._turn:
             try:
                 client, renewed = await self._made()
-            except (EmafusionError, OSError) as error:
-                self.refused = str(error)
-                log.warning("the configuration is not taken up: %s", error)
+            except (EmafusionError, OSError, RecursionError) as error:
+                deep = isinstance(error, RecursionError)
+                self.refused = "the settings are nested too deeply" if deep else str(error)
+                log.warning("the configuration is not taken up: %s", self.refused)
                 self._told("refused")
                 return False
-            task = asyncio.create_task(self._serving.replace(client))
+            task = asyncio.create_task(self._hand_over(client))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
             await asyncio.sleep(0)
@@ -131,6 +133,10 @@ class Reload:
                 await asyncio.wait([watch])
             if self._retiring:
                 await asyncio.wait(self._retiring, timeout=CLOSING_S)
+
+    async def _hand_over(self, client: Client) -> None:
+        await self._serving.replace(client)
+        garbage.renew()
 
     async def _made(self) -> tuple[Client, Callable[[], Sequence[str]]]:
         """A client that can answer at once, and what has its gates taken up."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from emafusion.execute.parts import shown
+from emafusion.providers.wire import is_table
 from emafusion.types import Answer, Completion, Piece, Plan, Usage
 
 
@@ -51,7 +52,7 @@ def choices_of(raw: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
     choices = raw.get("choices")
     if not isinstance(choices, (list, tuple)):
         return ()
-    return [choice for choice in choices if isinstance(choice, Mapping)]
+    return [choice for choice in choices if is_table(choice)]
 
 
 def choice_of(completion: Completion) -> dict[str, object]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from emafusion.client import Client
 from emafusion.errors import ConfigError
+from emafusion.gateway import garbage
 from emafusion.gateway.exchange import Exchange
 from emafusion.gateway.operations import Operations
 from emafusion.gateway.routes import app
@@ -108,7 +109,7 @@ def serve(
     settings = replace(settings, max_connections=most)
     with contextlib.closing(bound):
         server = _server(client, settings, told=told, operations=operations, leash=leash)
-        with _quiet_ending():
+        with _quiet_ending(), garbage.seldom():
             server.run(sockets=[bound])
 
 
@@ -161,6 +162,7 @@ def _server(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await exchange.client.warm()
             await super().startup(sockets)
+            garbage.set_aside()
             work = told() if told is not None else None
             if work is not None:
                 self.beside = asyncio.create_task(work)

@@ -24,6 +24,8 @@ from emafusion.types import Answer, Chunk
 
 HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 COMMENT = b": working\n\n"
+LARGEST_KEPT = 1 << 14
+"""Bytes of events that wait for the next, which is there already, to be sent with it."""
 
 
 def progress(done: tuple[int, int]) -> bytes:
@@ -127,7 +129,7 @@ class EventStream(Response):
                 if isinstance(item, Answer):
                     last = self._events.last(item)
                 else:
-                    await line.write(self._events.of(item))
+                    await line.write(self._events.of(item), followed=item.followed)
         return last
 
 
@@ -135,15 +137,23 @@ class _Line:
     """What is sent to one caller, in whole events."""
 
     def __init__(self, send: Send, response: EventStream) -> None:
-        self.began = False
+        self._opened = False
+        self._kept = b""
         self._send = send
         self._response = response
         self._turn = asyncio.Lock()
         self._spoke = time.monotonic()
 
-    async def write(self, events: bytes) -> None:
-        if events:
-            await self._put(events, more=True)
+    @property
+    def began(self) -> bool:
+        """Whether there is something to say, sent or about to be."""
+        return self._opened or bool(self._kept)
+
+    async def write(self, events: bytes, *, followed: bool) -> None:
+        """Send `events`; those that are `followed` at once are sent with what follows."""
+        self._kept += events
+        if self._kept and not (followed and len(self._kept) < LARGEST_KEPT):
+            await self._put(b"", more=True)
 
     async def end(self, events: bytes) -> None:
         await self._put(events, more=False)
@@ -166,8 +176,9 @@ class _Line:
 
     async def _put(self, events: bytes, *, more: bool) -> None:
         async with self._turn:
-            if not self.began:
-                self.began = True
+            if not self._opened:
+                self._opened = True
                 await self._send(self._response.opening())
+            events, self._kept = self._kept + events, b""
             await self._send({"type": "http.response.body", "body": events, "more_body": more})
             self._spoke = time.monotonic()

@@ -6,14 +6,16 @@ The first of the gates. Knows a caller's terms and a request's knobs; who a call
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from types import TracebackType
+from contextlib import AbstractAsyncContextManager
 
 from emafusion.errors import ForbiddenError
-from emafusion.gateway.callers import Caller, Passage
-from emafusion.types import Knobs, replace
+from emafusion.gateway.callers import NOTHING, Caller, Passage
+from emafusion.types import Knobs, Request, replace
 
 DEFAULT = "default"
 """How keys name the policy of requests that name none."""
+ELSEWHERE = ("models", "route", "fallbacks", "fallback_models", "context_window_fallbacks")
+"""Fields by which routers, asked as upstreams, are told of further models."""
 Pools = Sequence[Collection[str]]
 """Models that a request without a wish is answered by, the best liked first, last all there are."""
 Chosen = Callable[[str | None], Knobs]
@@ -31,21 +33,13 @@ class TermsGate:
         self._pools = pools
         self._chosen = chosen
 
-    def open(self, passage: Passage) -> _Entrance:
-        """Hold `passage` to its caller's terms; entering raises ``ForbiddenError``."""
-        return _Entrance(passage, self._pools, self._chosen)
-
-
-class _Entrance:
-    def __init__(self, passage: Passage, pools: Callable[[], Pools], chosen: Chosen) -> None:
-        self._passage = passage
-        self._pools = pools
-        self._chosen = chosen
-
-    async def __aenter__(self) -> None:
-        passage = self._passage
+    def open(self, passage: Passage) -> AbstractAsyncContextManager[None]:
+        """Hold `passage` to its caller's terms; raises ``ForbiddenError``."""
         caller, knobs = passage.caller, passage.request.knobs
-        pools = () if caller.models is None else self._pools()
+        pools: Pools = ()
+        if caller.models is not None:
+            pools = self._pools()
+            _unrouted(passage.request)
         policy = named(knobs, caller)
         if policy is not None:
             preset = self._chosen(policy)
@@ -59,14 +53,16 @@ class _Entrance:
             knobs = allowed(knobs, caller, pools)
         if knobs is not passage.request.knobs:
             passage.request = replace(passage.request, knobs=knobs)
+        return NOTHING
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is to be settled."""
+
+def _unrouted(request: Request) -> None:
+    """Refuse what an upstream that is a router takes for another model than the one we name."""
+    for name in ELSEWHERE:
+        if request.params.get(name) is not None:
+            raise ForbiddenError(
+                f"this key is bound to its models, so {name!r} may not name others to an upstream"
+            )
 
 
 def bound(knobs: Knobs, preset: Knobs, policy: str) -> Knobs:
@@ -90,6 +86,7 @@ def bound(knobs: Knobs, preset: Knobs, policy: str) -> Knobs:
         max_latency_s=_least(knobs.max_latency_s, preset.max_latency_s),
         arrangement=knobs.arrangement if preset.arrangement == "auto" else preset.arrangement,
         min_quality=max(knobs.min_quality or 0.0, preset.min_quality or 0.0) or None,
+        explore=False if preset.explore is False else knobs.explore,
     )
 
 

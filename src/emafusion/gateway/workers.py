@@ -31,6 +31,8 @@ STEADY_S = 60.0
 """A worker that lived so long is started anew without a pause worth speaking of."""
 READY_S = 60.0
 """How long a worker may take until it serves."""
+CANNOT = (OSError, RuntimeError)
+"""What starting a process fails with: no file, memory, process or thread may be had."""
 
 Command = Callable[[int, int], Sequence[str]]
 """What a worker runs, given the numbers of the socket and of its end of the leash."""
@@ -66,8 +68,8 @@ class Workers:
     """Keeps `count` workers serving until SIGTERM or SIGINT.
 
     A worker that ends by itself is replaced, after a pause that doubles from half a second to half
-    a minute while workers keep ending young. SIGHUP is handed on to one worker after the other,
-    once each serves.
+    a minute while workers keep ending young, or cannot be started. SIGHUP is handed on to one
+    worker after the other, once each serves.
     SIGUSR2 replaces them one after the other: the next one ends once the one before is replaced,
     each by finishing what it has begun.
 
@@ -138,8 +140,8 @@ class Workers:
 
     async def _keep(self, slot: _Slot) -> None:
         """Have a worker in `slot`, whatever becomes of one."""
-        slot.worker = await self._start()
-        while True:
+        slot.worker = await self._begun(slot)
+        while slot.worker is not None:
             worker = slot.worker
             status = await worker.process.wait()
             async with slot.turn:
@@ -158,13 +160,33 @@ class Workers:
                     pause_s,
                 )
                 await asyncio.sleep(pause_s)
-                slot.worker = await self._start()
+                slot.worker = await self._begun(slot)
+
+    async def _begun(self, slot: _Slot) -> _Worker | None:
+        """A worker for `slot`, however long it takes; ``None`` where none has ever served."""
+        while True:
+            try:
+                worker = await self._start()
+            except CANNOT as error:
+                if not self._served:
+                    log.error("no worker can be started: %s", error)
+                    self._status = 1
+                    self._over.set()
+                    return None
+                slot.failing, pause_s = True, slot.pause_s()
+                log.warning("no worker can be started (%s); again in %.1f s", error, pause_s)
+                await asyncio.sleep(pause_s)
+            else:
+                slot.failing = False
+                return worker
 
     async def _take(self, turns: asyncio.Queue[Callable[[_Slot], Awaitable[None]]]) -> None:
         """Do what signals ask for, to one slot after the other."""
         while True:
             turn = await turns.get()
             for slot in self._slots:
+                if slot.failing:
+                    continue  # its worker begins once it can, with what is there by then
                 async with slot.turn:
                     await turn(slot)
 
@@ -179,7 +201,12 @@ class Workers:
             await worker.says(READY_S)
 
     async def _replace(self, slot: _Slot) -> None:
-        before, after = slot.worker, await self._start()
+        before = slot.worker
+        try:
+            after = await self._start()
+        except CANNOT as error:
+            log.warning("no other worker can be started (%s); the one before goes on", error)
+            return
         if not await after.serves(READY_S):
             log.warning("a new worker does not serve; the one before goes on")
             await self._end(after)
@@ -224,7 +251,10 @@ class Workers:
         """Close what tied `worker` to us, and keep of its counts what goes on."""
         self._alive.discard(worker)
         worker.close()
-        settle(Path(self._environment[COUNTS]), worker.process.pid)
+        try:
+            settle(Path(self._environment[COUNTS]), worker.process.pid)
+        except OSError as error:  # such as no file that may be opened any more
+            log.warning("what worker %d had counted is as it was: %s", worker.process.pid, error)
 
 
 class _Slot:
@@ -233,11 +263,12 @@ class _Slot:
     def __init__(self) -> None:
         self.worker: _Worker | None = None
         self.turn = asyncio.Lock()
+        self.failing = False
         self._pause_s = FIRST_PAUSE_S
 
-    def pause_s(self, ended: _Worker) -> float:
-        """How long to wait before another takes the place of `ended`."""
-        if time.monotonic() - ended.born_s > STEADY_S:
+    def pause_s(self, ended: _Worker | None = None) -> float:
+        """How long to wait before another takes the place of `ended`, or is tried to be had."""
+        if ended is not None and time.monotonic() - ended.born_s > STEADY_S:
             self._pause_s = FIRST_PAUSE_S
         pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_PAUSE_S)
         return pause_s

@@ -93,6 +93,8 @@ def chosen(
         return worth, candidate.quality
 
     everyone = list(offered)
+    if len(everyone) == 1:
+        return everyone[0]
     singles = [each for each in everyone if isinstance(each.arrangement, Single)]
     if not singles:
         return max(everyone, key=utility)

@@ -75,8 +75,10 @@ class UtilityPlanner:
         plain = tuple(
             candidates(estimates, self._signals, usd_per_quality=price, arrangement=arrangement)
         )
-        judged = with_judge(plain, served, self._signals, request=request, price=price)
-        offered = (*plain, *judged)
+        offered = plain
+        if arrangement != "single":
+            judged = with_judge(plain, served, self._signals, request=request, price=price)
+            offered = (*plain, *judged)
         if not offered:
             raise NoModelError(
                 f"no {arrangement} can be made of the permitted models: it takes two, and a "

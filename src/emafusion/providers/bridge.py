@@ -46,6 +46,33 @@ Pieces: TypeAlias = tuple[Any | None, AsyncIterator[Any]]
 HEALTH_TIMEOUT_S = 3.0
 ANTHROPICS = frozenset({"anthropic", "azureanthropic", "vertexaianthropic"})
 """any-llm's names of those who speak Anthropic's format, in which a cache is told what to keep."""
+HANDED_ON = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "n",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "prompt_cache_key",
+        "reasoning_effort",
+        "response_format",
+        "seed",
+        "service_tier",
+        "stop",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_logprobs",
+        "top_p",
+        "user",
+    }
+)
+"""The parameters that become arguments of the vendor's package, where others could name another
+model, another address for our key, or another header."""
 
 
 class BridgeProvider:
@@ -167,8 +194,7 @@ class BridgeProvider:
     async def _asker(self, call: Call, *, stream: bool) -> Ask:
         """What asks the vendor, once each time it is called."""
         client = await self._client(call)
-        body = wire.request_body(call, stream=False)
-        options = {name: value for name, value in body.items() if name not in wire.OURS}
+        options = _options(call)
         messages = wire.messages_of(call)
         if self.vendor in ANTHROPICS:
             messages = marks.native(wire.led(call))
@@ -179,7 +205,7 @@ class BridgeProvider:
         if stream and "stream_options" in call.params:
             options["stream_options"] = call.params["stream_options"]
         if client.TIMEOUT_SUPPORT != "unsupported":
-            options.setdefault("timeout", call.timeout_s)
+            options["timeout"] = call.timeout_s
         return partial(
             client.acompletion,
             model=call.model.upstream,
@@ -190,8 +216,16 @@ class BridgeProvider:
 
     async def _retried(self, call: Call, ask: Callable[[], Awaitable[T]]) -> T:
         async def attempt() -> T:
-            with self._errors(call):
-                return await ask()
+            turned: list[bool] = []
+            asyncio.get_running_loop().call_soon(turned.append, True)
+            try:
+                with self._errors(call):
+                    return await ask()
+            except BadResponseError as error:
+                if turned:
+                    raise
+                # The loop has not turned since, so nobody was asked: it is the request's fault.
+                raise RejectedError(str(error), call.model.name) from error
 
         return await retried(
             attempt,
@@ -267,6 +301,19 @@ def vendors() -> tuple[str, ...]:
         raise MissingExtraError("any_llm", "bridge")
     folder = Path(spec.origin).parent / "providers"
     return tuple(sorted(path.parent.name for path in folder.glob("*/__init__.py")))
+
+
+def _options(call: Call) -> dict[str, Any]:
+    """The parameters of `call` as any-llm's arguments; raises :class:`RejectedError` for others."""
+    body = wire.request_body(call, stream=False)
+    options = {name: value for name, value in body.items() if name in HANDED_ON}
+    for name, value in body.items():
+        if value is not None and name not in HANDED_ON | wire.OURS:
+            raise RejectedError(
+                f"{name[:60]!r} cannot be handed on to {call.model.name!r}; leave it out",
+                call.model.name,
+            )
+    return options
 
 
 def _refusals() -> tuple[type[AnyLLMError], ...]:

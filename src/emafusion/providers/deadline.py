@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 from emafusion.errors import DeadlineError
 from emafusion.types import Call
 
 
-@contextmanager
-def deadline_errors(call: Call) -> Iterator[None]:
+def deadline_errors(call: Call) -> AbstractContextManager[None]:
     """A ``TimeoutError`` inside becomes the :class:`~emafusion.errors.DeadlineError` of `call`."""
-    name = call.model.name
-    try:
-        yield
-    except TimeoutError:
+    return _Deadline(call)
+
+
+class _Deadline:
+    """A block of `call`; a class, since every call has one and a generator takes longer."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        """There is time."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, TimeoutError):
+            return
+        name = self._call.model.name
         raise DeadlineError(
-            f"{name!r} gave no complete answer in {call.timeout_s:g} s; allow more time or ask for "
-            f"fewer tokens",
+            f"{name!r} gave no complete answer in {self._call.timeout_s:g} s; allow more time or "
+            f"ask for fewer tokens",
             name,
         ) from None

@@ -17,7 +17,7 @@ from emafusion.providers import wire
 from emafusion.providers.deadline import deadline_errors
 from emafusion.providers.endpoint import Endpoint
 from emafusion.providers.refusals import refusal_in
-from emafusion.providers.retry import retried
+from emafusion.providers.retry import Allowance, retried
 from emafusion.types import Call, Usage
 from emafusion.types.values import Value
 
@@ -38,7 +38,9 @@ class Embedder(Protocol):
         ...
 
 
-async def embedded(endpoint: Endpoint, call: Call, *, attempts: int) -> Embedding:
+async def embedded(
+    endpoint: Endpoint, call: Call, *, attempts: int, allowance: Allowance | None = None
+) -> Embedding:
     """Ask `endpoint` for vectors: ``call.params`` is the body, handed on untouched.
 
     Raises
@@ -51,7 +53,10 @@ async def embedded(endpoint: Endpoint, call: Call, *, attempts: int) -> Embeddin
     with deadline_errors(call):
         async with asyncio.timeout(call.timeout_s):
             return await retried(
-                partial(_asked, endpoint, call, data), attempts=attempts, within_s=call.timeout_s
+                partial(_asked, endpoint, call, data),
+                attempts=attempts,
+                within_s=call.timeout_s,
+                allowance=allowance,
             )
 
 
@@ -74,17 +79,27 @@ async def _asked(endpoint: Endpoint, call: Call, data: bytes) -> Embedding:
     return Embedding(raw=raw, usage=_usage(raw, call))
 
 
+def estimated(call: Call) -> Usage:
+    """The tokens of what `call` asks for: a quarter of its characters, and those told as such."""
+    given = call.params.get("input")
+    texts = given if isinstance(given, list) else [given]
+    return Usage(prompt_tokens=sum(map(_tokens_in, texts)), counted=False)
+
+
+def _tokens_in(text: object) -> int:
+    if isinstance(text, str):
+        return wire.tokens_in(text)
+    return len(text) if isinstance(text, list) else 1
+
+
 def _usage(raw: Mapping[str, object], call: Call) -> Usage:
-    """The tokens that `raw` reports; where it reports none, a quarter of the input's characters."""
+    """The tokens that `raw` reports; where it reports none, an estimate."""
     told = raw.get("usage")
     if isinstance(told, Mapping):
         known = wire.usage_of({"usage": {"completion_tokens": 0, **told}})
         if known is not None:
             return Usage(prompt_tokens=known.prompt_tokens)
-    given = call.params.get("input")
-    texts = given if isinstance(given, list) else [given]
-    count = sum(wire.tokens_in(each) if isinstance(each, str) else 1 for each in texts)
-    return Usage(prompt_tokens=count, counted=False)
+    return estimated(call)
 
 
 def _bad(call: Call, problem: str) -> BadResponseError:

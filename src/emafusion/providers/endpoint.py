@@ -7,13 +7,14 @@ and in no representation.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
+import math
+from collections.abc import AsyncGenerator, Mapping
+from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from emafusion.errors import BadResponseError, ConfigError, UnavailableError
+from emafusion.errors import BadResponseError, ConfigError, ProviderError, UnavailableError
 from emafusion.providers.ending import BrokenOff
 from emafusion.providers.outgoing import HEADERS
 from emafusion.providers.redact import redacted
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 512
 LARGEST_BODY = 32 << 20
+LARGEST_VECTORS = 64 << 20
+"""Of embeddings: 2,048 vectors of 3,072 numbers are 34 MiB."""
 LARGEST_ERROR = 64 << 10
 LARGEST_HELD = 256 << 20
 """Bytes of whole answers that may be read from one address at a time."""
@@ -85,7 +88,7 @@ class Endpoint:
         """The response to `data`, its status 200 and its body unread; any other status raises."""
         turned: list[bool] = []
         asyncio.get_running_loop().call_soon(turned.append, True)
-        with connection_errors(call):
+        with ConnectionErrors(call):
             response = await self._session().post(
                 f"{self.base_url}/{path}",
                 data=data,
@@ -203,14 +206,19 @@ class Patience:
     """
 
     def __init__(self, deadline: float, stall_s: float) -> None:
-        self.until = deadline
         self._deadline = deadline
         self._stall_s = stall_s
+        self._heard = math.inf
         self._now = asyncio.get_running_loop().time
 
     def heard(self) -> None:
         """The answer went on."""
-        self.until = min(self._deadline, self._now() + self._stall_s)
+        self._heard = self._now()
+
+    @property
+    def until(self) -> float:
+        """The end of the wait."""
+        return min(self._deadline, self._heard + self._stall_s)
 
     @property
     def stalled(self) -> bool:
@@ -221,21 +229,22 @@ class Patience:
 async def blocks(
     response: ClientResponse, call: Call, *, patience: Patience | None = None
 ) -> AsyncGenerator[bytes]:
-    """The bytes of `response` as they come, 32 MiB at most.
+    """The bytes of `response` as they come, 32 MiB at most, of embeddings 64.
 
     `patience` bounds the waits for the upstream (``TimeoutError`` at the deadline, a
     :class:`~emafusion.providers.ending.BrokenOff` when it stalls): never the time that the consumer
     takes, which is not the upstream's fault.
     """
     size = 0
+    most = LARGEST_VECTORS if call.purpose == "embed" else LARGEST_BODY
     while True:
         block = await _block(response, call, patience)
         if not block:
             return
         size += len(block)
-        if size > LARGEST_BODY:
+        if size > most:
             raise BadResponseError(
-                f"the upstream of {call.model.name!r} sent more than {LARGEST_BODY >> 20} MiB; "
+                f"the upstream of {call.model.name!r} sent more than {most >> 20} MiB; "
                 f"the rest was not read",
                 call.model.name,
             )
@@ -243,7 +252,7 @@ async def blocks(
 
 
 async def _block(response: ClientResponse, call: Call, patience: Patience | None) -> bytes:
-    with connection_errors(call, begun=True):
+    with ConnectionErrors(call, begun=True):
         if patience is None:
             return await response.content.readany()
         try:
@@ -255,27 +264,54 @@ async def _block(response: ClientResponse, call: Call, patience: Patience | None
     raise BrokenOff(f"{call.model.name!r} stopped in the middle of its answer", call.model.name)
 
 
-@contextmanager
-def connection_errors(call: Call, *, begun: bool = False) -> Iterator[None]:
-    """What may happen to a connection, as our errors; `begun` once the upstream answers on it."""
+class ConnectionErrors:
+    """A block in which what may happen to a connection is raised as an error of ours.
+
+    `begun` once the upstream answers on it. A class, since every call has three such blocks and a
+    generator takes longer.
+    """
+
+    __slots__ = ("_begun", "_call")
+
+    def __init__(self, call: Call, *, begun: bool = False) -> None:
+        self._call = call
+        self._begun = begun
+
+    def __enter__(self) -> None:
+        """Nothing has happened yet."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):
+            found = _translated(error, self._call.model.name, begun=self._begun)
+            if found is not None:
+                raise found from None
+
+
+def _translated(error: Exception, name: str, *, begun: bool) -> ProviderError | None:
+    """`error` as ours, ``None`` where it is none of a connection."""
     import aiohttp
 
-    name = call.model.name
-    try:
-        yield
-    except aiohttp.ClientResponseError as error:
-        raise BadResponseError(
-            f"the upstream of {name!r} does not speak HTTP as it should ({error.message[:80]!r})",
-            name,
-        ) from None
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise UnavailableError(_lost(name, error), name) from None
-    except aiohttp.ClientPayloadError as error:
-        raise BrokenOff(_lost(name, error), name) from None
-    except TimeoutError:
-        raise
-    except (aiohttp.ClientError, OSError) as error:
-        raise BrokenOff(_lost(name, error), name, begun=begun) from None
+    match error:
+        case aiohttp.ClientResponseError():
+            return BadResponseError(
+                f"the upstream of {name!r} does not speak HTTP as it should "
+                f"({error.message[:80]!r})",
+                name,
+            )
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return UnavailableError(_lost(name, error), name)
+        case aiohttp.ClientPayloadError():
+            return BrokenOff(_lost(name, error), name)
+        case TimeoutError():
+            return None
+        case aiohttp.ClientError() | OSError():
+            return BrokenOff(_lost(name, error), name, begun=begun)
+    return None
 
 
 def _lost(name: str, error: Exception) -> str:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 HEALTH_TIMEOUT_S = 3.0
 DRAIN_S = 0.05
+DONE = b"[DONE]"
+"""The event that ends a stream."""
 STALL_S = 60.0
 _JSON = msgspec.json.Decoder(dict[str, object])
 _WHOLE = frozenset({"application/json", "text/html"})
@@ -110,7 +113,9 @@ class OpenAIProvider:
 
     async def embed(self, call: Call) -> Embedding:
         """The vectors for the ``input`` in `call`'s parameters; raises as :meth:`complete`."""
-        return await embedded(self._endpoint, call, attempts=self.attempts)
+        return await embedded(
+            self._endpoint, call, attempts=self.attempts, allowance=self._allowance
+        )
 
     async def healthy(self, model: Model) -> bool:
         """Whether the address answers and takes our key: one ``GET /models``, 3 s at most."""
@@ -169,10 +174,10 @@ class OpenAIProvider:
             return
         begun = finished = False
         async with aclosing(_events(response, call, patience)) as events:
-            async for data in events:
-                if data == b"[DONE]":
+            async for data, followed in events:
+                if data == DONE:
                     break
-                chunk = self._read_chunk(data, call)
+                chunk = self._read_chunk(data, call, followed=followed)
                 begun = True
                 finished = finished or chunk.finish_reason is not None
                 yield chunk
@@ -190,10 +195,10 @@ class OpenAIProvider:
         except wire.Malformed as malformed:
             raise _bad(call, str(malformed)) from None
 
-    def _read_chunk(self, data: bytes, call: Call) -> Chunk:
+    def _read_chunk(self, data: bytes, call: Call, *, followed: bool) -> Chunk:
         content = self._read(data, call)
         try:
-            return wire.chunk_of(content)
+            return wire.chunk_of(content, followed=followed)
         except wire.Malformed as malformed:
             raise _bad(call, str(malformed)) from None
 
@@ -210,13 +215,13 @@ class OpenAIProvider:
 
 async def _events(
     response: ClientResponse, call: Call, patience: Patience
-) -> AsyncGenerator[bytes]:
-    """The data of the events in `response`."""
+) -> AsyncGenerator[tuple[bytes, bool]]:
+    """The data of the events in `response`, and whether the next is here already."""
     events = Events()
     async with aclosing(blocks(response, call, patience=patience)) as pieces:
         async for block in pieces:
-            for data in _fed(events, block, call):
-                yield data
+            for data, after in pairwise((*_fed(events, block, call), DONE)):
+                yield data, after != DONE
 
 
 def _fed(events: Events, block: bytes, call: Call) -> list[bytes]:

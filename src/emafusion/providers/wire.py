@@ -6,7 +6,7 @@ malformed body becomes. A body it cannot read raises :class:`Malformed`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
 import msgspec
@@ -42,6 +42,14 @@ _BESIDE = (
 
 _BESIDE_TEXT = ("refusal", "reasoning_content", "reasoning", "extra_content")
 """What a message says beside its text."""
+Letters = Mapping[str, int]
+"""How many characters an answer has, by its message's fields."""
+_UNSAID = frozenset({"role"})
+_SPOKEN = frozenset({"role", "content"})
+_HEAD = ("id", "created", "model", "system_fingerprint")
+_SAID = ("content", "refusal", "tool_calls", "function_call")
+"""Fields of an answer that are billed each; of all others, which tell one reasoning under several
+names, the longest is."""
 
 
 class Malformed(ValueError):  # noqa: N818 - it names the body, and never leaves this package
@@ -107,7 +115,10 @@ def completion_of(body: object, call: Call) -> Completion:
     choice = _first_choice(whole)
     message = _table(choice.get("message"), "choices[0].message")
     text = _text(message)
-    usage = usage_of(whole) or estimated_usage(call, text)
+    usage = usage_of(whole)
+    if usage is None:
+        answers = [_letters_in(each.get("message")) for each in _tables(whole["choices"])]
+        usage = estimated_usage(call, answers)
     return Completion(
         text=text,
         usage=usage,
@@ -118,16 +129,20 @@ def completion_of(body: object, call: Call) -> Completion:
     )
 
 
-def chunk_of(body: object) -> Chunk:
+def chunk_of(body: object, *, followed: bool = False) -> Chunk:
     """The piece in one stream event's `body`; raises :class:`Malformed`."""
     whole = _table(body, "the chunk")
     choices = whole.get("choices")
     if not isinstance(choices, list):
         raise Malformed("the chunk has no list 'choices'")
     usage = usage_of(whole)
-    choice = next((one for one in choices if place_of(_table(one, "a choice")) == 0), None)
+    choice = None
+    for one in choices:
+        if place_of(_table(one, "a choice")) == 0:
+            choice = one
+            break
     if choice is None:
-        return Chunk(usage=usage, raw=whole)
+        return Chunk(usage=usage, raw=whole, followed=followed)
     delta = choice.get("delta")
     text = _text(_table(delta, "choices[0].delta")) if delta is not None else ""
     reason = choice.get("finish_reason")
@@ -136,6 +151,7 @@ def chunk_of(body: object) -> Chunk:
         finish_reason=reason if isinstance(reason, str) else None,
         usage=usage,
         raw=whole,
+        followed=followed,
     )
 
 
@@ -193,13 +209,15 @@ def _split_writes(parts: dict[str, int], kept: object) -> None:
         parts["cache_write_tokens"] = written - min(long, written)
 
 
-def estimated_usage(call: Call, text: str) -> Usage:
+def estimated_usage(call: Call, said: str | Sequence[Letters]) -> Usage:
     """Tokens counted from the texts, where the upstream reports none.
 
-    Four characters a token and four tokens a message: the usual rule of thumb for English.
+    Four characters a token and four tokens a message: the usual rule of thumb for English. `said`
+    is the answer's text, or for each of several answers how long its fields are.
     """
     prompt = sum(4 + tokens_in(content_text(message)) for message in led(call))
-    return Usage(prompt_tokens=prompt, completion_tokens=tokens_in(text), counted=False)
+    answers = tokens_in(said) if isinstance(said, str) else sum(map(_tokens_said, said))
+    return Usage(prompt_tokens=prompt, completion_tokens=answers, counted=False)
 
 
 def tokens_in(text: str) -> int:
@@ -207,10 +225,36 @@ def tokens_in(text: str) -> int:
     return -(-len(text) // 4)
 
 
+def _tokens_said(letters: Letters) -> int:
+    beside = max((many for name, many in letters.items() if name not in _SAID), default=0)
+    return -(-(sum(letters.get(name, 0) for name in _SAID) + beside) // 4)
+
+
+def _letters_in(message: object) -> Letters:
+    """How many characters each field of an answer's `message` has, however they lie in it."""
+    told = message if is_table(message) else {}
+    return {name: _letters(value) for name, value in told.items() if name not in _UNSAID}
+
+
+def _letters(value: object) -> int:
+    total, left = 0, [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            total += len(one)
+        elif isinstance(one, Mapping):
+            left.extend(one.values())
+        elif isinstance(one, (list, tuple)):
+            left.extend(one)
+    return total
+
+
 def logprobs_of(choice: Mapping[str, object]) -> tuple[float, ...]:
     """The natural log-probabilities of the tokens in `choice`; empty where it has none."""
     logprobs = choice.get("logprobs")
-    content = logprobs.get("content") if is_table(logprobs) else None
+    if not is_table(logprobs):
+        return ()
+    content = logprobs.get("content")
     values = (token.get("logprob") for token in _tables(content))
     # More than certain is a server's mistake; what is no number says nothing.
     return tuple(
@@ -250,20 +294,29 @@ class Gathered:
             self._first.texts.append(chunk.text)
         self._usage = chunk.usage or self._usage
         self._first.reason = chunk.finish_reason or self._first.reason
-        raw = chunk.raw or {}
-        for name in ("id", "created", "model", "system_fingerprint"):
-            if name in raw:
-                self._head.setdefault(name, raw[name])
+        raw = chunk.raw
+        if not raw:
+            return
+        for name in _HEAD:
+            if name in raw and name not in self._head:
+                self._head[name] = raw[name]
         self._raw_usage = raw.get("usage") or self._raw_usage
         for choice in _tables(raw.get("choices")):
             place = place_of(choice)
-            self._choices.setdefault(place, _Choice()).add(choice)
+            made = self._choices.get(place)
+            if made is None:
+                made = self._choices[place] = _Choice()
+            made.add(choice)
             if place:
-                self._choices[place].speak(choice)
+                made.speak(choice)
 
     def completion(self, call: Call) -> Completion:
         """The completion so far."""
-        usage = self._usage or estimated_usage(call, self.text)
+        usage = self._usage
+        if usage is None or not usage.counted:
+            heard = estimated_usage(call, [each.letters() for each in self._choices.values()])
+            # Who ended the stream without a count had read its text alone.
+            usage = max(heard, usage or heard, key=lambda one: one.completion_tokens)
         first = self._first
         return Completion(
             text=self.text,
@@ -290,8 +343,9 @@ class _Choice:
         self.logprobs: list[float] = []
         self.reason: str | None = None
         self._tokens: dict[str, list[object]] = {}
-        self._tools: dict[int, dict[str, object]] = {}
+        self._tools: dict[int, list[dict[str, object]]] = {}
         self._beside: dict[str, object] = {}
+        self._further: dict[str, int] = {}
 
     @property
     def text(self) -> str:
@@ -299,22 +353,22 @@ class _Choice:
 
     @property
     def calls(self) -> tuple[dict[str, object], ...]:
-        return tuple(self._tools[index] for index in sorted(self._tools))
+        return tuple(call for index in sorted(self._tools) for call in self._tools[index])
 
     def add(self, choice: Mapping[str, object]) -> None:
         """Take in what is no text and no end."""
-        self.logprobs.extend(logprobs_of(choice))
         logprobs = choice.get("logprobs")
-        for name in ("content", "refusal") if is_table(logprobs) else ():
-            found = _tables(logprobs.get(name)) if is_table(logprobs) else ()
-            if found:
-                self._tokens.setdefault(name, []).extend(found)
+        if is_table(logprobs):
+            self.logprobs.extend(logprobs_of(choice))
+            for name in ("content", "refusal"):
+                found = _tables(logprobs.get(name))
+                if found:
+                    self._tokens.setdefault(name, []).extend(found)
         delta = choice.get("delta")
         if is_table(delta):
-            for position, call in enumerate(_tables(delta.get("tool_calls"))):
-                self._add_tool(call, position)
-            for name in _BESIDE_TEXT:
-                self._add_beside(name, delta.get(name))
+            for name, value in delta.items():
+                if name not in _SPOKEN:
+                    self._add_field(name, value)
 
     def speak(self, choice: Mapping[str, object]) -> None:
         """Take in its text and its end, which of the first answer a chunk tells itself."""
@@ -323,19 +377,40 @@ class _Choice:
             self.texts.append(content_text(delta))
         self.reason = reason if isinstance(reason, str) else self.reason
 
+    def letters(self) -> Letters:
+        """How many characters came so far, by field."""
+        return {**_letters_in(self._message()), **self._further}
+
     def body(self, place: int) -> dict[str, object]:
         """The choice of a whole answer."""
-        message: dict[str, object] = {"role": "assistant", "content": self.text, **self._beside}
-        if self.calls:
-            message["tool_calls"] = list(self.calls)
+        message = self._message()
         choice = {"index": place, "message": message, "finish_reason": self.reason or "stop"}
         if self._tokens:
             choice["logprobs"] = self._tokens
         return choice
 
+    def _message(self) -> dict[str, object]:
+        message: dict[str, object] = {"role": "assistant", "content": self.text, **self._beside}
+        if self.calls:
+            message["tool_calls"] = list(self.calls)
+        return message
+
+    def _add_field(self, name: str, value: object) -> None:
+        if name == "tool_calls":
+            for position, call in enumerate(_tables(value)):
+                self._add_tool(call, position)
+        elif name in _BESIDE_TEXT:
+            self._add_beside(name, value)
+        else:
+            # Not gathered, but it was answered.
+            self._further[name] = self._further.get(name, 0) + _letters(value)
+
     def _add_tool(self, piece: Mapping[str, object], position: int) -> None:
         index = piece.get("index")
-        tool = self._tools.setdefault(index if isinstance(index, int) else position, {})
+        made = self._tools.setdefault(index if isinstance(index, int) else position, [{}])
+        if _begins(piece, made[-1]):
+            made.append({})
+        tool = made[-1]
         for name, value in piece.items():
             if name == "function" and is_table(value):
                 tool["function"] = _joined(tool.get("function"), value)
@@ -353,6 +428,16 @@ class _Choice:
             self._beside[name] = piece
 
 
+def _begins(piece: Mapping[str, object], before: Mapping[str, object]) -> bool:
+    """Whether `piece` is of another call than the one `before` it under the same index.
+
+    It has a name, too: some upstreams give every piece of a call an id of its own.
+    """
+    function, told = piece.get("function"), before.get("id")
+    named = is_table(function) and function.get("name")
+    return bool(named and told and piece.get("id") and piece["id"] != told)
+
+
 def _continued(before: Mapping[str, object], piece: Mapping[str, object]) -> dict[str, object]:
     """A piece of reasoning that has its text within."""
     first, more = before.get("content"), piece.get("content")
@@ -367,7 +452,8 @@ def _plain(value: object) -> object:
 
 def is_table(value: object) -> TypeGuard[Mapping[str, object]]:
     """Whether `value` is a JSON object."""
-    return isinstance(value, Mapping)
+    # Nearly all are dictionaries or nothing; to ask an abstract class takes ten times as long.
+    return isinstance(value, dict) or (value is not None and isinstance(value, Mapping))
 
 
 def _joined(function: object, piece: Mapping[str, object]) -> dict[str, object]:
@@ -391,7 +477,7 @@ def _table(value: object, where: str) -> dict[str, object]:
 def _tables(value: object) -> tuple[Mapping[str, object], ...]:
     if not isinstance(value, list):
         return ()
-    return tuple(item for item in value if is_table(item))
+    return tuple([item for item in value if is_table(item)])
 
 
 def _first_choice(body: Mapping[str, object]) -> dict[str, object]:
@@ -403,7 +489,9 @@ def _first_choice(body: Mapping[str, object]) -> dict[str, object]:
 
 def _text(message: Mapping[str, object]) -> str:
     content = message.get("content")
-    if content is None or isinstance(content, (str, list)):
+    if isinstance(content, str):
+        return content
+    if content is None or isinstance(content, list):
         return content_text(message)
     raise Malformed("the message's 'content' is neither text nor a list of parts")
 

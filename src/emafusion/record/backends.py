@@ -56,6 +56,10 @@ class Backend(Protocol):
         """Let go of what deleted rows have left, as far as the database can; see its class."""
         ...
 
+    def settle(self) -> bool:
+        """Have deleted rows leave the file and its log, if nobody has to wait; whether it did."""
+        ...
+
     def release(self) -> None:
         """Give back the writer's connection; the next transaction opens another."""
         ...

@@ -36,5 +36,11 @@ def count(connection: Connection, before: float) -> int:
     return found
 
 
+def newest(connection: Connection) -> float | None:
+    """When the decision was made that says to be the newest, seconds since 1970."""
+    [(found,)] = connection.rows(tuple[float | None], "SELECT max(created) FROM decisions")
+    return found
+
+
 def _each(connection: Connection, sql: str, values: Sequence[str] | Sequence[int]) -> list[int]:
     return connection.run_each(sql, [(one,) for one in values])

@@ -15,10 +15,7 @@ from emafusion.errors import StoreError
 from emafusion.record.backends import AwayError, Synchronous, UnfitError
 
 if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
-
-    Opened = psycopg.Connection[TupleRow]
+    from emafusion.databases.punctual import Punctual as Opened
 
 T = TypeVar("T")
 
@@ -76,10 +73,14 @@ class PostgresBackend:
             self.release()
             raise
 
-    def visit(self, work: Callable[[Connection], T]) -> T:
-        """The result of `work` on a connection that nobody else uses meanwhile."""
+    def visit(self, work: Callable[[Connection], T], *, timeout_s: int = READ_TIMEOUT_S) -> T:
+        """The result of `work` on a connection that nobody else uses meanwhile.
+
+        A second after `timeout_s` a server that says nothing is given up.
+        """
         idle = self._kept()
         if idle is not None:
+            idle.within_s = timeout_s + 1
             with suppress(AwayError):  # it broke while nobody used it
                 return self._visit(idle, work)
         return self._visit(self._connect(READ_TIMEOUT_S), work)
@@ -104,7 +105,10 @@ class PostgresBackend:
 
     def probe(self) -> None:
         """Write a row, unchanged: what a standby or a full disk would refuse."""
-        self.visit(lambda connection: connection.run("UPDATE schema_version SET applied = applied"))
+        self.visit(
+            lambda connection: connection.run("UPDATE schema_version SET applied = applied"),
+            timeout_s=postgres.STATEMENT_TIMEOUT_S,
+        )
 
     def scrub(self) -> None:
         """Free the room of deleted rows, which the server may write over from then on.
@@ -115,10 +119,15 @@ class PostgresBackend:
         connection = self._connect(READ_TIMEOUT_S)
         try:
             _alone(connection, "SET statement_timeout = 0")
+            connection.within_s = None
             for table in TABLES:
                 _alone(connection, f"VACUUM {table}")
         finally:
             connection.close()
+
+    def settle(self) -> bool:
+        """Nothing: the server's autovacuum does it in its time."""
+        return True
 
     def release(self) -> None:
         """Close the writer's connection; the server rolls back what is open."""

@@ -101,6 +101,16 @@ class SQLiteBackend:
                 "left is still in its -wal file; run this again"
             )
 
+    def settle(self) -> bool:
+        """Empty the log into the file: until then both still have what was deleted."""
+        try:
+            with closing(self._connect()) as connection:
+                connection.execute("PRAGMA busy_timeout = 0")
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise store_error(error, self.path) from error
+        return not busy
+
     def release(self) -> None:
         """Close the writer's connection; what is open is rolled back."""
         if self._open is not None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from emafusion.databases import Connection, is_address
 from emafusion.errors import StoreError, StoreUnreachableError
 from emafusion.record import forgetting, queries
 from emafusion.record.backends import Synchronous, backend
+from emafusion.record.desk import Desk
 from emafusion.record.rows import FeedbackRow, Row, pack
 from emafusion.record.totals import Totals
 from emafusion.record.writer import Writer
@@ -79,6 +80,7 @@ class Store:
         )
         self._backend = self._another()
         self._writer = Writer(self._backend, max_pending=max_pending)
+        self._desks: WeakKeyDictionary[asyncio.AbstractEventLoop, Desk] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"Store({self._backend.place})"
@@ -94,7 +96,7 @@ class Store:
 
         A database that is away for a few seconds only is waited for, and not told of here.
         """
-        return self._writer.failing
+        return self._writer.failing or self._writer.overdue
 
     async def ready(self) -> None:
         """Raise :class:`StoreError` where an outcome could not be recorded now."""
@@ -131,10 +133,10 @@ class Store:
         return self._backend.visit(lambda one: queries.noted(one, after, limit)) or ()
 
     async def _write(self, row: Row, decision_id: str) -> None:
+        future = self._desk().leave(row)
+        timer = future.get_loop().call_later(self.max_wait_s, _late, future)
         try:
-            async with asyncio.timeout(self.max_wait_s):
-                future = await self._submit(row)
-                await asyncio.wrap_future(future)
+            await future
         except TimeoutError:
             trouble = self._writer.trouble
             kind = StoreError if trouble is None else StoreUnreachableError
@@ -143,11 +145,16 @@ class Store:
                 f"({self.max_wait_s:g} s): "
                 f"{trouble or 'check whether its disk is overloaded or hangs'}"
             ) from None
+        finally:
+            timer.cancel()
 
-    async def _submit(self, row: Row) -> Future[None]:
-        while (future := self._writer.submit(row)) is None:
-            await asyncio.wrap_future(self._writer.room())
-        return future
+    def _desk(self) -> Desk:
+        """The running loop's."""
+        loop = asyncio.get_running_loop()
+        desk = self._desks.get(loop)
+        if desk is None:
+            desk = self._desks[loop] = Desk(self._writer)
+        return desk
 
     async def find(self, decision_id: str) -> Outcome | None:
         """The outcome of `decision_id`, or ``None``; raises :class:`StoreError`."""
@@ -186,10 +193,21 @@ class Store:
             lambda: self._backend.visit(lambda one: forgetting.count(one, before)) or 0
         )
 
+    def newest_sync(self) -> float | None:
+        """When the newest decision was made, seconds since 1970; for a thread of its own."""
+        return self._backend.visit(forgetting.newest)
+
     def forget_older_sync(self, before: float, *, limit: int) -> int:
         """Delete the oldest of those, at most `limit`; how many; for a thread of its own."""
         found = self._backend.visit(lambda one: forgetting.older(one, before, limit)) or ()
         return self._forget(found)
+
+    def settle_sync(self) -> bool:
+        """Have SQLite's file and log let go of deleted rows, but for copies in split pages.
+
+        Whether it could be done without waiting for others; for a thread of its own.
+        """
+        return self._backend.settle()
 
     async def scrub(self) -> None:
         """Let go of what deleted rows left: of every byte in SQLite's files.
@@ -224,6 +242,7 @@ class Store:
 
     async def aclose(self) -> None:
         """Write what is pending and close; recording afterwards raises :class:`StoreError`."""
+        self._desk().hand_over()
         await asyncio.to_thread(self._writer.close)
         self._backend.close()
 
@@ -232,6 +251,11 @@ class Store:
 
     def _totals(self, since: float) -> Totals:
         return self._backend.visit(lambda one: queries.totals(one, since)) or Totals()
+
+
+def _late(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
 
 
 def _deleting(

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from itertools import islice
 from threading import Condition, Thread
 
 from emafusion.errors import EmafusionError, StoreError
@@ -22,7 +23,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 """Between attempts at a database that is away; doubled each time."""
 PATIENCE_S = 5.0
 """How long a database may be away before nothing more is promised to be recorded."""
-Pending = tuple[Row, "Future[None]"]
+Results = Sequence[EmafusionError | None]
+"""What speaks against each of several rows."""
+Pending = tuple[Sequence[Row], "Future[Results]"]
 
 
 class Writer:
@@ -49,27 +52,33 @@ class Writer:
         """Why the last transaction failed, or has been failing for longer than `patience_s`, until
         one succeeds or :meth:`recovered` is told."""
         self._patience_s = patience_s
+        self._began: float | None = None
         self._backend = backend
         self._pending: deque[Pending] = deque()
+        self._queued = 0
         self._batch: list[Pending] = []
         self._waiting: list[Future[None]] = []
         self._changed = Condition()
         self._thread: Thread | None = None
         self._closed = False
 
-    def submit(self, row: Row) -> Future[None] | None:
-        """Queue `row`: a future, done once it is durable, or ``None`` while there is no room."""
-        future: Future[None] = Future()
+    def submit(self, rows: Sequence[Row]) -> Future[Results] | None:
+        """Queue `rows`: a future, done once they are durable, or ``None`` while there is no room.
+
+        Where there is room for one there is room for all.
+        """
+        future: Future[Results] = Future()
         with self._changed:
             if self._closed:
                 raise StoreError(f"the record {self._backend.place} is closed")
-            if len(self._pending) >= self.max_pending:
+            if self._queued >= self.max_pending:
                 return None
             if self._thread is None:
                 thread = Thread(target=self._run, name="emafusion-record", daemon=True)
                 thread.start()
                 self._thread = thread
-            self._pending.append((row, future))
+            self._pending.append((rows, future))
+            self._queued += len(rows)
             self._changed.notify()
         return future
 
@@ -77,11 +86,19 @@ class Writer:
         """A future that is done when it is worth trying :meth:`submit` again."""
         future: Future[None] = Future()
         with self._changed:
-            if len(self._pending) < self.max_pending:
+            if self._queued < self.max_pending:
                 future.set_result(None)
             else:
                 self._waiting.append(future)
         return future
+
+    @property
+    def overdue(self) -> str | None:
+        """Why nothing more can be promised though no attempt failed: one has no end."""
+        began = self._began
+        if began is None or time.monotonic() - began <= self._patience_s:
+            return None
+        return f"the record {self._backend.place} hangs: nothing was written for a while"
 
     def recovered(self) -> None:
         """Take note that a transaction would succeed again."""
@@ -113,29 +130,30 @@ class Writer:
             self._changed.wait_for(lambda: self._pending or self._closed)
             if self._closed and self.trouble is not None:
                 return False
-            size = min(len(self._pending), MAX_BATCH)
-            self._batch = [self._pending.popleft() for _ in range(size)]
+            size = 0
+            while self._pending and size < MAX_BATCH:
+                self._batch.append(self._pending.popleft())
+                size += len(self._batch[-1][0])
+            self._queued -= size
             self._admit()
         return bool(self._batch)
 
     def _admit(self) -> None:
         """Wake those who wait for room."""
         for future in self._waiting:
-            if future.set_running_or_notify_cancel():
-                future.set_result(None)
+            future.set_result(None)
         self._waiting.clear()
 
     def _write(self, batch: Sequence[Pending]) -> None:
-        # From here on a waiter that gives up no longer cancels: its row is written all the same.
-        waited_for = [future.set_running_or_notify_cancel() for _, future in batch]
-        results = self._results([row for row, _ in batch])
-        for (_, future), waited, result in zip(batch, waited_for, results, strict=True):
-            if waited and result is not None:
-                future.set_exception(result)
-            elif waited:
-                future.set_result(None)
+        self._began = time.monotonic()
+        try:
+            results = iter(self._results([row for rows, _ in batch for row in rows]))
+        finally:
+            self._began = None
+        for rows, future in batch:
+            future.set_result(list(islice(results, len(rows))))
 
-    def _results(self, rows: Sequence[Row]) -> Sequence[EmafusionError | None]:
+    def _results(self, rows: Sequence[Row]) -> Results:
         """What came of each of `rows`, tried until the database is there or the record closed.
 
         A commit whose answer got lost may be tried twice; rows that are there already stay as they
@@ -159,7 +177,7 @@ class Writer:
                 self.trouble = self.failing = None
                 return results
 
-    def _commit(self, rows: Sequence[Row]) -> Sequence[EmafusionError | None]:
+    def _commit(self, rows: Sequence[Row]) -> Results:
         try:
             results = self._backend.transact(lambda connection: write(connection, rows))
         except UnfitError as error:
@@ -183,6 +201,7 @@ class Writer:
             left = [*self._batch, *self._pending]
             self._batch = []
             self._pending.clear()
+            self._queued = 0
             self._admit()
         for _, future in left:
             if not future.done():

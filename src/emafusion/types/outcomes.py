@@ -51,7 +51,8 @@ class Chunk(Value, frozen=True, kw_only=True):
     """One piece of a streamed completion; the last one carries ``usage`` and ``finish_reason``.
 
     ``done`` (part, of how many) tells that a part of a composite prompt has its answer before its
-    turn; such a piece has nothing else.
+    turn; such a piece has nothing else. ``followed`` tells that the next piece is here already: who
+    sends them on may send both at once.
     """
 
     text: str = ""
@@ -59,6 +60,7 @@ class Chunk(Value, frozen=True, kw_only=True):
     usage: Usage | None = None
     raw: Mapping[str, object] | None = None
     done: tuple[int, int] | None = None
+    followed: bool = False
 
 
 class Draft(Value, frozen=True, kw_only=True):
@@ -132,7 +134,10 @@ class Gathered(Value, frozen=True, kw_only=True):
 
 
 class Step(Value, frozen=True, kw_only=True):
-    """One call as it went, for the record; a failed call is a step too, with its ``error``."""
+    """One call as it went, for the record; a failed call is a step too, with its ``error``.
+
+    Where nobody waited for its end, it may have cost ``unsettled_usd`` beyond ``cost_usd``.
+    """
 
     model: str
     purpose: Purpose
@@ -143,6 +148,7 @@ class Step(Value, frozen=True, kw_only=True):
     error: str | None = None
     text: str = ""
     part: int | None = None
+    unsettled_usd: float = 0.0
 
 
 class Origin(Value, frozen=True, kw_only=True):

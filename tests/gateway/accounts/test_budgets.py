@@ -125,6 +125,38 @@ async def test_a_failure_is_settled_with_what_it_cost(
     assert books(registry)["key/day"].held_usd == 0
 
 
+@pytest.mark.parametrize(("left", "booked"), [(True, 0.05), (False, 0.004)])
+async def test_who_leaves_before_the_bill_is_told_pays_what_was_reserved(
+    connect: Connect, registry: Registry, alice: Caller, left: bool, booked: float
+) -> None:
+    registry.set_budget("key:alice", "day", 1.0)
+    registry.set_budget("model:a", "day", 1.0)
+    found = outcome(0.004)
+    step = replace(found.steps[0], error="cancelled", unsettled_usd=0.046)
+    error = "CancelledError" if left else None
+    async with Worker(connect, estimate=0.25) as worker:
+        one = passage(alice)
+        async with worker.gate.open(one):
+            one.outcome = replace(found, steps=(step,), error=error)
+    found_in = books(registry)
+    assert found_in["key/day"].spent_usd == pytest.approx(booked)
+    assert found_in["model/day"].spent_usd == pytest.approx(booked)
+    assert found_in["key/day"].held_usd == 0
+
+
+async def test_calls_that_shared_their_money_count_no_more_than_it(
+    connect: Connect, registry: Registry, alice: Caller
+) -> None:
+    registry.set_budget("key:alice", "day", 1.0)
+    found = outcome(0.004)
+    step = replace(found.steps[0], error="cancelled", unsettled_usd=0.2)
+    async with Worker(connect, estimate=0.25) as worker:
+        one = passage(alice)
+        async with worker.gate.open(one):
+            one.outcome = replace(found, steps=(step, step), error="CancelledError")
+    assert books(registry)["key/day"].spent_usd == 0.25
+
+
 async def test_a_refusal_says_which_budget_and_when_it_renews(
     connect: Connect, registry: Registry, alice: Caller
 ) -> None:

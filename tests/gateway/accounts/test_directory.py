@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from msgspec import structs
 
-from emafusion.errors import StoreError
+from emafusion.databases import Connection
+from emafusion.errors import ConfigError, StoreError
 from emafusion.gateway.accounts import Registry, Terms, tokens
 from emafusion.gateway.accounts.database import Database, Line
 from emafusion.gateway.accounts.directory import Directory
@@ -130,6 +133,34 @@ async def test_a_rotation_without_grace_ends_the_old_secret(
     assert await directory.identify(old) is None
 
 
+async def test_a_leaked_secret_ends_though_the_operators_clock_is_ahead(
+    connect: Connect, directory: Directory, clock: Clock
+) -> None:
+    ahead = Registry(connect(), clock=lambda: clock.now + 300)
+    _, old = ahead.create("alice")
+    _, new = ahead.rotate("alice", grace_s=0)
+    assert await directory.identify(new) is not None
+    assert await directory.identify(old) is None
+
+
+async def test_a_key_without_its_team_is_nobodys(
+    connect: Connect, registry: Registry, directory: Directory, clock: Clock
+) -> None:
+    """It would have none of the terms that bound it."""
+    registry.put_team("ops", Terms(models=frozenset({"a"})))
+    _, token = registry.create("alice", team="ops", expires=clock.now - 1)
+    registry.remove_team("ops")
+    with pytest.raises(ConfigError, match="no team 'ops'"):
+        registry.change("alice", lambda one: structs.replace(one, expires=None))
+    connect().transact(lambda one: one.run("UPDATE emf_keys SET expires = NULL"))
+    fresh = Directory(Line(connect()), clock=clock)
+    await fresh.begin()
+    assert await fresh.identify(token) is None
+    registry.put_team("ops", Terms())
+    assert await fresh.identify(token) is not None
+    await fresh.aclose()
+
+
 async def test_a_teams_terms_bind_its_keys(registry: Registry, directory: Directory) -> None:
     registry.put_team("ops", Terms(models=frozenset({"a", "b"}), prefer=0.2, min_quality=0.5))
     terms = Terms(models=frozenset({"b", "c"}), min_quality=0.3, requests_per_minute=5)
@@ -185,6 +216,30 @@ async def test_keys_go_on_without_the_database_for_a_while(
     await asyncio.sleep(0.8)
     assert await directory.identify(token) is not None
     assert await directory.identify("emf_unknown") is None
+
+
+async def test_an_unknown_key_does_not_wait_for_a_database_that_hangs(
+    registry: Registry, database: Vanishing
+) -> None:
+    _, token = registry.create("alice")
+    line = Line(database)
+    one = Directory(line, look_s=0.2)
+    await one.begin()
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(_: Connection) -> None:
+        begun.set()
+        assert over.wait(60)
+
+    blocked = asyncio.ensure_future(line.ask(hang))
+    await soon(begun.is_set)
+    with pytest.raises(StoreError, match=r"did not answer for 0\.2 s"):
+        await one.identify("emf_unknown")
+    assert await one.identify(token) is not None
+    over.set()
+    await blocked
+    await one.aclose()
+    await line.aclose()
 
 
 async def test_a_flood_of_unknown_keys_asks_the_database_seldom(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from emafusion.catalog import tokens
 from emafusion.catalog.bounds import Prompt
 from emafusion.errors import RequestError
-from emafusion.gateway.accounts.estimates import BESIDE, LONGEST_ANSWER, most_usd
+from emafusion.gateway.accounts.estimates import BESIDE, LONGEST_ANSWER, Dearest, dear, most_usd
 from emafusion.types import Model, Request, Usage, replace
 from emafusion.types.models import PriceTier
 
@@ -174,3 +176,63 @@ def test_a_tool_may_be_marked_for_the_cache() -> None:
     dear = replace(PLAIN, usd_per_mtok_cache_write=10.0)
     plain, marked = asking(tools=[tool]), asking(tools=[{**tool, **MARK}])
     assert most_usd(dear, marked, Prompt(marked)) > 5 * most_usd(dear, plain, Prompt(plain))
+
+
+OTHERS = st.lists(
+    st.builds(
+        replace,
+        MODEL,
+        system=st.sampled_from([None, "Be brief.", "word " * 500]),
+        context_window=st.sampled_from([8_192, 128_000]),
+        max_output=st.sampled_from([100, 4_096, 65_536]),
+        upstream=st.sampled_from(["m", "gpt-4o-mini"]),
+        tiers=st.just(()) | TIER.map(lambda tier: (tier,)),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(OTHERS, st.sampled_from([None, MARK]), st.sampled_from([None, PICTURE, SOUND]), st.data())
+def test_of_several_models_the_dearest_is_reserved(
+    models: list[Model], mark: Any, media: Any, data: st.DataObject
+) -> None:
+    """Those that are not priced for each request cost no more than one of those that are."""
+    parts = [part for part in (mark and {"type": "text", "text": "x", **mark}, media) if part]
+    longest = data.draw(st.sampled_from([None, 10, 50_000]))
+    request = asking(*parts, **({} if longest is None else {"max_tokens": longest}))
+    catalog = {f"m{place}": model for place, model in enumerate(models)}
+    prompt = Prompt(request)
+    most = max(most_usd(model, request, prompt) for model in models)
+    dearest = Dearest()
+    assert [dearest.usd(request, catalog, tuple(catalog)) for _ in range(2)] == [most, most]
+
+
+def test_a_model_that_is_dearer_in_every_respect_is_priced_alone() -> None:
+    cheap = replace(PLAIN, usd_per_mtok_in=0.5)
+    long = replace(PLAIN, usd_per_mtok_in=0.1, max_output=2000)
+    assert dear([cheap, PLAIN, PLAIN, long]) == [PLAIN, long]
+
+
+def test_another_catalog_has_other_prices() -> None:
+    dearest, request = Dearest(), asking()
+    first = dearest.usd(request, {"m": PLAIN}, ("m",))
+    assert dearest.usd(request, {"m": replace(PLAIN, usd_per_mtok_in=9.0)}, ("m",)) > first
+    assert dearest.usd(request, {}, ("m",)) == 0.0
+
+
+def test_letters_beyond_ascii_cost_no_more_than_they_must() -> None:
+    """Counted one by one, one large body would hold up everybody."""
+    text = "é" + "word " * 400_000
+
+    def took(work: Callable[[], object]) -> float:
+        began = time.thread_time()
+        work()
+        return time.thread_time() - began
+
+    def by_the_letter() -> int:
+        return sum(char < "\x80" for char in text)
+
+    tries = [(took(lambda: tokens.count(text)), took(by_the_letter)) for _ in range(3)]
+    assert tokens.count("é" + "a" * 29) == int(29 / 3 + 1 / 0.8) + 1
+    assert 5 * min(one for one, _ in tries) < min(other for _, other in tries)

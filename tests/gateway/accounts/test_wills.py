@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from emafusion.gateway.accounts import Accounts, Registry, database, wills
+from emafusion.gateway.accounts import Accounts, Registry, database, leases, wills
 from emafusion.gateway.accounts.database import Database, Line
 from emafusion.gateway.accounts.leases import Claim
+from emafusion.gateway.accounts.purse import Purse
 from emafusion.gateway.accounts.terms import Budget
 from emafusion.gateway.accounts.till import Till
 from emafusion.gateway.accounts.wills import Will, opened
@@ -65,9 +66,12 @@ def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
     assert [one.number for one in left(tmp_path)["one"]] == [0]
 
 
-def test_beyond_its_size_nothing_is_noted(tmp_path: Path) -> None:
+def test_beyond_its_size_nothing_is_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     will = Will(tmp_path, "one")
-    assert will.of(BUDGET, since=SINCE, number=wills.NOTED) is None
+    for number in (wills.NOTED, wills.NOTED + 1):
+        assert will.of(BUDGET, since=SINCE, number=number) is None
+    assert "has had 65536 leases" in caplog.text
+    assert len(caplog.records) == 1
     will.tear_up()
     assert will.of(BUDGET, since=SINCE, number=0) is None  # it is too late
     assert not tmp_path.exists()
@@ -114,6 +118,110 @@ async def test_the_dead_are_settled_by_who_lives(
         assert books.spent_usd == pytest.approx(0.28)
         assert books.left_usd == pytest.approx(0.72)
         await accounts.aclose()
+
+
+async def spend(till: Till, budget: Budget, amount: int) -> Purse:
+    """Reserve `amount` and spend it, and have the database know."""
+    purse = till.purse(budget)
+    await till.wait(purse, amount, until=asyncio.get_running_loop().time() + 5)
+    till.settle(purse, amount, spent=amount)
+    await soon(lambda: purse.quiet)
+    return purse
+
+
+def two(registry: Registry) -> list[Budget]:
+    """Two keys' budgets."""
+    found = []
+    for name in ("one", "two"):
+        registry.create(name)
+        holder = registry.set_budget(f"key:{name}", "total", 1.0)
+        found.append(Budget(holder=holder, period="total", limit=10**9))
+    return found
+
+
+def spent(registry: Registry, budget: Budget) -> float:
+    [found] = [one for one in registry.spending() if one.holder == budget.holder]
+    return found.spent_usd
+
+
+async def test_a_stop_that_cuts_a_request_off_books_nothing_twice(
+    connect: Callable[[], Database], tmp_path: Path
+) -> None:
+    registry = Registry(connect())
+    settled, open_still = two(registry)
+    stopped = Till(Line(connect()), sync_s=0.1, notes=tmp_path)
+    await stopped.begin()
+    await spend(stopped, settled, 4 * 10**8)
+    cut_off = stopped.purse(open_still)
+    await stopped.wait(cut_off, 10**8, until=asyncio.get_running_loop().time() + 5)
+    await stopped.aclose()
+    assert stopped._will is not None
+    os.close(stopped._will._file)
+    after = Till(Line(connect()), notes=tmp_path)
+    await after.begin()
+    await soon(lambda: spent(registry, open_still) > 0)
+    assert spent(registry, settled) == pytest.approx(0.4)
+    assert spent(registry, open_still) == pytest.approx(0.1)
+    await after.aclose()
+    assert left(tmp_path) == {}
+
+
+async def test_the_will_of_whom_the_books_have_forgotten_is_not_booked(
+    connect: Callable[[], Database], tmp_path: Path
+) -> None:
+    store = connect()
+    registry = Registry(store)
+    [budget, _] = two(registry)
+    killed = Till(Line(connect()), sync_s=0.1, notes=tmp_path)
+    await killed.begin()
+    await spend(killed, budget, 4 * 10**8)
+    assert killed._task is not None
+    assert killed._will is not None
+    killed._task.cancel()
+    await asyncio.wait([killed._task])
+    store.transact(lambda one: leases.tidy(one, before=one.clock() + 1))
+    os.close(killed._will._file)
+    after = Till(Line(connect()), notes=tmp_path)
+    await after.begin()
+    assert left(tmp_path) == {}
+    assert spent(registry, budget) == pytest.approx(0.4)
+    await after.aclose()
+
+
+async def test_who_has_had_nothing_to_do_is_not_forgotten(
+    connect: Callable[[], Database], tmp_path: Path
+) -> None:
+    """Its next claim would be booked as if nothing of it had been."""
+    store = connect()
+    registry = Registry(store)
+    [budget, _] = two(registry)
+    idle = Till(Line(connect()), sync_s=0.1, notes=tmp_path)
+    await idle.begin()
+    await spend(idle, budget, 4 * 10**8)
+    store.transact(lambda one: one.run("UPDATE emf_workers SET seen = 0"))
+    await idle._care()
+    await spend(idle, budget, 10**8)
+    assert spent(registry, budget) == pytest.approx(0.5)
+    await idle.aclose()
+
+
+def test_of_a_worker_all_is_forgotten_or_nothing(connect: Callable[[], Database]) -> None:
+    store = connect()
+    registry = Registry(store)
+    settled, open_still = two(registry)
+    claims = [
+        Claim(holder=settled.holder, period="total", since="", number=0, spent=4, keeps=4),
+        Claim(holder=open_still.holder, period="total", since="", number=1, first=7, wanted=7),
+    ]
+
+    def report() -> None:
+        store.transact(lambda one: leases.exchange(one, "w", now=1.0, claims=claims))
+
+    report()
+    store.transact(lambda one: leases.tidy(one, before=2.0))
+    store.transact(lambda one: leases.leave(one, "w"))
+    report()
+    assert spent(registry, settled) == pytest.approx(4e-9)
 
 
 def test_accounts_of_one_place_share_a_folder(tmp_path: Path) -> None:

@@ -323,3 +323,37 @@ def test_a_rate_of_nothing_is_a_mistake(amount: float, period_s: float) -> None:
 )
 def test_durations_read_as_openais(seconds: float, told: str) -> None:
     assert duration(seconds) == told
+
+
+async def test_who_was_told_to_wait_is_known_until_then() -> None:
+    rate = Rate(unit="requests", amount=1, period_s=0.2)
+    rates = [rate, Rate(unit="tokens", amount=1000)]
+    gate = RateGate(
+        LocalBuckets(time.monotonic),
+        lambda caller: (Allowance(holder=f"key:{caller.key}", rates=tuple(rates)),),
+    )
+    one, other = Caller(key="one"), Caller(key="two")
+    gate.early(one)
+    await ask(gate, passage())
+    gate.early(one)
+    with pytest.raises(LimitedError) as told:
+        await ask(gate, passage())
+    with pytest.raises(LimitedError, match="'key:one' is limited to") as again:
+        gate.early(one)
+    assert again.value.retry_after_s is not None
+    assert again.value.retry_after_s <= (told.value.retry_after_s or 0.0)
+    gate.early(other)
+    rates[0] = Rate(unit="requests", amount=2, period_s=0.2)
+    gate.early(one)
+    rates[0] = rate
+    await asyncio.sleep(0.25)
+    gate.early(one)
+
+
+async def test_a_shorter_request_may_come_where_a_longer_had_to_wait() -> None:
+    gate = gate_of(LocalBuckets(time.monotonic), Rate(unit="tokens", amount=1000))
+    await ask(gate, passage(max_tokens=900), outcome=spent(900))
+    with pytest.raises(LimitedError):
+        await ask(gate, passage(max_tokens=900))
+    gate.early(Caller(key="one"))
+    await ask(gate, passage(max_tokens=10))

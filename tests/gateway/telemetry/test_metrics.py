@@ -247,12 +247,14 @@ def test_gauges_tell_what_no_request_shows() -> None:
     metrics.queued({"admission": 3.0})
     drifted = {"policies": [{"policy": "p1", "drift": [{"model": "small"}]}]}
     metrics.learning({**drifted, "exploration": {"requests": 9, "extra_usd": 0.5}})
+    metrics.learning({**drifted, "checking": {"checked": 3, "checks_usd": 0.25}})
     found = counted(metrics)
     assert found["emafusion_breaker_state/small"] == 2
     assert found["emafusion_breaker_state/large"] == 0
     assert found["emafusion_queued/admission"] == 3
     assert found["emafusion_drift/small/p1"] == 1
     assert found["emafusion_exploration/extra_usd"] == 0.5
+    assert found["emafusion_checking/checks_usd"] == 0.25
     metrics.learning({"policies": [{"policy": "p1", "drift": []}]})
     assert counted(metrics)["emafusion_drift/small/p1"] == 0
 

@@ -252,6 +252,15 @@ def test_a_trace_that_its_caller_does_not_keep_is_not_kept_but_passed_on() -> No
     assert dropped["traceparent"].endswith("-00")
 
 
+def test_what_a_caller_writes_beside_its_trace_goes_nowhere(collected: Collected) -> None:
+    provider = Carrying(collected.outgoing)
+    client = client_of({"small": Script()}, providers={"scripted": provider})
+    with operated(client, collected.attach(client)) as house:
+        house.ask(asking(model="small"), traceparent=PARENT, tracestate="a=jane.roe@x.example")
+        collected.one(ROOT)
+    assert [list(sent) for sent in provider.sent] == [["traceparent"]]
+
+
 @pytest.fixture
 def collector() -> Iterator[Collecting]:
     with Collecting() as server:

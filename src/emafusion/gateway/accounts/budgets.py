@@ -5,6 +5,7 @@ Knows requests, callers and what an outcome cost; where budgets are kept is the 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
@@ -114,16 +115,25 @@ class Budgets:
                 raise
 
     def settle(self, passage: Passage, amount: int, purses: Sequence[Purse]) -> None:
-        """Put back `amount` of `purses` less what the request cost; tell its models' budgets."""
+        """Put back `amount` of `purses` less what the request cost; tell its models' budgets.
+
+        Of a request whose caller left, calls without an end count as what they may have cost: who
+        hangs up before the bill is told must not ask for nothing.
+        """
+        outcome = passage.outcome
+        left = outcome is not None and outcome.error is not None
+        steps = () if outcome is None else outcome.steps
+        unsettled = math.fsum(step.unsettled_usd for step in steps) if left else 0.0
         spent = nano(passage.spent_usd)
+        # The bounds of calls made one after another may exceed together what they had to share.
+        spent = max(spent, min(spent + nano(unsettled), amount))
         for purse in purses:
             self.till.settle(purse, amount, spent=spent)
         budgets = self._model_budgets()
-        if not budgets or passage.outcome is None:
-            return
-        for step in passage.outcome.steps:
+        for step in steps if budgets else ():
+            cost = step.cost_usd + (step.unsettled_usd if left else 0.0)
             for budget in budgets.get(step.model, ()):
-                self.till.settle(self.till.purse(budget), 0, spent=nano(step.cost_usd))
+                self.till.settle(self.till.purse(budget), 0, spent=nano(cost))
 
     def _without_overspent(self, passage: Passage) -> None:
         """Leave out the models whose budget is spent; refuse where none is left."""

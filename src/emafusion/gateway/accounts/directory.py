@@ -27,6 +27,8 @@ log = logging.getLogger("emafusion.gateway")
 
 POLL_S = 0.5
 GRACE_S = 60.0
+LOOK_S = 5.0
+"""How long a caller whose key is not known waits for the database, seconds."""
 GAP_S = 0.05
 """Callers whose key is not known make the directory look at the database no more often."""
 
@@ -74,6 +76,8 @@ class Directory:
         How long keys are good while the database does not answer, seconds.
     ticks : callable
         Seconds on a clock that nobody sets.
+    look_s : float
+        How long a caller whose key is not known waits for the database, seconds.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Directory:
         poll_s: float = POLL_S,
         grace_s: float = GRACE_S,
         ticks: Callable[[], float] = time.monotonic,
+        look_s: float = LOOK_S,
     ) -> None:
         self.models: Mapping[str, Sequence[Budget]] = {}
         self._line = line
@@ -91,12 +96,14 @@ class Directory:
         self._poll_s = poll_s
         self._grace_s = grace_s
         self._ticks = ticks
+        self._look_s = look_s
         self._edition = 0
         self._keys: dict[str, Credential] = {}
         self._teams: dict[str, Team] = {}
         self._budgets: dict[str, dict[str, Budget]] = {}
         self._entries: dict[str, _Entry] = {}
         self._held: dict[str, tuple[Budget, ...]] = {}
+        self._rates: dict[str, tuple[Rates, ...]] = {}
         self._fresh_at = float("-inf")
         self._asking: list[asyncio.Future[None]] = []
         self._woken = asyncio.Event()
@@ -154,6 +161,12 @@ class Directory:
 
     def rates(self, caller: Caller) -> tuple[Rates, ...]:
         """What `caller`'s key and its team may ask for per minute, where anything bounds it."""
+        found = self._rates.get(caller.key)
+        if found is None:
+            found = self._rates[caller.key] = self._rated(caller)
+        return found
+
+    def _rated(self, caller: Caller) -> tuple[Rates, ...]:
         one, team = self._keys.get(caller.key), self._teams.get(caller.team)
         found = []
         if one is not None:
@@ -174,10 +187,16 @@ class Directory:
 
     async def _another_look(self) -> None:
         """Wait for a look that begins from now on."""
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asking.append(future)
         self._woken.set()
-        await future
+        try:
+            async with asyncio.timeout(self._look_s):
+                await future
+        except TimeoutError:
+            raise StoreUnreachableError(
+                f"this key cannot be checked: the accounts did not answer for {self._look_s:g} s"
+            ) from None
 
     async def _run(self) -> None:
         while True:
@@ -237,6 +256,7 @@ class Directory:
             if id in fresh or one.key.team in touched:
                 self._entries[id] = _entry(one, self._teams.get(one.key.team))
         self._held = {}
+        self._rates = {}
 
     def _set_budget(self, row: BudgetRow) -> None:
         periods = self._budgets.setdefault(row.holder, {})
@@ -284,7 +304,8 @@ def _entry(one: Credential, team: Team | None) -> _Entry:
         digest=one.digest,
         old=one.old,
         old_until=key.old_until,
-        alive=key.revoked is None,
+        # Without its team a key would have none of its terms.
+        alive=key.revoked is None and (team is not None or not key.team),
         expires=float("inf") if key.expires is None else key.expires,
     )
 

@@ -92,7 +92,7 @@ def exchange(
     connection: Connection, worker: str, *, now: float, claims: Sequence[Claim]
 ) -> list[Standing]:
     """The answers to `claims`, in their order; `worker` is heard of `now`, the database's time."""
-    _heard_of(connection, worker, now=now)
+    hear(connection, worker, now=now)
     # In one order for everyone: two workers never wait for each other's purse.
     order = sorted(range(len(claims)), key=lambda n: _place(claims[n]))
     answers = {n: _answer(connection, worker, now=now, claim=claims[n]) for n in order}
@@ -100,13 +100,23 @@ def exchange(
 
 
 def leave(connection: Connection, worker: str) -> None:
-    """Forget a worker that has given back everything; one that could not stays on the books."""
-    connection.run("DELETE FROM emf_leases WHERE worker = $1 AND granted = spent", worker)
+    """Forget a worker that has given back everything; of one that could not, nothing.
+
+    A claim counts from what is on the books: without that, all of it would be booked again.
+    """
     [(held,)] = connection.rows(
-        tuple[int], "SELECT count(*) FROM emf_leases WHERE worker = $1", worker
+        tuple[int],
+        "SELECT count(*) FROM emf_leases WHERE worker = $1 AND granted <> spent",
+        worker,
     )
     if not held:
+        connection.run("DELETE FROM emf_leases WHERE worker = $1", worker)
         connection.run("DELETE FROM emf_workers WHERE id = $1", worker)
+
+
+def known(connection: Connection, worker: str) -> bool:
+    """Whether `worker` was heard of and is not forgotten: what it claims is known as well."""
+    return bool(connection.rows(tuple[str], "SELECT id FROM emf_workers WHERE id = $1", worker))
 
 
 def bury(connection: Connection, *, before: float) -> int:
@@ -132,10 +142,10 @@ def bury(connection: Connection, *, before: float) -> int:
 
 
 def tidy(connection: Connection, *, before: float) -> None:
-    """Forget workers last heard of `before` that hold nothing; what others held stays counted."""
+    """Forget workers last heard of `before` that hold nothing; of others, nothing."""
     connection.run(
-        "DELETE FROM emf_leases WHERE granted = spent"
-        " AND worker IN (SELECT id FROM emf_workers WHERE seen < $1)",
+        "DELETE FROM emf_leases WHERE worker IN (SELECT id FROM emf_workers WHERE seen < $1)"
+        " AND worker NOT IN (SELECT worker FROM emf_leases WHERE granted <> spent)",
         before,
     )
     connection.run(
@@ -157,7 +167,8 @@ def overspent(connection: Connection, budgets: Sequence[Budget], now: float) -> 
     )
 
 
-def _heard_of(connection: Connection, worker: str, *, now: float) -> None:
+def hear(connection: Connection, worker: str, *, now: float) -> None:
+    """Take note that `worker` lives `now`, the database's time."""
     connection.run(
         "INSERT INTO emf_workers (id, seen) VALUES ($1, $2)"
         " ON CONFLICT (id) DO UPDATE SET seen = excluded.seen",

@@ -87,6 +87,8 @@ class Registry:
             one = _found(connection, told)
             if one.key.revoked is not None:
                 raise ConfigError(f"key {one.key.id!r} is revoked: create another")
+            if one.key.team:
+                _team(connection, one.key.team)  # an expired one may have outlived its team
             edited = edit(one.key)
             key = structs.replace(one.key, terms=edited.terms, expires=edited.expires)
             rows.write_key(connection, structs.replace(one, key=key))
@@ -97,6 +99,7 @@ class Registry:
     def rotate(self, told: str, *, grace_s: float) -> tuple[Key, str]:
         """The key with a new secret, and the token; the old one goes on for `grace_s` seconds.
 
+        With 0 it ends whatever any clock says; else it ends by the clock of whoever checks it.
         Of two rotations within the grace period the first one's old secret ends at the second.
         """
         secret = tokens.new_secret()
@@ -106,7 +109,8 @@ class Registry:
             if not one.key.alive(self._clock()):
                 raise ConfigError(f"key {one.key.id!r} is revoked or has expired: create another")
             key = structs.replace(one.key, old_until=self._clock() + grace_s)
-            fresh = rows.Credential(key=key, digest=tokens.digest(secret), old=one.digest)
+            old = one.digest if grace_s > 0 else tokens.NOTHING
+            fresh = rows.Credential(key=key, digest=tokens.digest(secret), old=old)
             rows.write_key(connection, fresh)
             return key
 

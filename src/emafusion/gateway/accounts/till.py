@@ -100,10 +100,13 @@ class Till:
             await self._exchange([one for one in self._active if not one.quiet])
         if self.trouble is not None:
             return  # told by the exchange; the next one reads the will
+        if not all(one.quiet for one in self._active):
+            return  # a request was cut off: whoever reads the will settles what it had reserved
+        if self._will is not None:
+            self._will.tear_up()
+        # Last: of a worker that the books have forgotten, a will would be booked anew.
         with suppress(StoreError):
             await self._line.ask(lambda one: leases.leave(one, self.worker))
-        if self._will is not None and all(one.quiet for one in self._active):
-            self._will.tear_up()
 
     def purse(self, budget: Budget) -> Purse:
         """The purse of `budget`'s present window."""
@@ -190,13 +193,13 @@ class Till:
 
     async def _care(self) -> None:
         """Settle the leases of workers that ended without doing so."""
-        await self._line.ask(_tidied)
+        await self._line.ask(partial(_tidied, worker=self.worker))
         if self._notes is None:
             return
         with wills.opened(self._notes, besides=self.worker) as found:
             for worker, claims in found.items():
-                await self._line.ask(partial(_settled, worker=worker, claims=claims))
-                log.warning("worker %s ended without settling: what it used is booked", worker)
+                if await self._line.ask(partial(_settled, worker=worker, claims=claims)):
+                    log.warning("worker %s ended without settling: what it used is booked", worker)
 
     async def _pause(self, beat_at: float) -> None:
         """Until the next beat, or until somebody needs more and may ask."""
@@ -244,16 +247,21 @@ class Till:
         self.trouble = error
 
 
-def _tidied(connection: Connection) -> None:
+def _tidied(connection: Connection, *, worker: str) -> None:
     now = connection.clock()
+    # One who has had nothing to do for a week lives nevertheless.
+    leases.hear(connection, worker, now=now)
     leases.tidy(connection, before=now - FORGET_S)
     if buried := leases.bury(connection, before=now - leases.BURIED_S):
         log.warning("%d leases of workers not heard of any more are booked as spent", buried)
 
 
-def _settled(connection: Connection, *, worker: str, claims: Sequence[Claim]) -> None:
-    if claims:
+def _settled(connection: Connection, *, worker: str, claims: Sequence[Claim]) -> bool:
+    """Whether there was something to settle: of whom the books have forgotten, all is settled."""
+    there = bool(claims) and leases.known(connection, worker)
+    if there:
         leases.exchange(connection, worker, now=connection.clock(), claims=claims)
+    return there
 
 
 def _pressing(purse: Purse, now: float) -> bool:

@@ -64,6 +64,12 @@ class Will:
         """Where to note what is used of a lease; ``None`` where it cannot be noted."""
         numbers = self._numbers
         if number >= NOTED:
+            if number == NOTED:
+                log.warning(
+                    "this worker has had %d leases: if it is killed, what it holds of further ones"
+                    " counts as spent a minute later",
+                    NOTED,
+                )
             return None
         line = _Heading(number, budget.holder, budget.period, since)
         try:

@@ -5,6 +5,7 @@ Knows what a request is likely to use and what it used. Where levels are kept is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -20,6 +21,8 @@ from emafusion.types import Outcome, Request, content_text
 ANSWER_TOKENS = 512
 """Tokens of an answer that the caller has set no bound to, until it is known."""
 _MOST_TOKENS = 10**9
+MOST_REFUSED = 10_000
+"""Holders whose refusal is remembered at once."""
 
 
 class Use(Struct, frozen=True, kw_only=True):
@@ -86,11 +89,39 @@ class RateGate:
         self._allowances = allowances
         self._estimate = estimate
         self._price = price
+        self._spent: dict[tuple[str, Rate], float] = {}
+
+    def early(self, caller: Caller) -> None:
+        """Raise ``LimitedError`` where `caller` was told to wait, and has not: whatever it asks.
+
+        Only requests' rates are looked at, of which every request takes the same. A caller of whom
+        nothing is known has to be asked at the gate.
+        """
+        if not self._spent:
+            return
+        now = asyncio.get_running_loop().time()
+        for allowance in self._allowances(caller):
+            for rate in allowance.rates:
+                wait_s = self._spent.get((allowance.holder, rate), now) - now
+                if wait_s > 0.0:
+                    raise _refusal(allowance.holder, rate, wait_s)
 
     def open(self, passage: Passage) -> _Passing:
         """Hold `passage` to its caller's rates; entering raises ``LimitedError``."""
         allowances = self._allowances(passage.caller)
-        return _Passing(self._buckets, passage, allowances, expect=self._expected)
+        return _Passing(
+            self._buckets, passage, allowances, expect=self._expected, refused=self._refused
+        )
+
+    def _refused(self, holder: str, rate: Rate, wait_s: float) -> None:
+        """Remember for how long nobody of `holder` comes in."""
+        if rate.unit != "requests":
+            return
+        now = asyncio.get_running_loop().time()
+        if len(self._spent) >= MOST_REFUSED:
+            self._spent = {key: until for key, until in self._spent.items() if until > now}
+        if len(self._spent) < MOST_REFUSED:
+            self._spent[holder, rate] = now + wait_s
 
     def _expected(self, request: Request, rates: Sequence[Rate]) -> Use:
         """What `request` is likely to use, as far as `rates` ask."""
@@ -110,6 +141,7 @@ class _Passing:
         allowances: Sequence[Allowance],
         *,
         expect: Callable[[Request, Sequence[Rate]], Use],
+        refused: Callable[[str, Rate, float], None],
     ) -> None:
         self._buckets = buckets
         self._passage = passage
@@ -120,6 +152,7 @@ class _Passing:
             for rate in allowance.rates
         ]
         self._expect = expect
+        self._refused = refused
         self._expected = Use()
         self._taken: Taken | None = None
 
@@ -159,10 +192,14 @@ class _Passing:
         place = waits.index(max(waits))
         holder = self._names[place].rsplit(":", 2)[0]
         rate, wait_s = self._rates[place], waits[place]
-        return LimitedError(
-            f"{holder!r} is limited to {rate}; ask again in {duration(wait_s)}",
-            retry_after_s=wait_s,
-        )
+        self._refused(holder, rate, wait_s)
+        return _refusal(holder, rate, wait_s)
+
+
+def _refusal(holder: str, rate: Rate, wait_s: float) -> LimitedError:
+    return LimitedError(
+        f"{holder!r} is limited to {rate}; ask again in {duration(wait_s)}", retry_after_s=wait_s
+    )
 
 
 def headers(rates: Sequence[Rate], levels: Sequence[Level]) -> dict[str, str]:

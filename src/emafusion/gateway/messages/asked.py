@@ -7,13 +7,13 @@ there is refused by name, never dropped, unless it only tunes how a vendor serve
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from emafusion.client import checked, identifier
 from emafusion.errors import RequestError
-from emafusion.gateway.body import Asked, addressed, json_of, typed
+from emafusion.gateway.body import Asked, addressed, json_of, offered, typed
 from emafusion.gateway.callers import Caller
 from emafusion.gateway.exchange import signed
 from emafusion.gateway.messages.turns import Table, marked, turns_of
@@ -74,7 +74,7 @@ class _Config(Struct, frozen=True, kw_only=True):
 
 
 class _Thinking(Struct, frozen=True, kw_only=True):
-    type: str
+    type: Literal["enabled", "disabled", "adaptive"]
     budget_tokens: Annotated[int, Meta(ge=1)] | None = None
 
 
@@ -155,7 +155,7 @@ def _params(body: Mapping[str, object], fields: _Fields, *, direct: bool) -> dic
         params["user"] = fields.metadata.user_id
     if fields.tools:
         params["tools"] = [_tool(tool, place) for place, tool in enumerate(fields.tools)]
-        params |= _choice(fields.tool_choice)
+    params |= offered(_choice(fields.tool_choice), fields.tools)
     params |= _shape(fields)
     effort = _effort(fields)
     if direct and effort is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
+from emafusion.gateway.body import apart
 from emafusion.gateway.callers import Caller, Gate
 from emafusion.gateway.messages.asked import MessagesAsked, parse
 from emafusion.gateway.messages.replies import Events, message_body
@@ -15,7 +17,7 @@ class Messages:
 
     async def parse(self, data: bytes, models: Collection[str], caller: Caller) -> MessagesAsked:
         """What a body asks; raises :class:`~emafusion.errors.RequestError`."""
-        return parse(data, models, caller)
+        return await apart(data, partial(parse, data, models, caller))
 
     def body(self, asked: MessagesAsked, answer: Answer) -> object:
         """A message."""

@@ -189,6 +189,9 @@ def _unmarked_part(block: Table, where: str) -> Table:
             return {"type": "image_url", "image_url": {"url": _address(block, where)}}
         case "document":
             return _document(block, where)
+        case "search_result":
+            said = _texts(block.get("content"), f"{where}.content")
+            return _framed("search_result", block, said)
         case other:
             raise _unreadable(other, where)
 
@@ -197,16 +200,23 @@ def _document(block: Table, where: str) -> Table:
     source = block.get("source")
     kind = source.get("type") if isinstance(source, dict) else None
     if isinstance(source, dict) and kind == "text" and isinstance(source.get("data"), str):
-        return {"type": "text", "text": source["data"]}
+        return _framed("document", block, source["data"])
     if isinstance(source, dict) and kind == "content":
         content = source.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        return {"type": "text", "text": _texts(blocks, f"{where}.source.content")}
+        return _framed("document", block, _texts(blocks, f"{where}.source.content"))
     if kind == "url":
         raise RequestError(f"{where}: send a document's bytes (base64), not its address", where)
     title = block.get("title")
     name = title if isinstance(title, str) and title else "document.pdf"
     return {"type": "file", "file": {"filename": name, "file_data": _address(block, where)}}
+
+
+def _framed(name: str, block: Table, said: str) -> Table:
+    """A part with `said` between marks, by which all can tell that its sender did not write it."""
+    told = (block.get(key) for key in ("title", "source", "context"))
+    heads = "".join(f"{one}\n" for one in told if isinstance(one, str) and one)
+    return {"type": "text", "text": f"<{name}>\n{heads}{said}\n</{name}>"}
 
 
 def _address(block: Table, where: str) -> str:

@@ -6,18 +6,19 @@ there is refused by name, never dropped.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
 from emafusion.client import checked, identifier
 from emafusion.errors import RequestError
-from emafusion.gateway.body import Asked, addressed, typed
+from emafusion.gateway.body import Asked, addressed, offered, typed
 from emafusion.gateway.callers import Caller
 from emafusion.gateway.exchange import signed
 from emafusion.gateway.responses.items import Table, turns_of
-from emafusion.types import DataClass, Message, Request
+from emafusion.gateway.responses.shelf import Kept
+from emafusion.types import Request, replace
 
 _Positive = Annotated[int, Meta(ge=1)]
 _FOREIGN = ("background", "conversation", "prompt")
@@ -92,12 +93,11 @@ def asked_of(
     body: Mapping[str, object],
     fields: Fields,
     *,
-    before: Sequence[Message],
-    stated: tuple[DataClass, ...] = (),
+    kept: Kept | None = None,
     models: Collection[str],
     caller: Caller,
 ) -> ResponsesAsked:
-    """What `fields` of `body` ask of `models`, after the turns `before`, whose class is `stated`.
+    """What `fields` of `body` ask of `models`, after the turns that were `kept`.
 
     Raises
     ------
@@ -107,6 +107,9 @@ def asked_of(
         It names a model that the catalog does not have.
     """
     knobs, direct = addressed(fields.model, fields.emafusion, models)
+    before = () if kept is None else kept.turns
+    if kept is not None and kept.private:
+        knobs = replace(knobs, private=True)
     turns = (*before, *turns_of(fields.input, thoughts=direct))
     system = [{"role": "system", "content": fields.instructions}] if fields.instructions else []
     if not turns:
@@ -123,8 +126,8 @@ def asked_of(
         direct=direct,
         stream=bool(fields.stream),
         instructed=bool(system),
-        earlier=tuple(before),
-        stated=stated,
+        earlier=before,
+        stated=() if kept is None else kept.stated,
         echo=_echo(body, fields),
         tenant=caller.tenant,
         store=fields.store is not False,
@@ -144,7 +147,7 @@ def _params(body: Mapping[str, object], fields: Fields, *, direct: bool) -> dict
         params["stream_options"] = body["stream_options"]
     if fields.tools:
         params["tools"] = [_tool(tool, place) for place, tool in enumerate(fields.tools)]
-        params |= _choice(fields.tool_choice)
+    params |= offered(_choice(fields.tool_choice), fields.tools)
     shape = _shape(fields.text.format)
     if shape is not None:
         params["response_format"] = shape

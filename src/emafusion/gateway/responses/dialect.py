@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from emafusion.errors import RequestError, StoreError
-from emafusion.gateway.body import json_of
+from emafusion.gateway.body import apart, json_of
 from emafusion.gateway.callers import Caller, Gate, Passage
 from emafusion.gateway.faults import one_line
 from emafusion.gateway.replies import encode
-from emafusion.gateway.responses.asked import ResponsesAsked, asked_of, fields_of
+from emafusion.gateway.responses.asked import Fields, ResponsesAsked, asked_of, fields_of
 from emafusion.gateway.responses.events import Events
 from emafusion.gateway.responses.output import completed, turn_of
 from emafusion.gateway.responses.shelf import Kept, Shelf
 from emafusion.gateway.shielding import untold
-from emafusion.types import Answer, DataClass, Message, replace
+from emafusion.types import Answer, replace
 
 log = logging.getLogger("emafusion.gateway")
 
@@ -35,10 +36,8 @@ class Responses:
 
     async def parse(self, data: bytes, models: Collection[str], caller: Caller) -> ResponsesAsked:
         """What a body asks; raises :class:`~emafusion.errors.RequestError`."""
-        body = json_of(data)
-        fields = fields_of(body)
-        before: Sequence[Message] = ()
-        stated: tuple[DataClass, ...] = ()
+        body, fields = await apart(data, partial(_read, data))
+        kept = None
         if fields.previous_response_id is not None:
             kept = await self._shelf.get(caller.tenant, fields.previous_response_id)
             if kept is None:
@@ -47,8 +46,8 @@ class Responses:
                     "the conversation itself as input",
                     "previous_response_id",
                 )
-            before, stated = kept.turns, kept.stated
-        return asked_of(body, fields, before=before, stated=stated, models=models, caller=caller)
+        whole = partial(asked_of, body, fields, kept=kept, models=models, caller=caller)
+        return await apart(data, whole)
 
     def body(self, asked: ResponsesAsked, answer: Answer) -> object:
         """A response."""
@@ -61,6 +60,11 @@ class Responses:
     def gates(self, asked: ResponsesAsked) -> Sequence[Gate]:
         """What keeps the response, if it may be kept."""
         return (_Keeping(self._shelf, asked),) if asked.store else ()
+
+
+def _read(data: bytes) -> tuple[dict[str, object], Fields]:
+    body = json_of(data)
+    return body, fields_of(body)
 
 
 class _Keeping:
@@ -90,6 +94,7 @@ class _Keeping:
             id=str(body["id"]),
             turns=turns,
             stated=() if found is None else (found.data_class,),
+            private=passage.request.knobs.private,
             body=body,
             size=len(encode(turns)) + len(encode(body)),
         )

@@ -60,8 +60,12 @@ def _message(item: Table, where: str) -> Table:
     if not isinstance(content, list):
         raise RequestError(f"{where}.content must be a string or a list of parts", where)
     parts = [_part(part, f"{where}.content[{n}]") for n, part in enumerate(content)]
-    if role == "assistant" or all(part["type"] == "text" for part in parts):
-        return {"role": _ROLES[role], "content": "\n".join(str(p.get("text", "")) for p in parts)}
+    other = next((n for n, part in enumerate(parts) if part["type"] != "text"), None)
+    if role == "assistant" and other is not None:
+        here = f"{where}.content[{other}]"
+        raise RequestError(f"{here}: an assistant's message has output_text and refusals", here)
+    if other is None and (role == "assistant" or len(parts) < 2):
+        return {"role": _ROLES[role], "content": "".join(str(part["text"]) for part in parts)}
     return {"role": _ROLES[role], "content": parts}
 
 

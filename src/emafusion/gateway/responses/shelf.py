@@ -25,8 +25,8 @@ DAY_S = 24 * 3600.0
 class Kept(Struct, frozen=True, kw_only=True):
     """One response: the conversation up to its end, its items as they came in, and itself.
 
-    ``stated`` is the class of what it says, where that is known. ``size`` is about how many bytes
-    it takes.
+    ``stated`` is the class of what it says, where that is known; a ``private`` one is for private
+    models alone. ``size`` is about how many bytes it takes.
     """
 
     tenant: str
@@ -35,6 +35,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     body: Mapping[str, object]
     size: int
     stated: tuple[DataClass, ...] = ()
+    private: bool = False
 
 
 class Shelf(Protocol):

@@ -1,4 +1,4 @@
-"""``GET`` and ``DELETE /v1/responses/{id}``, and what a response was asked: those that are kept."""
+"""``GET`` and ``DELETE /v1/responses/{id}``: responses that are kept, shown and forgotten."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ def stored(shelf: Shelf) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def answer(http: HttpRequest) -> Response:
         tenant = caller_of(http.scope, "chat").tenant
         name = http.path_params["id"]
+        if http.query_params.get("stream", "false").lower() not in ("false", "0"):
+            message = "a response that is kept is shown whole; leave 'stream' out"
+            return Fault(status=400, message=message, param="stream").response()
         body: object
         if http.method == "DELETE":
             found = await shelf.delete(tenant, name)

@@ -124,10 +124,14 @@ class Metrics:
         }
         for labels in {*self._drift.known, *found}:
             self._drift.of(*labels).set(labels in found)
-        told = status.get("exploration")
-        if isinstance(told, Mapping):
-            for name in ("requests", "explored", "usual_usd", "extra_usd"):
-                self._exploration.of(name).set(float(told.get(name, 0.0)))
+        for gauge, account, names in (
+            (self._exploration, "exploration", ("requests", "explored", "usual_usd", "extra_usd")),
+            (self._checking, "checking", ("answers", "checked", "answers_usd", "checks_usd")),
+        ):
+            told = status.get(account)
+            figures = told if isinstance(told, Mapping) else {}
+            for name in names if figures else ():
+                gauge.of(name).set(float(figures.get(name, 0.0)))
 
     def flush(self) -> None:
         """Hand on to the library what was counted since; for the thread that counts."""
@@ -215,6 +219,7 @@ class Metrics:
             "drift", "1 where a model has changed.", "livemax", "policy", "model"
         )
         self._exploration = made.gauge("exploration", "What was explored.", "livesum", "figure")
+        self._checking = made.gauge("checking", "What was checked.", "livesum", "figure")
 
 
 class _Buffer:

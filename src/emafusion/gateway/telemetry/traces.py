@@ -157,5 +157,6 @@ def _headers(seen: Observation) -> dict[str, str]:
     return {
         name.decode("latin-1"): value.decode("latin-1")
         for name, value in seen.scope["headers"]
-        if name in (b"traceparent", b"tracestate")
+        # Its companion, `tracestate`, holds whatever a caller likes, and would go to upstreams.
+        if name == b"traceparent"
     }
