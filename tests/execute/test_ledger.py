@@ -337,10 +337,13 @@ async def test_a_stream_left_early_is_paid_for_what_was_heard() -> None:
     assert purse.spent > 0
 
 
-async def test_who_leaves_before_the_end_may_owe_all_that_was_set_aside() -> None:
+@pytest.mark.parametrize("limit", [1.0, None])
+async def test_who_leaves_before_the_end_may_owe_all_that_was_set_aside(
+    limit: float | None,
+) -> None:
     """The bill comes last, and tells of what no caller sees: whole answers, hidden reasoning."""
     provider = ScriptedProvider(said("a long answer that goes on", 40), piece=2, delay_s=0.01)
-    purse = ledger(provider, Limits(max_cost_usd=1.0))
+    purse = ledger(provider, Limits(max_cost_usd=limit))
     stream = purse.stream("a", QUESTION)
     await anext(stream)
     await stream.aclose()

@@ -22,6 +22,7 @@ from emafusion.gateway.limits import Allowance, LocalBuckets, Rate, RateGate
 from emafusion.gateway.messages import Messages
 from emafusion.gateway.messages.counting import counted
 from emafusion.gateway.responses import Memory, Responses
+from emafusion.gateway.turns import Turns
 
 from .parts import Script, client_of
 from .test_bad_input import post
@@ -148,3 +149,13 @@ def test_what_a_tenant_holds_is_forgotten_with_its_last_request() -> None:
         held.release()
     assert first.grow(0)
     assert vars(holding) == vars(Holding(100, share=0.75))
+
+
+async def test_tenants_take_turns_of_their_own() -> None:
+    turns = Turns()
+    async with turns.of("one"):
+        waiting = asyncio.create_task(turns.of("one").acquire())
+        async with turns.of("two"):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+    assert await waiting

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from emafusion.errors import ForbiddenError
 from emafusion.gateway.callers import ANYONE, Caller, Passage
 from emafusion.gateway.terms import TermsGate, allowed
-from emafusion.types import Knobs, Request
+from emafusion.types import Knobs, Request, replace
 
 MODELS = ("house", "large", "small")
 POOLS = [MODELS]
@@ -156,6 +156,13 @@ async def test_a_key_s_models_cannot_be_got_around_through_an_upstream(name: str
     gate = TermsGate(lambda: POOLS, chosen)
     with pytest.raises(ForbiddenError, match=f"{name!r} may not name others"):
         async with gate.open(Passage(request=request, caller=Caller(models=frozenset({"small"})))):
+            pass
+    kept = Knobs(policy="cheap")
+    two = Passage(
+        request=replace(request, knobs=kept), caller=Caller(policies=frozenset({"cheap"}))
+    )
+    with pytest.raises(ForbiddenError, match=f"{name!r} may not name others"):
+        async with gate.open(two):
             pass
     async with gate.open(Passage(request=request, caller=Caller())):
         pass

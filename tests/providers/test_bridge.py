@@ -210,6 +210,12 @@ async def test_every_argument_that_is_handed_on_is_one_of_the_chat_protocol() ->
     assert named - HANDED_ON == others | {"kwargs"}
 
 
+async def test_notes_of_clients_are_left_out(bridge: BridgeProvider, upstream: Upstream) -> None:
+    notes: dict[str, Any] = {"metadata": {"a": "b"}, "store": False, "verbosity": "low"}
+    await bridge.complete(call(**notes))
+    assert not {*notes} & {*upstream.seen[-1].body}
+
+
 async def test_a_missing_key_is_an_authentication_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     provider = BridgeProvider("anthropic")

@@ -16,7 +16,7 @@ from emafusion.record import Store
 from emafusion.record.backends import backend
 from emafusion.record.desk import Desk
 from emafusion.record.rows import Row, pack
-from emafusion.record.writer import Results, Writer
+from emafusion.record.writer import MAX_BATCH, Results, Writer
 
 from .looking import held, rows
 from .outcomes import outcome
@@ -46,6 +46,15 @@ async def test_what_is_left_in_one_turn_goes_together(tmp_path: Path) -> None:
     await asyncio.gather(*(desk.leave(row(f"d{place}")) for place in range(5)))
     await desk.leave(row("later"))
     assert writer.brought == [5, 1]
+    writer.close()
+
+
+async def test_a_crowd_goes_in_batches(tmp_path: Path) -> None:
+    """Else one bad row of thousands would have all of them written anew, time and again."""
+    writer = Counting(tmp_path / "r.db", max_pending=9999)
+    desk = Desk(writer)
+    await asyncio.gather(*(desk.leave(row(f"d{place}")) for place in range(MAX_BATCH + 5)))
+    assert writer.brought == [MAX_BATCH, 5]
     writer.close()
 
 

@@ -24,6 +24,8 @@ LARGE_IMAGES: Final[Mapping[str, int]] = {"gpt-4o-mini": 2_833 + 8 * 5_667}
 """Whose images count more: a base and eight tiles of 512 pixels, the most that fit 2,048 x 768."""
 TOOLS_BESIDE: Final = 600
 """Tokens of the prompt by which vendors tell a model how to call tools."""
+LONGEST_ANSWER: Final = 4096
+"""Tokens that an answer is counted as whose caller sets no bound."""
 MOST_SAMPLES: Final = 128
 """Answers that one request may ask for: the protocol's own bound."""
 

@@ -288,7 +288,7 @@ class Ledger:
         except (asyncio.CancelledError, GeneratorExit):
             error = "cancelled"
             entry.unknown = True
-            entry.bound_usd = reserved
+            entry.bound_usd = reserved or _most_usd(call)
             raise
         except Exception as unexpected:  # the provider boundary: a provider's bug is its failure
             error = f"{type(unexpected).__name__} in provider {call.model.provider!r}"
@@ -379,6 +379,15 @@ class _Entry:
             part=self._part,
             unsettled_usd=0.0 if told else max(self.bound_usd - cost, 0.0),
         )
+
+
+def _most_usd(call: Call) -> float:
+    """What a call may have cost for which nothing was set aside, US dollars."""
+    model, prompt = call.model, bounds.Prompt(call)
+    longest = _asked_tokens(call.params, model)
+    if not any(call.params.get(name) for name in LENGTHS):
+        longest = min(longest, bounds.LONGEST_ANSWER)
+    return bounds.asking_usd(model, prompt) + bounds.answering_usd(model, prompt) * longest
 
 
 def _asked_tokens(params: Mapping[str, object], model: Model) -> int:

@@ -6,7 +6,6 @@ It knows no protocol.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -25,6 +24,7 @@ from emafusion.gateway.replies import encode, header_value, headers_of
 from emafusion.gateway.settings import Settings
 from emafusion.gateway.shielding import classes
 from emafusion.gateway.stream import EventStream, Teller
+from emafusion.gateway.turns import Turns
 from emafusion.types import Answer, Request, replace
 
 A = TypeVar("A", bound=Asked)
@@ -67,7 +67,7 @@ class Conversation(Generic[A]):
         self._dialect = dialect
         self._exchange = exchange
         self._settings = settings
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -103,10 +103,10 @@ class Conversation(Generic[A]):
         return asked, replace(asked.request, session=key)
 
     async def _long(self, data: bytes, caller: Caller, named: str) -> tuple[A, Request]:
-        """The same of long bodies, one after another: they hold up no short ones."""
+        """The same of long bodies, a tenant's one after another: they hold up nobody else's."""
         if self._exchange.rates is not None:
             self._exchange.rates.early(caller)
-        async with self._turn:
+        async with self._turns.of(caller.tenant):
             return await self._asked(data, caller, named)
 
     async def _response(self, asked: A, passage: Passage, receive: Receive) -> Response:

@@ -14,7 +14,14 @@ from emafusion.types import Knobs, Request, replace
 
 DEFAULT = "default"
 """How keys name the policy of requests that name none."""
-ELSEWHERE = ("models", "route", "fallbacks", "fallback_models", "context_window_fallbacks")
+ELSEWHERE = (
+    "models",
+    "route",
+    "fallbacks",
+    "fallback_models",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+)
 """Fields by which routers, asked as upstreams, are told of further models."""
 Pools = Sequence[Collection[str]]
 """Models that a request without a wish is answered by, the best liked first, last all there are."""
@@ -45,6 +52,8 @@ class TermsGate:
             preset = self._chosen(policy)
             if caller.policies is not None:
                 knobs = bound(knobs, preset, policy)
+                if preset.models is not None:
+                    _unrouted(passage.request)
             # A key takes models away from its policy's, and adds none.
             pools = pools if preset.models is None else (preset.models,)
             knobs = replace(knobs, policy=policy).over(replace(preset, models=None))

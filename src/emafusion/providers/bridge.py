@@ -73,6 +73,8 @@ HANDED_ON = frozenset(
 )
 """The parameters that become arguments of the vendor's package, where others could name another
 model, another address for our key, or another header."""
+LEFT_OUT = frozenset({"metadata", "prediction", "safety_identifier", "store", "verbosity"})
+"""What clients send of their own accord and no answer depends on: notes, and hints."""
 
 
 class BridgeProvider:
@@ -308,7 +310,7 @@ def _options(call: Call) -> dict[str, Any]:
     body = wire.request_body(call, stream=False)
     options = {name: value for name, value in body.items() if name in HANDED_ON}
     for name, value in body.items():
-        if value is not None and name not in HANDED_ON | wire.OURS:
+        if value is not None and name not in HANDED_ON | LEFT_OUT | wire.OURS:
             raise RejectedError(
                 f"{name[:60]!r} cannot be handed on to {call.model.name!r}; leave it out",
                 call.model.name,

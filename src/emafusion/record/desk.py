@@ -14,7 +14,7 @@ from functools import partial
 
 from emafusion.errors import StoreError
 from emafusion.record.rows import Row
-from emafusion.record.writer import Results, Writer
+from emafusion.record.writer import MAX_BATCH, Results, Writer
 
 Waiting = tuple[Row, "asyncio.Future[None]"]
 
@@ -40,21 +40,19 @@ class Desk:
 
     def hand_over(self) -> None:
         """Hand on what was left, now, or as soon as the writer has room."""
-        waiting = self._gathered
-        if not waiting:
-            return
-        try:
-            written = self._writer.submit([row for row, _ in waiting])
-        except StoreError as closed:
-            self._gathered = []
-            _tell(waiting, [closed] * len(waiting))
-            return
         loop = asyncio.get_running_loop()
-        if written is None:
-            self._writer.room().add_done_callback(lambda _: _soon(loop, self._again))
-            return
-        self._gathered = []
-        written.add_done_callback(lambda done: _soon(loop, partial(_written, waiting, done)))
+        while waiting := self._gathered[:MAX_BATCH]:
+            try:
+                written = self._writer.submit([row for row, _ in waiting])
+            except StoreError as closed:
+                waiting, self._gathered = self._gathered, []
+                _tell(waiting, [closed] * len(waiting))
+                return
+            if written is None:
+                self._writer.room().add_done_callback(lambda _: _soon(loop, self._again))
+                return
+            del self._gathered[:MAX_BATCH]
+            written.add_done_callback(partial(_soon_written, loop, waiting))
 
     def _again(self) -> None:
         # Of those that found no room, only what is still waited for: there is no end of them.
@@ -66,6 +64,12 @@ def _soon(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
     """Have `loop` do `work`, from any thread."""
     with suppress(RuntimeError):  # it is closed: nobody waits any more
         loop.call_soon_threadsafe(work)
+
+
+def _soon_written(
+    loop: asyncio.AbstractEventLoop, waiting: Sequence[Waiting], done: Future[Results]
+) -> None:
+    _soon(loop, partial(_written, waiting, done))
 
 
 def _written(waiting: Sequence[Waiting], done: Future[Results]) -> None:

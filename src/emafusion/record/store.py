@@ -106,10 +106,10 @@ class Store:
     async def record(self, outcome: Outcome) -> None:
         """Make `outcome` durable; returns only when it is.
 
-        Cancelling the wait does not undo the writing. Raises :class:`StoreError`; after one that
-        says "in time" the outcome may yet be written, and recording the same again is no error and
-        writes nothing twice. What an outcome tells of was paid for, so it is never the
-        :class:`StoreUnreachableError` that invites to ask again.
+        Cancelling the wait does not undo the writing, but where there was no room yet. Raises
+        :class:`StoreError`; after one that says "in time" the outcome may yet be written, and
+        recording the same again is no error and writes nothing twice. What an outcome tells of was
+        paid for, so it is never the :class:`StoreUnreachableError` that invites to ask again.
         """
         try:
             await self._write(pack(outcome, content=self.store_content), outcome.decision_id)

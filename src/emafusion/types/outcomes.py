@@ -214,6 +214,11 @@ class Outcome(Value, frozen=True, kw_only=True):
     cached: str = ""
     protection: Findings | None = None
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether it ended because nobody waited for its answer any more."""
+        return self.error in ("CancelledError", "GeneratorExit", "cancelled")
+
     def explain(self) -> str:
         """Why this was answered so: a few plain lines."""
         lines = [f"decision {self.decision_id}"]

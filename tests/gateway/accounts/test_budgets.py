@@ -125,15 +125,17 @@ async def test_a_failure_is_settled_with_what_it_cost(
     assert books(registry)["key/day"].held_usd == 0
 
 
-@pytest.mark.parametrize(("left", "booked"), [(True, 0.05), (False, 0.004)])
+@pytest.mark.parametrize(
+    ("error", "booked"),
+    [("CancelledError", 0.05), ("UnavailableError: no", 0.004), (None, 0.004)],
+)
 async def test_who_leaves_before_the_bill_is_told_pays_what_was_reserved(
-    connect: Connect, registry: Registry, alice: Caller, left: bool, booked: float
+    connect: Connect, registry: Registry, alice: Caller, error: str | None, booked: float
 ) -> None:
     registry.set_budget("key:alice", "day", 1.0)
     registry.set_budget("model:a", "day", 1.0)
     found = outcome(0.004)
     step = replace(found.steps[0], error="cancelled", unsettled_usd=0.046)
-    error = "CancelledError" if left else None
     async with Worker(connect, estimate=0.25) as worker:
         one = passage(alice)
         async with worker.gate.open(one):

@@ -121,7 +121,7 @@ class Budgets:
         hangs up before the bill is told must not ask for nothing.
         """
         outcome = passage.outcome
-        left = outcome is not None and outcome.error is not None
+        left = outcome is not None and outcome.abandoned
         steps = () if outcome is None else outcome.steps
         unsettled = math.fsum(step.unsettled_usd for step in steps) if left else 0.0
         spent = nano(passage.spent_usd)

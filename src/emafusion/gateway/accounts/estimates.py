@@ -10,11 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from emafusion.catalog import bounds, tokens
-from emafusion.catalog.bounds import Prompt
+from emafusion.catalog.bounds import LONGEST_ANSWER, Prompt
 from emafusion.types import Model, Request
 
-LONGEST_ANSWER: Final = 4096
-"""Tokens that are reserved for an answer whose caller sets no bound."""
 BESIDE: Final = 64
 """Tokens that a vendor's own template may add to a prompt."""
 CHOICES: Final = 256
@@ -25,7 +23,7 @@ _PRICES: Final = tuple(name for name in Model.__struct_fields__ if name.startswi
 def most_usd(model: Model, request: Request, prompt: Prompt) -> float:
     """What one call of `model` may cost for `request`, US dollars.
 
-    The answer is as long as the request allows, else :data:`LONGEST_ANSWER`.
+    The answer is as long as the request allows, else ``bounds.LONGEST_ANSWER``.
     """
     longest = min(request.max_tokens or LONGEST_ANSWER, model.max_output)
     usd = bounds.asking_usd(model, prompt, beside=BESIDE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
@@ -19,6 +18,7 @@ from emafusion.gateway.exchange import Exchange, caller_of
 from emafusion.gateway.messages.asked import Prompt, conversation
 from emafusion.gateway.replies import encode
 from emafusion.gateway.settings import Settings
+from emafusion.gateway.turns import Turns
 from emafusion.types import Request
 
 NOTHING = Request(id="", messages=(), params={"max_tokens": 1})
@@ -31,7 +31,7 @@ class Counting:
     def __init__(self, exchange: Exchange, settings: Settings) -> None:
         self._exchange = exchange
         self._settings = settings
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -39,7 +39,8 @@ class Counting:
         data = await read(scope, receive, self._settings)
         passage = Passage(request=NOTHING, caller=caller)
         try:
-            async with self._rated(passage), self._turn if len(data) > LONG else nullcontext():
+            turn = self._turns.of(caller.tenant) if len(data) > LONG else nullcontext()
+            async with self._rated(passage), turn:
                 models = self._exchange.client.engine.models
                 count = await apart(data, partial(counted, data, models))
         except EmafusionError as failure:
