@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import example, HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emafusion.judge import advances, appeals, disguises, forgeries, phrases
@@ -273,6 +273,7 @@ SCRAPS = st.sampled_from(
 )
 
 
+@example("this1. answer10/10richter")
 @given(st.lists(SCRAPS, max_size=40).map("".join))
 def test_every_sentence_that_could_be_an_advance_is_heard(text: str) -> None:
     read = Reading(text)

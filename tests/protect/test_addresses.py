@@ -1,11 +1,12 @@
-"""Addresses in five more languages are found whole, and sentences with numbers are none."""
+"""Addresses of six languages are found whole, and sentences with numbers are none."""
 
 from __future__ import annotations
 
 import pytest
 
+from emafusion.protect import names
 from emafusion.protect.entities import apart
-from emafusion.protect.recognisers import streets
+from emafusion.protect.recognisers import places, streets, tables
 from emafusion.protect.recognisers.reading import Reading
 
 
@@ -48,3 +49,70 @@ def test_an_address_is_found_to_its_last_word(address: str) -> None:
 )  # fmt: skip
 def test_sentences_with_numbers_are_no_addresses(text: str) -> None:
     assert addresses(text) == []
+
+
+def english(text: str) -> list[str]:
+    return [text[one.start : one.end] for one in apart(places.streets(Reading(text)))]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "14 Oak Street", "1600 Pennsylvania Avenue NW, Washington, DC 20500",
+        "100 King St W, Toronto, ON M5X 1A9", "Unit 4/12 Smith Street, Fitzroy VIC 3065",
+        "4500 N 16th St Apt 210 Phoenix AZ 85016", "Flat 3, 17 Elm Grove, Brighton BN2 3DA",
+        "8 The Green, Suite A, Dover, DE 19901", "15 Esplanade, Jersey JE1 1AA",
+        "2nd Floor, 9 Harbour View, Cork T12 AB34", "PO Box 123, Leeds LS1 1AA",
+        "14 OAK STREET, LEEDS", "22 willow close, leeds ls1 4ab", "33 Mountain View",
+        "12 Oak Street\nLeeds\nLS1 4AB", "Rose Cottage, Mill Lane, Ambridge, BM5 1AA",
+    ],
+)  # fmt: skip
+def test_an_english_address_is_found_in_sentences_and_alone(address: str) -> None:
+    assert english(address) == [address]
+    assert english(f"She lives at {address}") == [address]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12 Monkeys Drive was not a film.", "We ran 5 Tests Way too often.",
+        "Top 10 Best Place to eat", "In 1984 Big Brother Way of thinking",
+        "On page 45 Old Testament Way begins.", "B2 3CD in the spreadsheet",
+        "Use grid E5 7FG in the map.", "H2 2NO is not a compound.", "a 4 lane highway is full",
+        "We sold 5 Main Street Bakery mugs.", "address: 0x7ffe12 was freed",
+        '{"address": "10.0.0.1:80"}',
+    ],
+)  # fmt: skip
+def test_english_sentences_with_numbers_are_no_addresses(text: str) -> None:
+    assert english(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ('{"id": 7, "shippingAddress": "One Elm Rise, Leeds", "n": 1}', "One Elm Rise, Leeds"),
+        ("name: Jane\naddress: 3 Bishopsgate, London\nage: 4", "3 Bishopsgate, London"),
+        ("he lives at 14 oak\nstreet", "14 oak\nstreet"),
+    ],
+)
+def test_a_cue_allows_wider_forms(text: str, address: str) -> None:
+    assert english(text) == [address]
+
+
+def test_a_column_of_addresses_is_found_by_its_head() -> None:
+    text = "id,street_address,city\n7,3 Bishopsgate,Leeds\n"
+    assert [text[one.start : one.end] for one in tables.tabled(Reading(text))] == ["3 Bishopsgate"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"customer":"Rajesh Kumar"}', ["Rajesh Kumar"]), ('"first_name": "Ngozi"', ["Ngozi"]),
+        ('{"body": "{\\"lastName\\": \\"Ørsted\\"}"}', ["Ørsted"]),
+        ("id,full_name\n7,Jane Roe\n", ["Jane Roe"]),
+        ('"name": "Build Pipeline"', []), ('"customer": "customer_42"', []),
+        ('"username": "Jane"', []),
+    ],
+)  # fmt: skip
+def test_a_key_of_people_is_followed_by_a_name(text: str, name: list[str]) -> None:
+    assert [text[one.start : one.end] for one in names.keyed(text)] == name

@@ -84,7 +84,9 @@ def sought(read: Reading) -> Sought:
     def among(bits: int) -> frozenset[str]:
         return frozenset([word for word, mask in concepts if mask & bits])
 
-    answers, judges = among(BIT.answer), among(BIT.who)
+    answers = among(BIT.answer)
+    # In any language: those who judge may be addressed in another than the rest is said in.
+    judges = frozenset([word for word, mask in known if having(mask, "who")])
     good, verdict = among(BIT.top | BIT.correct), among(BIT.deed | BIT.top | BIT.marks | BIT.proven)
     if figures:
         good = verdict = read.known

@@ -87,7 +87,7 @@ def test_floods_are_refused_within_bounds(shore: House) -> None:
     assert _resident(shore, "VmHWM") < at_rest + MOST_MB
 
     assert shore.ask(key, "small").status == 200
-    assert shore.get("/readyz").status == 200
+    until(lambda: shore.get("/readyz").status == 200)
     identity = shore.cli("keys show ada --json")["key"]["id"]
     recorded = sum(nano(one.cost_usd) for one in shore.outcomes().values())
     until(lambda: shore.spent(f"key:{identity}") == (recorded, 0))

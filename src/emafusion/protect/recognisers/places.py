@@ -13,6 +13,11 @@ from emafusion.protect.entities import Entity
 from emafusion.protect.recognisers.cues import Cues
 from emafusion.protect.recognisers.reading import Reading
 
+
+def _all(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _SURE = (
     "street|st|avenue|ave|av|road|rd|lane|ln|boulevard|blvd|crescent|cres|parkway|pkwy|highway|hwy"
     "|gdns|terrace|tce|mews|wynd"
@@ -32,7 +37,7 @@ _STOP = (
 _SP = r"(?:[ \t]{1,2}|\r?\n[>\t ]{0,6})"
 _NUMBER = (
     r"[0-9](?<![\w.$€£+/-][0-9])(?<![0-9]:[0-9])(?!(?<=[0-9],[0-9])[0-9]{2}(?!\d))"
-    r"[0-9]{0,4}(?:[a-z](?!\w))?(?: ?[-–/&] ?[0-9]{1,5}[a-z]?)?(?![\w.:%])"
+    r"[0-9]{0,4}(?:[a-z](?!\w))?(?: ?[-–/&] ?[0-9]{1,5}[a-z]?){0,2}(?![\w.:%])"
 )
 STREET = re.compile(
     rf"{_NUMBER},?{_SP}(?P<name>(?:{_STOP}(?:[^\W\d_]|[0-9]{{1,3}}(?:st|nd|rd|th))"
@@ -48,11 +53,14 @@ _ORDINAL = r"(?:[0-9]{1,2}(?:st|nd|rd|th)|ground|first|second|third|top) (?:floo
 BEFORE = re.compile(
     rf"(?<![^\W_])(?:{_UNITS}\.? ?(?:#?[\w-]{{1,6}}(?:, ?|/| |\n))?|{_ORDINAL},? )\Z"
 )
-_UNIT = rf"(?:,?\s{{1,2}}(?:(?:{_UNITS}\.? |# ?)#?(?=[\w-]{{0,5}}[0-9]|[a-z](?!\w))[\w-]{{1,6}}|{_ORDINAL}))"
+_UNIT = (
+    rf"(?:,?\s{{1,2}}(?:(?:{_UNITS}\.? |# ?)#?"
+    rf"(?=[\w-]{{0,5}}[0-9]|[a-z](?!\w))[\w-]{{1,6}}|{_ORDINAL}))"
+)
 UNIT = re.compile(f"{_UNIT}{{1,2}}", re.IGNORECASE)
 _SEP = r"(?:,\s{0,3}|\s{1,3})"
 _COUNTRY = (
-    rf"(?:{_SEP}(?:USA|U\.S\.A\.|United States|UK|United Kingdom|England|Scotland|Wales|Ireland"
+    rf"(?:{_SEP}(?i:USA|U\.S\.A\.|United States|UK|United Kingdom|England|Scotland|Wales|Ireland"
     r"|Canada|Australia|New Zealand)(?!\w))?"
 )
 _CODE = (
@@ -86,16 +94,17 @@ NAMED = re.compile(
 HOUSES = tuple(f"{house},".lower() for house in _HOUSES.split())
 SPELLED = re.compile(
     r"(?:One|Two|Three|Four|Five|Six|Seven|Eight|Nine|Ten|Eleven|Twelve|Fifteen|Twenty) "
-    rf"(?!Way )(?:{_CAP} ){{1,2}}(?:{'|'.join(map(str.title, f'{_SURE}|{_LIKELY}'.split('|')))})(?!\w)"
+    rf"(?!Way )(?:{_CAP} ){{1,2}}"
+    rf"(?:{'|'.join(map(str.title, f'{_SURE}|{_LIKELY}'.split('|')))})(?!\w)"
 )
 POSTCODE = re.compile(r"[A-Z](?<!\w[A-Z])[A-Z]?[0-9][A-Z0-9]? [0-9][ABD-HJLNP-UW-Z]{2}(?!\w)")
-AREAS = frozenset(
+AREAS = _all(
     "AB AL BA BB BD BH BL BN BR BS BT CA CB CF CH CM CO CR CT CV CW DA DD DE DG DH DL DN DT DY EC"
     " EH EN EX FK FY GL GU GY HA HD HG HP HR HS HU HX IG IM IP IV JE KA KT KW KY LA LD LE LL LN LS"
     " LU ME MK ML NE NG NN NP NR NW OL OX PA PE PH PL PO PR RG RH RM SA SE SG SK SL SM SN SO SP SR"
-    " SS ST SW SY TA TD TF TN TQ TR TS TW UB WA WC WD WF WN WR WS WV YO ZE".split()
+    " SS ST SW SY TA TD TF TN TQ TR TS TW UB WA WC WD WF WN WR WS WV YO ZE"
 )
-"""Where British postcodes begin with two letters; those of one need a town or a line before them."""
+"""Where British postcodes begin with two letters; of one, they need a town or a line before."""
 LONE = frozenset("BEGLMNSW")
 LETTERED = re.compile(r"(?:EC[1-4]|SW1|WC[12]|W1) ")
 """Districts that have another letter."""
@@ -106,25 +115,25 @@ CUES = Cues(
 )  # fmt: skip
 """Words behind which whole values are addresses, where they stand in quotes, cells or lines."""
 _VALUE = re.compile(
-    r"\w{0,12}[\"'`*_\])]{0,3}\s{0,3}(?:=>|[:=>])\s{0,3}(?:[\"'`](?P<quoted>[^\"`\n<>{}|]{6,160}?)[\"'`]"
+    r"\w{0,12}[\"'`*_\])]{0,3}\s{0,3}(?:=>|[:=>])\s{0,3}"
+    r"(?:[\"'`](?P<quoted>[^\"`\n<>{}|]{6,160}?)[\"'`]"
     r"(?=\s{0,3}[,;:)\]}\n]|\s{0,3}\Z)"
     r"|(?P<open>[^\s\"'`<>{}|\[][^\"`\n<>{}|=]{5,120}))"
 )
 NEAR = re.compile(
-    r"(?:address\w{0,6}|addr|street\w{0,8}|\bliv(?:es?|ed|ing) (?:at|in|on)|resid(?:es?|ing) (?:at|in)"
+    r"(?:address\w{0,6}|addr|street\w{0,8}|\bliv(?:es?|ed|ing) (?:at|in|on)"
+    r"|resid(?:es?|ing) (?:at|in)"
     r"|mov(?:ed?|ing) (?:in)?to|deliver\w{0,4} (?:\w{1,8} )?to|ship\w{0,5} (?:\w{1,8} )?to"
     r"|located at|based at|sent? (?:\w{1,8} )?to|premises|residence|home is|house is|office is)"
     r"[^0-9.!?]{0,16}\Z"
 )
 """Words before an address."""
-AT = frozenset("at near outside opposite behind".split())
-TOWARDS = frozenset(
-    "to from in on of is and or visit leave left via by between for across around past".split()
-)
-GO_ON = frozenset(
+AT = _all("at near outside opposite behind")
+TOWARDS = _all("to from in on of is and or visit leave left via by between for across around past")
+GO_ON = _all(
     "before after in on by until since please for with and or last this next from near at when"
     " where which because if but tomorrow today around to as is was has every again now then"
-    " instead still".split()
+    " instead still"
 )
 """Words with which a sentence goes on behind an address."""
 OPENS = frozenset(":;,.!?(\"'>|=[{*_`-–—•\n\t")
@@ -134,6 +143,7 @@ _NEXT = re.compile(r" ([a-z]+)")
 _HOUSED = re.compile(
     rf"(?:{_UNITS}\.? ?)?#?[0-9]{{1,5}}[a-z]?(?:[-/][0-9]{{1,5}})?,? [^\W\d_]{{2}}"
 )
+_ON = re.compile(r" [A-Z][a-z]")
 _WORD = re.compile(r"\S+")
 _KIND = re.compile(rf"\w[ ](?:{_SURE}|{_LIKELY})(?!\w)")
 
@@ -183,18 +193,17 @@ def _numbered(text: str, folded: str, found: re.Match[str]) -> Iterator[Entity]:
     if before is not None:
         start = before.start()
     sure = found.lastgroup == "sure"
-    if (
-        coded
-        or cued
-        or (words and (before is not None or _said(folded, start, end, small=small, sure=sure)))
-    ):
+    goes_on = _ON.match(text, end) is not None
+    around = _said(folded, start, end, small=small, sure=sure, goes_on=goes_on)
+    if coded or cued or (words and (before is not None or around)):
         yield _entity(start, end, 0.7)
 
 
-def _said(folded: str, start: int, end: int, *, small: bool, sure: bool) -> bool:
+def _said(folded: str, start: int, end: int, *, small: bool, sure: bool, goes_on: bool) -> bool:
     """Whether the words around a street with a number let it be an address."""
     if sure and not small:
-        return True
+        # What goes on with a name is that of a street only where a word before says so.
+        return _opened(folded, start) or not goes_on
     last = _LAST.search(folded, max(0, start - 20), start)
     word = "" if last is None else last[1] or ""
     if word in AT and (sure or not small):

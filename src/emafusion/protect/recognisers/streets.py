@@ -70,30 +70,28 @@ DUTCH = re.compile(
     rf"|hs))?(?:{_GAP}\d{{4}} ?[A-Z]{{2}}(?: {_TOWN})?)?"
 )
 POSTCODE_NL = re.compile(rf"(?<!\w)[1-9]\d{{3}} [A-Z]{{2}} {_TOWN}")
-_GERMAN = (
-    "straße |strasse |str. |weg |platz |allee |gasse |damm |ufer |chaussee |steig |stieg |ring "
-)
 HINTS = (
-    f"{_GERMAN}|promenade ",
+    " ",
     "am |an de|auf de|im |in der |zum |zur |unter den |alter |neuer ",
-    "rue |avenue |av. |boulevard |bd |bd. |place |chemin |allée |impasse |quai |cours |route "
-    "|square |passage |faubourg |villa |sentier |esplanade ",
+    " ",
     "c/|calle|avenida |avda|av. |plaza |pza|paseo |camino |carretera |ronda |travesía |glorieta "
     "|rambla |carrer ",
     "via |viale |v.le |piazza |p.zza |piazzale |corso |c.so |largo |vicolo |strada |contrada "
     "|salita |lungomare |lungotevere |galleria ",
-    "straat |weg |laan |plein |gracht |kade |dijk |singel |dreef |steeg |plantsoen |burgwal ",
+    " ",
     "",
 )
 """What of each pattern is soon found in small letters."""
 HOUSES = (
-    r"(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|damm|ufer|chaussee|stei?g|stieg|ring|menade) \d",
-    r"\d,?\s(?:[da]-)?\d{4,5}\s[a-zà-ü]",
-    r"\d,? ?(?:bis |ter |quater |[a-d] )?(?:rue|av|bo|bd|pl|ch|al|im|qu|co|ro|sq|pa|fa|vi|se|es)",
-    r"\w,? (?:n\W{1,3}|núm\. ?|número |s/n)?\d",
-    r"\w,? (?:n\W{1,3}|nr\. ?|civico )?\d",
-    r"(?:straat|weg|laan|plein|gracht|kade|dijk|singel|dreef|steeg|plantsoen|burgwal) \d",
-    r"[1-9]\d{3} [a-z]{2} ",
+    # The last letters of a street, so that a search begins at a digit.
+    r"[0-9](?<=(?:aße|sse|tr\.|weg|atz|lee|amm|fer|eig|ieg|ing|ade) [0-9])",
+    r"[0-9],?\s(?:[da]-)?[0-9]{4,5}\s[a-zà-ü]",
+    r"[0-9],? ?(?:bis,? |ter,? |quater,? |[a-d],? )?(?:rue|avenue|av\.|boulevard|bd\.?|place|chemin"
+    r"|allée|impasse|quai|cours|route|square|passage|faubourg|villa|sentier|esplanade) ",
+    r"[0-9](?<=\w [0-9])|[0-9](?<=[,.º°/] [0-9])|[0-9](?<=/n[0-9])",
+    r"[0-9](?<=\w [0-9])|[0-9](?<=[,.] [0-9])",
+    r"[0-9](?<=(?:aat|weg|aan|ein|cht|ade|ijk|gel|eef|eeg|oen|wal) [0-9])",
+    r"[1-9][0-9]{3} [a-z]{2} ",
 )
 """What of each is then looked for before it is searched in earnest."""
 PATTERNS = tuple(
