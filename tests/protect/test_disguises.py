@@ -71,10 +71,25 @@ def test_groups_may_be_parted_by_anything(mark: str) -> None:
         "info(at)firma.example",
         "jane arroba ejemplo.example",
         "jean [arobase] x [point] example",
+        '"jane roe"@x.example',
     ],
 )
 def test_a_mail_address_is_seen_through_its_codes(mail: str) -> None:
     assert said(f"to {mail}, please") == [mail]
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (r'{"password": "Aq4\"Aq4q!Pw"}', r"Aq4\"Aq4q!Pw"),
+        (r"password='Tr0\'ub4dor9'", r"Tr0\'ub4dor9"),
+        (r'"{\"password\": \"Tr0ub4dor9\", \"a\": 1}"', "Tr0ub4dor9"),
+        (r'"{\"password\": \"Aq4\\\"Aq4q!Pw\"}"', r"Aq4\\\"Aq4q!Pw"),
+        ("https://h/?password=Tr0ub%2Cb4dor9&x=1", "Tr0ub%2Cb4dor9"),
+    ],
+)
+def test_an_escaped_mark_does_not_end_a_secret(text: str, secret: str) -> None:
+    assert said(text) == [secret]
 
 
 def test_look_alike_letters_of_a_key_are_plain() -> None:

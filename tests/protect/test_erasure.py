@@ -6,7 +6,7 @@ import pytest
 
 from emafusion.errors import ConfigError
 from emafusion.protect.erasure import Subject
-from emafusion.protect.placeholders import Mint
+from emafusion.protect.placeholders import Mint, alike
 from emafusion.protect.rules import Rules
 from emafusion.protect.shield import Shield
 from emafusion.protect.vault import Vault
@@ -125,6 +125,10 @@ def test_what_stands_for_a_value_is_found_however_it_is_written() -> None:
         ("+44 (0)7700 900123", "PHONE", "+447700900123"),
         (MAIL, "EMAIL", "jane.roe\\u0040harbour.example"),
         (MAIL, "EMAIL", "jane.roe%40harbour.example"),
+        (MAIL, "EMAIL", "Jane.Roe (at) harbour.example"),
+        (MAIL, "EMAIL", "jane.roe [at] harbour [dot] example"),
+        (MAIL, "EMAIL", "jane.roe at harbour dot example"),
+        ("jane.roe(at)harbour.example", "EMAIL", MAIL),
         ("Jürgen Müller", "PERSON", "Ju\u0308rgen Mu\u0308ller"),
     ],
 )
@@ -133,6 +137,12 @@ def test_a_value_is_found_that_was_masked_in_another_spelling(
 ) -> None:
     subject = Subject([MINT], ["s"], values=[value])
     assert subject.concerns(Vault(MINT, "s").put(kind, masked))
+
+
+@pytest.mark.parametrize("form", ["+44 (0)20 7946 0958", "+44(0)20-7946-0958"])
+def test_what_is_dialled_at_home_makes_no_other_number(form: str) -> None:
+    assert alike("PHONE", form) == alike("PHONE", "+442079460958")
+    assert alike("PHONE", "(0)20 7946 0958") == "02079460958"
 
 
 def test_without_a_secret_no_masked_text_is_called_anothers() -> None:

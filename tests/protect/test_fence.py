@@ -66,7 +66,7 @@ async def again(other: Fence, text: str) -> Sequence[Entity]:
     while True:
         try:
             return await other.detect(text)
-        except EOFError:
+        except (EOFError, TimeoutError):
             assert time.monotonic() < ends
             await asyncio.sleep(0.02)
 
@@ -88,9 +88,28 @@ async def test_whatever_it_does_it_is_cut_off_and_comes_back() -> None:
             with pytest.raises((EOFError, TimeoutError, ValueError)):
                 await other.detect(way)
             assert time.monotonic() - started < 60.0
-            with pytest.raises(EOFError):
-                await other.detect("at once")
             assert await again(other, "now") == [Entity(kind="TERM", start=0, end=3)]
+
+
+@pytest.mark.usefixtures("module")
+async def test_who_waits_behind_a_text_that_ends_it_is_answered() -> None:
+    async with begun(limit_s=60.0) as other:
+        asked = [asyncio.create_task(other.detect(text)) for text in ("die", *("four",) * 9)]
+        first, *answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(first, EOFError)
+        assert answers == [[Entity(kind="TERM", start=0, end=4)]] * 9
+
+
+@pytest.mark.usefixtures("module")
+async def test_who_waits_while_it_ends_for_good_is_told_so() -> None:
+    async with begun(limit_s=60.0) as other:
+        asked = [asyncio.create_task(other.detect(text)) for text in ("die", "four", "four")]
+        with pytest.raises(EOFError):
+            await asked[0]
+        await other.aclose()
+        told = await asyncio.gather(*asked[1:], return_exceptions=True)
+        assert [type(one) for one in told] == [EOFError, EOFError]
+        assert not other.up
 
 
 @pytest.mark.usefixtures("module")

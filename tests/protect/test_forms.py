@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from emafusion.protect.recognisers import cued, identities, numbers, secrets
+from emafusion.protect.recognisers import cued, identities, numbers, passwords, secrets
 from emafusion.protect.recognisers.reading import Reading
 from emafusion.protect.structured import Structured
+from growth import LINEAR, growth
 
 ANY = "a1B2c3D4e5F6g7H8i9J0" * 6
 CAPITALS = "A1B2C3D4E5F6G7H8J9K0" * 3
@@ -307,6 +308,25 @@ def test_dates_of_other_things_are_none() -> None:
         ("Zugangsdaten: jo / Winter!23", "Winter!23"),
         ("https://" + ANY[:40] + "@git.example/x", ANY[:40]),
         ("my password for the VPN is Zx81x", "Zx81x"),
+        ("My password:\nZx81xx\nthanks", "Zx81xx"),
+        ("My password:\r\nZx81xx\r\nthanks", "Zx81xx"),
+        ("password: Aq5,Aq5q!Pw", "Aq5,Aq5q!Pw"),
+        ("the password is Tr0;ub4dor9, thanks", "Tr0;ub4dor9"),
+        ("password: Tr0<ub4dor", "Tr0<ub4dor"),
+        ("password=Tr0u{b4dor9", "Tr0u{b4dor9"),
+        ("password: Tr0|ub4dor9", "Tr0|ub4dor9"),
+        ('{"password": "Tr0\'ub4dor9"}', "Tr0'ub4dor9"),
+        ('[{"name": "password", "value": "Tr0ub4dor&3x"}]', "Tr0ub4dor&3x"),
+        ('{\n "Key": "DB_PASSWORD",\n "Value": "Tr0ub4dor&3x"}', "Tr0ub4dor&3x"),
+        ('{"key": "password", "type": "text", "value": "Zx81xx"}', "Zx81xx"),
+        ("- name: DB_PASSWORD\n  value: Tr0ub4dor&3x", "Tr0ub4dor&3x"),
+        ("<key>password</key>\n\t<string>Zx81xx</string>", "Zx81xx"),
+        ("<entry><key>password</key><value>Zx81xx</value></entry>", "Zx81xx"),
+        ('<add key="DbPassword" value="Zx81xx"/>', "Zx81xx"),
+        ('{"name": "API_KEY", "value": "' + ANY[:32] + '"}', ANY[:32]),
+        ('{"passwords": ["a1b2c3d4", "Zx81xx", "Qw90er"]}', "Qw90er"),
+        ("passwords = [\n  'a1b2c3d4',\n  'Zx81xx',\n]", "Zx81xx"),
+        ('["mysql", "-u", "root", "-pHunter22"]', "Hunter22"),
     ],
 )
 def test_a_secret_is_found_behind_the_word_for_it(text: str, value: str) -> None:
@@ -319,6 +339,8 @@ def test_a_secret_is_found_behind_the_word_for_it(text: str, value: str) -> None
         "password = getpass.getpass()",
         "api_key = settings.API_KEY",
         "API_KEY=YOUR_API_KEY_HERE",
+        "idempotency_key: 8f14e45fceea167a5a36dedd4bea2543",
+        's3_key = "uploads/2024/ab12cd34ef56aa77.jpg"',
         "password: ********",
         "const password = req.body.password;",
         'password=os.environ["PW"]',
@@ -344,7 +366,82 @@ def test_a_secret_is_found_behind_the_word_for_it(text: str, value: str) -> None
         "git@github.com:acme/x.git",
         "The passport office opens on 2024111.",
         "call stack 0123456 overflow",
+        'get("password", None)',
+        "password: str",
+        "connect(host=h,password=pw1,db)",
+        "password: required|min:8|confirmed",
+        'pw = f"password=pre1{n1}x"',
+        "secret: Option<[u8;32]>,",
+        "password: &'static str",
+        "password=nn,r1;return",
+        'print("password=\'" + pw1 + "\' is")',
+        "password: !vault |",
+        "def f(password):\n    x1.run()",
+        "password:\n  length2: 8",
+        '{"name": "password", "type": "string"}',
+        '{"key": "password", "value": "Enter your password 1"}',
+        "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef:\n      name: db1",
+        "- name: DB_PASSWORD_FILE\n  value: /run/secrets/db1",
+        '- name: DB_PASSWORD\n  value: "{{ .Values.db1 }}"',
+        'imagePullSecrets: ["reg-1", "reg-2"]',
+        'PASSWORD_FIELDS = ["pass1", "pass2"]',
+        "icon.small@2x.png",
+        "self.q@self.k.transpose(-2, -1)",
+        "q@k.view(b)",
+        "x@xs.flatten()",
+        "getty@tty1.service",
+        "react-dom@18.2.0.min.js",
     ],
 )
 def test_code_and_prose_around_such_words_is_clean(text: str) -> None:
     assert FOUND(text) == []
+
+
+def test_the_condition_of_a_program_is_no_word_for_the_line_below_it() -> None:
+    assert list(passwords.passwords(Reading("my password:\nretry2\n")))
+    assert not list(passwords.passwords(Reading("if not password:\n    retry2\n")))
+
+
+def test_a_named_secret_ends_where_the_next_field_begins() -> None:
+    for text, value in (
+        ("Server=h;Pwd=Tr0ub4;Uid=sa;", "Tr0ub4"),
+        ("{user=x,password=Zx81xx,ip=4}", "Zx81xx"),
+        ("<password>Hunter22x</password><b>", "Hunter22x"),
+        ("<password>Hunter22x<br>", "Hunter22x"),
+    ):
+        assert [text[one.start : one.end] for one in FOUND(text)] == [value]
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        "jo.mail7@harbour.example",
+        "jo.mail8@acme.zip",
+        "jane.roe@taylor.swift",
+        "jo@corp.localdomain",
+        "jane@mail.corp.target",
+        "jane.roe@mail.lock",
+    ],
+)
+def test_a_mail_address_may_end_as_a_file_does(mail: str) -> None:
+    assert kinds(f"to {mail}(Jo Mail)", mail) == {"EMAIL"}
+    assert kinds(f"to {mail}, please", mail) == {"EMAIL"}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "password=a1,",
+        "password: ['a1b2c',",
+        "name: password, ",
+        "name: password, a: b, ",
+        '"mysql","-p',
+        "passwords=['",
+        "a1b2c','",
+        '"x"@',
+        "<key>password</key>",
+    ],
+)
+def test_secrets_are_found_in_time_linear_in_the_text(piece: str) -> None:
+    quarter, whole = (piece * (size // len(piece)) for size in (10_000, 40_000))
+    assert growth(FOUND, quarter, whole) < LINEAR

@@ -10,11 +10,13 @@ from typing import cast
 import pytest
 
 from emafusion.protect import masking
+from emafusion.protect.bare import Numbers
 from emafusion.protect.entities import Entity
 from emafusion.protect.placeholders import SPELLINGS, Mint
 from emafusion.protect.rules import Rules
 from emafusion.protect.shield import Shield
-from emafusion.protect.vault import Vault
+from emafusion.protect.structured import Structured
+from emafusion.protect.vault import Unmasking, Vault
 from emafusion.types import Message, Request
 from growth import LINEAR, growth
 
@@ -128,6 +130,103 @@ async def test_an_argument_is_read_with_its_name(given: object) -> None:
     calls = cast(list[dict[str, dict[str, str]]], found.request.messages[0]["tool_calls"])
     returned = found.vault.unmask(calls[0]["function"]["arguments"], in_json=True)
     assert json.loads(returned) == given
+
+
+def calling(given: object) -> Message:
+    function = {"name": "f", "arguments": json.dumps(given)}
+    call = {"id": "c", "type": "function", "function": function}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"password": {"value": "Tr0ub4dor"}},
+        {"password": [{"text": {"string": "Tr0ub4dor"}}]},
+        [{"name": "password", "value": "Tr0ub4dor"}],
+        {"Key": "DB_PASSWORD", "Value": "Tr0ub4dor"},
+        {"env": {"label": "password", "type": "x", "val": ["Tr0ub4dor"]}},
+        {"passwords": ["a1b2c3d4", "Tr0ub4dor"]},
+        ["mysql", "-u", "root", "-pTr0ub4dor"],
+        ["sshpass", "-p", "Tr0ub4dor"],
+        ["tool", "--verbose", "--password", "Tr0ub4dor"],
+        ["curl", "-u", "jane:Tr0ub4dor"],
+    ],
+)
+async def test_what_stands_beside_a_value_says_what_it_is(given: object) -> None:
+    asked = Request(id="d", messages=(calling(given),))
+    found = await Shield(MINT, [Structured()], rules=Rules()).protect(asked)
+    said = found.request.messages[0]["tool_calls"]
+    assert "Tr0ub4dor" not in json.dumps(said)
+    assert json.dumps(said).count("[KEY_") == found.findings.masked["KEY"]
+    calls = cast(list[dict[str, dict[str, str]]], said)
+    back = found.vault.unmask(calls[0]["function"]["arguments"], in_json=True)
+    assert json.loads(back) == given
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"password": {"minimum_len": 8, "placeholder": "Choose", "required_1": True}},
+        {"secrets": {"provider1": {"value": "weekly"}}},
+        {"name": "region", "value": "eu-west-1"},
+        ["ls", "-l", "src/x1"],
+    ],
+)
+async def test_names_of_fields_and_other_neighbours_stay(given: object) -> None:
+    asked = Request(id="d", messages=(calling(given),))
+    found = await Shield(MINT, [Structured()], rules=Rules()).protect(asked)
+    assert found.request.messages == asked.messages
+
+
+NUMBERS = (
+    '{"ssn": 219099999, "phone":4155552671 , "n": 5}',
+    '[{"phone": -4155552671, "card": 4111111111111111.0, "to": "4111111111111111"}]',
+    '["4111111111111111", 4111111111111111, null]',
+)
+
+
+def within(text: str) -> tuple[str, ...]:
+    """`text` of JSON as it stands in others."""
+    return text, f"See:\n```json\n{text}\n```", json.dumps({"body": text}), f"{text}\n{text}\n"
+
+
+@pytest.mark.parametrize("text", [one for text in NUMBERS[:2] for one in within(text)])
+async def test_json_stays_json_where_a_number_is_a_value(text: str) -> None:
+    asked = Request(id="d", messages=(user(text), user("4111111111111111 again")))
+    found = await Shield(MINT, [Structured()], rules=Rules()).protect(asked)
+    said = str(found.request.messages[0]["content"])
+    assert "4111" not in said
+    assert "415555" not in said
+    for line in said.splitlines():
+        if line[:1] in ("{", "["):
+            told = json.loads(line)
+            json.loads(told["body"] if line.startswith('{"body') else line)
+    assert found.vault.unmask(said) == text
+    assert found.vault.unmask(str(found.request.messages[1]["content"])) == "4111111111111111 again"
+    for cut in range(len(said) + 1):
+        stream = Unmasking(found.vault)
+        assert stream.feed(said[:cut]) + stream.feed(said[cut:]) + stream.end() == text
+
+
+async def test_a_list_of_numbers_and_texts_stays_one() -> None:
+    asked = Request(id="d", messages=(user(NUMBERS[2]),))
+    found = await Shield(MINT, [Structured()], rules=Rules()).protect(asked)
+    said = str(found.request.messages[0]["content"])
+    assert len(json.loads(said)) == 3
+    assert "4111" not in said
+    assert found.vault.unmask(said) == NUMBERS[2]
+
+
+def numbered(size: int) -> None:
+    """Look for numbers in `size` beginnings of some."""
+    for piece in ('"', "\\", '\\"', '"a": [', '"a": 1', '"a" ', '"a": [1,'):
+        Numbers(piece * size)
+        Numbers(f'{{"a": "{piece * size}')
+
+
+def test_numbers_are_found_in_linear_time() -> None:
+    assert growth(numbered, 4000, 16000) < LINEAR
 
 
 async def test_a_number_is_read_with_its_name_and_a_name_is_cut_off() -> None:

@@ -67,7 +67,7 @@ async def test_every_text_of_a_request_is_masked_and_all_comes_back() -> None:
     assert found.request.messages[3]["tool_call_id"] == "call_1"
     calls = cast(list[dict[str, dict[str, str]]], found.request.messages[2]["tool_calls"])
     returned = found.vault.unmask(calls[0]["function"]["arguments"], in_json=True)
-    assert json.loads(returned) == {"to": MAIL, "n": "4111111111111111", "say": 'a "quote"'}
+    assert json.loads(returned) == json.loads(arguments)
     assert found.findings.masked == {"EMAIL": 5, "IBAN": 1, "CARD": 1}
     assert not found.findings.private
     assert MAIL not in repr(found.vault)

@@ -39,6 +39,18 @@ def said(term: str, text: str) -> list[str]:
         ("C++", "in C++ and", "C++"),
         ("Halcyon", "H\u0430lcyon", "H\u0430lcyon"),
         ("x-17", "x\u201117", "x\u201117"),
+        ("Project Halcyon", "theProjectHalcyonTeam", "ProjectHalcyon"),
+        ("Project Halcyon", "Project HalcyonTeam", "Project Halcyon"),
+        ("Halcyon", "theHalcyonTeam", "Halcyon"),
+        ("Project Halcyon", "com.acme.Project.Halcyon", "Project.Halcyon"),
+        ("Project Halcyon", "Project **Halcyon**", "Project **Halcyon"),
+        ("Project Halcyon", "Project+Halcyon", "Project+Halcyon"),
+        ("Project Halcyon", "a/Project/Halcyon", "Project/Halcyon"),
+        ("Project Halcyon", "Project: Halcyon", "Project: Halcyon"),
+        ("Project Halcyon", "Project Halcyons", "Project Halcyon"),
+        ("Überläufer", "Uberlaufer", "Uberlaufer"),
+        ("Überläufer", "Ueberlaeufer", "Ueberlaeufer"),
+        ("Čapek", "capek", "capek"),
     ],
 )
 def test_a_term_is_found_however_it_is_written(term: str, text: str, found: str) -> None:
@@ -53,6 +65,12 @@ def test_a_term_is_found_however_it_is_written(term: str, text: str, found: str)
         ("Halcyon", "prehalcyon"),
         ("Halcyon", "Halcyoné"),
         ("Project Halcyon", "project. Halcyon"),
+        ("Project Halcyon", "the project, halcyon"),
+        ("Project Halcyon", "Project Halcyonsx"),
+        ("Project Halcyon", "theProjectX"),
+        ("Halcyon", "Halcyons"),
+        ("Halcyon", "theHalcyon2"),
+        ("cafe", "café"),
         ("x-17", "x-17b"),
         ("C++", "C+"),
     ],
@@ -64,3 +82,6 @@ def test_other_words_are_none(term: str, text: str) -> None:
 def test_many_terms_take_time_linear_in_the_text() -> None:
     find = Structured((Terms([f"term {n}" for n in range(500)] + ["計画", "x"[:1] * 2]),)).found
     assert growth(find, "word 計 " * 5_000, "word 計 " * 20_000) < LINEAR
+    find = Structured((Terms(["a b", "Ab Ab"]),)).found
+    for piece in ("aAbAb", "a+", "ü", "Ab**"):
+        assert growth(find, piece * 5_000, piece * 20_000) < LINEAR, piece

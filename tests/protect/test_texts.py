@@ -123,6 +123,17 @@ async def test_what_the_protocol_made_stays() -> None:
     assert found.findings.masked == {}
 
 
+async def test_bounds_of_a_form_are_no_values() -> None:
+    bounds = {"type": "integer", "minimum": CARD, "exclusiveMaximum": CARD, "maxLength": CARD}
+    form = tool(phone=bounds, n={"type": "integer", "enum": [4155552671], "multipleOf": CARD})
+    found = await protected(said("Hello"), tools=[form])
+    assert found.request.params == {"tools": [form]}
+    held = tool(phone={"type": "integer", "enum": [4155552671], "minimum": 1})
+    found = await protected(said("Hello"), tools=[held], limits={"minimum": CARD})
+    assert "4155552671" not in str(found.request.params)
+    assert str(CARD) not in str(found.request.params)
+
+
 @pytest.mark.parametrize(
     ("message", "params"),
     [

@@ -21,7 +21,7 @@ from emafusion.protect.fenced import HEAD, framed
 LARGEST = 2**24
 """Bytes of an answer: a longer one is none."""
 PATIENCE = 10.0
-"""How many times its limit a text may wait for those before it."""
+"""How many times its limit a text may wait for those before it, and for a new process."""
 PAUSES_S = (0.5, 30.0)
 """Between two attempts to begin anew: the first pause, which doubles each time, and the longest."""
 
@@ -59,7 +59,9 @@ class Fence:
         self._begin_s = begin_s
         self._process: Process | None = None
         self._beginning: asyncio.Task[None] | None = None
+        self._attempt: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[Sequence[Entity]] | None = None
+        self._endings: set[asyncio.Task[None]] = set()
         self._closing = False
         self._turn = asyncio.Lock()
 
@@ -82,10 +84,20 @@ class Fence:
         """The entities in `text`; whatever goes wrong, the process is begun anew behind it."""
         async with asyncio.timeout(PATIENCE * self._limit_s):
             await self._turn.acquire()
+            try:
+                await self._begun()
+            except BaseException:
+                self._turn.release()
+                raise
         self._asking = asyncio.create_task(self._asked(text))
         self._asking.add_done_callback(self._next)
         # Who leaves does not end the process under those who wait: its answer is waited for.
         return await asyncio.shield(self._asking)
+
+    async def _begun(self) -> None:
+        """Wait for the attempt to begin anew that is under way; one that fails is nobody's wait."""
+        if self._process is None and self._attempt is not None and not self._closing:
+            await asyncio.wait([self._attempt])
 
     async def _asked(self, text: str) -> Sequence[Entity]:
         process = self._process
@@ -108,32 +120,41 @@ class Fence:
     async def aclose(self) -> None:
         """End the process."""
         self._closing = True
-        for task in (self._asking, self._beginning):
+        for task in (self._asking, self._beginning, self._attempt):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
-        self._asking = self._beginning = None
+        self._asking = self._beginning = self._attempt = None
         process, self._process = self._process, None
         if process is not None:
             await _ended(process)
+        if self._endings:
+            await asyncio.wait(self._endings)
 
     def _again(self) -> None:
-        if self._closing:
+        if self._process is None or self._closing:
             return
         process, self._process = self._process, None
-        if self._beginning is None or self._beginning.done():
-            self._beginning = asyncio.create_task(self._restart(process))
+        # By itself: nothing that is cancelled may leave a process behind.
+        ending = asyncio.create_task(_ended(process))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        self._attempt = asyncio.create_task(self._anew(ending))
+        self._beginning = asyncio.create_task(self._restart(self._attempt))
 
-    async def _restart(self, process: Process | None) -> None:
-        if process is not None:
-            await _ended(process)
+    async def _anew(self, ending: asyncio.Task[None]) -> None:
+        await asyncio.wait([ending])
+        await self._start()
+
+    async def _restart(self, attempt: asyncio.Task[None]) -> None:
         pause_s, longest_s = PAUSES_S
-        while not self.up:
+        while True:
             try:
-                await self._start()
+                return await attempt
             except (OSError, EOFError, TimeoutError, msgspec.DecodeError):
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, longest_s)
+                attempt = self._attempt = asyncio.create_task(self._start())
 
     async def _start(self) -> None:
         process = await asyncio.create_subprocess_exec(

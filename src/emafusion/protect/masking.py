@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final
 
+from emafusion.protect.bare import Numbers
 from emafusion.protect.entities import Entity, apart
 from emafusion.protect.placeholders import ANY
 from emafusion.protect.vault import Vault
@@ -47,12 +48,11 @@ def parted(entities: Iterable[Entity], texts: Sequence[str]) -> list[list[Entity
 def readings(named: Mapping[str, Iterable[str]]) -> tuple[list[str], list[tuple[int, int]]]:
     """The texts `named` as detectors are to read them; of each which text, and where it begins.
 
-    One with names is read with each of them: a name says what a value is.
+    One is read behind each text that it has with it, which says what a value is.
     """
     said, places = [], []
-    for place, (text, names) in enumerate(named.items()):
-        for name in sorted(names):
-            before = f"{name}: " if name else ""
+    for place, (text, behind) in enumerate(named.items()):
+        for before in sorted(behind):
             said.append(before + text)
             places.append((place, len(before)))
     return said, places
@@ -158,10 +158,21 @@ def standing(entities: Iterable[Entity], text: str, *, earlier: bool) -> list[En
 def _pieces(text: str, entities: Sequence[Entity], vault: Vault) -> list[tuple[str, bool]]:
     """`text` in pieces, each with whether it is a placeholder."""
     pieces, place = [], 0
+    # Only what is of digits can be part of a number.
+    some = any(text[one.end - 1 : one.end].isdigit() for one in entities)
+    numbers = Numbers(text if some else "")
     for one in entities:
-        pieces.append((text[place : one.start], False))
-        pieces.append((vault.put(one.kind, text[one.start : one.end]), True))
-        place = one.end
+        number = numbers.around(one.start, one.end)
+        if number is None:
+            pieces.append((text[place : one.start], False))
+            pieces.append((vault.put(one.kind, text[one.start : one.end]), True))
+            place = one.end
+        elif number.end > place:
+            # JSON stays JSON: in the place of a number stands a string.
+            said = vault.put_number(one.kind, text[number.start : number.end])
+            pieces.append((text[place : number.start], False))
+            pieces.append((f"{number.mark}{said}{number.mark}", True))
+            place = number.end
     return [*pieces, (text[place:], False)]
 
 

@@ -19,6 +19,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from emafusion.protect.recognisers.mails import unspoken
 from emafusion.protect.recognisers.plain import plain
 
 DIGEST = 10
@@ -35,6 +36,8 @@ _CLOSE = r"[ \t]?\\{0,2}[\]>}】]"
 ANY = re.compile(rf"\[[A-Z]{{2,12}}_[a-z2-7]{{{DIGEST}}}\]")
 """A placeholder of any kind, as we write it."""
 _SPACES = re.compile(r"\s+")
+_AT_HOME = re.compile(r"\A((?:\+|00)\d{1,3})\s?\(0\)")
+"""A country's code and the nought that is only dialled within the country."""
 _PUNCTUATED = frozenset({"PHONE", "IBAN", "CARD", "ID", "PASSPORT", "LICENCE"})
 """Kinds whose values are the same however they are grouped."""
 _FOLDED = frozenset({"EMAIL", "IBAN", "ID", "PERSON", "ADDRESS", "TERM"})
@@ -79,6 +82,10 @@ def alike(kind: str, value: str) -> str:
     found = unicodedata.normalize("NFKC", plain(value)[0])
     if kind in _FOLDED:
         found = found.casefold()
+    if kind == "EMAIL":
+        found = unspoken(found)
+    if kind == "PHONE":
+        found = _AT_HOME.sub(r"\1", found)
     if kind in _PUNCTUATED:
         return "".join(c for c in found if c.isalnum() or c == "+")
     return _SPACES.sub(" ", found).strip()

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from emafusion.errors import RequestError
 from emafusion.protect import foreign, injection, masking, texts
+from emafusion.protect.beside import Digits
 from emafusion.protect.entities import LITERAL, Detector, Entity, sound
 from emafusion.protect.fence import Fence
 from emafusion.protect.placeholders import ANY, Mint
@@ -146,7 +147,12 @@ class Shield:
         findings = self._findings(
             request, (counted, allowed), failed=failed, stated=stated, attack=attack
         )
-        clean = texts.changed(request, lambda text: told.get(text, text))
+
+        def change(text: str) -> str:
+            known = told.get(text, text)
+            return vault.as_number(known) if isinstance(text, Digits) else known
+
+        clean = texts.changed(request, change)
         if findings.untold and request.caller:
             clean = replace(clean, caller=vault.quote(request.caller))
         knobs = replace(request.knobs, private=findings.private)

@@ -14,6 +14,7 @@ from emafusion.protect.recognisers import (
     cued,
     identities,
     mails,
+    named,
     numbers,
     passwords,
     phones,
@@ -36,6 +37,7 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     identities.identities,
     secrets.keys,
     passwords.passwords,
+    named.secrets,
     cued.cued,
     tables.tabled,
     places.streets,
@@ -67,7 +69,7 @@ class Structured:
     def found(self, text: str) -> list[Entity]:
         """As :meth:`detect`."""
         said, back = plain(text)
-        reading = Reading(said)
+        reading = Reading(said, () if back is None else back.quotes)
         found = [entity for recognise in self._recognisers for entity in recognise(reading)]
         if back is None:
             return found

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from emafusion.errors import RequestError
+from emafusion.protect.beside import BOUNDS, Place
 from emafusion.types import Request, replace
 
 Change = Callable[[str], str]
@@ -46,9 +47,9 @@ ECHO = "emafusion echo"
 """Among a request's parameters for a moment: what its reply repeats is masked with it."""
 FORMS = frozenset({"tools", "functions", "response_format", "audio", "metadata", ECHO})
 """Parameters that show a model nothing, whatever names are in them."""
+SCHEMAS = frozenset({"tools", "functions", "response_format"})
+"""Parameters with the forms of arguments and answers in them."""
 DEEPEST = 64
-KEY = 64
-"""Characters of an argument's name that it is read with."""
 LONG_NUMBER, ENDLESS_NUMBER = 10**8, 10**40
 """Numbers between which one may stand for a person or an account."""
 _ENCODED: Final = re.compile(r"data:[\w.+\-/;=]{0,200};base64,[A-Za-z0-9+/=_\-\s]*")
@@ -65,50 +66,40 @@ def changed(request: Request, change: Change) -> Request:
     RequestError
         The request is nested too deep to be read.
     """
-    messages = tuple(_fields(message, change) for message in request.messages)
-    params = _fields(request.params, change)
+    return _changed(request, Place(lambda text, _: change(text)))
+
+
+def _changed(request: Request, place: Place) -> Request:
+    messages = tuple(_fields(message, place) for message in request.messages)
+    params = _fields(request.params, place)
     return replace(
         request,
         messages=messages,
         params=params,
-        caller=change(request.caller),
-        session=change(request.session),
+        caller=place(request.caller),
+        session=place(request.session),
     )
 
 
 def texts(request: Request) -> dict[str, frozenset[str]]:
     """Every text in `request`, each once; what is encoded is none, and counts as unread.
 
-    With each are the names of the arguments of tools' calls that it is the value of, and "" where
-    it stands by itself.
+    With each is what it is to be read behind: what names it in the arguments of tools' calls, and
+    "" where it stands by itself.
     """
     found = _strings(request)
-    return {text: frozenset(names) for text, names in found.items() if text and not _encoded(text)}
+    return {text: frozenset(some) for text, some in found.items() if text and not _encoded(text)}
 
 
 def _strings(request: Request) -> dict[str, set[str]]:
-    found = _Found({})
-    changed(request, found)
-    return found.names
+    found: dict[str, set[str]] = {}
 
-
-class _Found:
-    """Keeps every text it is given with the `name` of its argument; ``None`` is outside of any."""
-
-    def __init__(self, names: dict[str, set[str]], name: str | None = None) -> None:
-        self.names = names
-        self.name = name
-
-    def __call__(self, text: str) -> str:
-        self.names.setdefault(text, set()).add(self.name or "")
+    def keep(text: str, behind: tuple[str, ...]) -> str:
+        found.setdefault(str(text), set()).update(behind)
         return text
 
-
-def _under(name: str, change: Change, *, begins: bool = False) -> Change:
-    """`change` of the value of `name`, where that is an argument, or arguments begin with it."""
-    if not isinstance(change, _Found) or (change.name is None and not begins):
-        return change
-    return _Found(change.names, name[-KEY:])
+    _changed(request, Place(keep))
+    return found
 
 
 def unread(request: Request) -> bool:
@@ -151,34 +142,35 @@ def _shows(value: object) -> bool:
     return False
 
 
-def _fields(value: Mapping[str, object], change: Change) -> dict[str, object]:
+def _fields(value: Mapping[str, object], place: Place) -> dict[str, object]:
     """A message's or the parameters' own fields; what is no word is no name of the protocol's."""
     return {
-        name if name.isidentifier() else change(name): item
+        name if name.isidentifier() else place.name(name): item
         # A seed stands for nobody, and has to stay a number.
         if name == "seed" and isinstance(item, int)
-        else _field(name, item, change, depth=0)
+        else _field(name, item, Place(place.change, form=name in SCHEMAS), depth=0)
         for name, item in value.items()
     }
 
 
-def _mapping(value: Mapping[str, object], change: Change, depth: int) -> dict[str, object]:
+def _mapping(value: Mapping[str, object], place: Place, depth: int) -> dict[str, object]:
+    beside = place.beside(value)
     return {
-        change(name): _field(name, item, _under(name, change), depth=depth + 1)
+        place.name(name): _field(name, item, beside.under(name), depth=depth + 1)
         for name, item in value.items()
     }
 
 
-def _field(name: str, value: object, change: Change, *, depth: int) -> object:
+def _field(name: str, value: object, place: Place, *, depth: int) -> object:
     if not isinstance(value, str):
-        return _value(value, change, depth)
+        return _value(value, place, depth)
     if name == "arguments":
-        return _arguments(value, change, depth)
+        return _arguments(value, place, depth)
     if (name in ("role", "type") and value in WORDS) or (
         name in BLOBS and _BLOB.fullmatch(value) is not None
     ):
         return value
-    said = _value(value, change, depth)
+    said = _value(value, place, depth)
     named = name in IDENTIFIERS or (name == "name" and _NAME.fullmatch(value) is not None)
     if named and isinstance(said, str) and said != value:
         # Upstreams refuse other characters.
@@ -186,30 +178,32 @@ def _field(name: str, value: object, change: Change, *, depth: int) -> object:
     return said
 
 
-def _value(value: object, change: Change, depth: int) -> object:
+def _value(value: object, place: Place, depth: int) -> object:
     if depth > DEEPEST:
         raise RequestError("the request is nested too deep", "messages")
     if isinstance(value, str):
-        return change(value)
+        return place(value)
     if isinstance(value, Mapping):
-        return _mapping(value, change, depth)
+        return _mapping(value, place, depth)
     if isinstance(value, (list, tuple)):
-        return [_value(item, change, depth + 1) for item in value]
+        return [_value(item, place.at(value, n), depth + 1) for n, item in enumerate(value)]
     if isinstance(value, (int, float)):
-        return _number(value, change)
+        return _number(value, place)
     return value
 
 
-def _number(value: float, change: Change) -> object:
-    """`value`, or a text in its place where `change` changes it as one."""
+def _number(value: float, place: Place) -> object:
+    """`value`, or a text in its place where that is changed as one."""
+    if place.form and place.field in BOUNDS:
+        return value
     if not LONG_NUMBER <= abs(value) < ENDLESS_NUMBER or value != int(value):
         return value
     digits = str(abs(int(value)))
-    said = change(digits)
+    said = place.number(digits)
     return value if said == digits else f"{'-' * (value < 0)}{said}"
 
 
-def _arguments(written: str, change: Change, depth: int) -> str:
+def _arguments(written: str, place: Place, depth: int) -> str:
     """A tool call's arguments, JSON as before; what is none is a text like another."""
     repeated = []
 
@@ -222,8 +216,8 @@ def _arguments(written: str, change: Change, depth: int) -> str:
     try:
         given = json.loads(written, object_pairs_hook=read)
     except (ValueError, RecursionError):
-        return change(written)
-    found = _value(given, _under("", change, begins=True), depth)
+        return place(written)
+    found = _value(given, place.given(), depth)
     # Of a name that is given twice only the last value was read.
     return written if found == given and not repeated else json.dumps(found, ensure_ascii=False)
 

@@ -10,8 +10,10 @@ import json
 import re
 from collections.abc import Iterable
 
+from emafusion.protect.bare import ESCAPES
 from emafusion.protect.entities import LITERAL
 from emafusion.protect.placeholders import (
+    ANY,
     DIGEST,
     LONGEST,
     SPELLINGS,
@@ -44,6 +46,8 @@ class Vault:
         self._placeholders: dict[tuple[str, str], str] = {}
         self._full: dict[tuple[str, str], str] = {}
         self._digests: set[str] = set()
+        self._numbers: dict[tuple[str, str], str] = {}
+        self._bare: set[str] = set()
         self._kinds: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -65,15 +69,35 @@ class Vault:
         """
         known = self._placeholders.get((kind, value))
         if known is None:
-            known = self._placeholders[kind, value] = self._put(kind, value)
+            known = self._placeholders[kind, value] = self._put(kind, value, range(SPELLINGS))
         return known
 
-    def _put(self, kind: str, value: str) -> str:
+    def put_number(self, kind: str, value: str) -> str:
+        """As :meth:`put`, for a number that JSON has without quotes, and that stands in some now.
+
+        They are no part of the placeholder, but go where it is undone. The spellings of numbers are
+        counted from the last: one has the same placeholder whether or not a text has it, too.
+        """
+        known = self._numbers.get((kind, value))
+        if known is None:
+            known = self._put(kind, value, range(SPELLINGS - 1, -1, -1))
+            self._numbers[kind, value] = known
+            self._bare.add(known)
+        return known
+
+    def as_number(self, placeholder: str) -> str:
+        """The placeholder of the same value as a number; what is none of here stays as it is."""
+        found = ANY.fullmatch(placeholder)
+        kind, _, digest = found[0][1:-1].partition("_") if found else ("", "", "")
+        value = self._values.get((kind, digest))
+        return placeholder if value is None else self.put_number(kind, value)
+
+    def _put(self, kind: str, value: str, spellings: Iterable[int]) -> str:
         named = (kind, alike(kind, value))
         if named in self._full:
             return self._full[named]
         digest = ""
-        for spelling in range(SPELLINGS):
+        for spelling in spellings:
             digest = self._mint.digest(kind, value, scope=self._scope, spelling=spelling)
             if (kind, digest) not in self._values:
                 self._values[kind, digest] = value
@@ -99,8 +123,9 @@ class Vault:
         for found in written(self.kinds).finditer(text, start):
             known = self._known(found) if found.end() <= end else None
             if known is not None:
-                said += text[start : found.start()], _escaped(known) if in_json else known
-                start = found.end()
+                first, last = self._with_quotes(found, start, end)
+                said += text[start:first], _escaped(known) if in_json else known
+                start = last
         return "".join([*said, text[start:end]])
 
     def settled(self, text: str, start: int = 0) -> int:
@@ -111,14 +136,51 @@ class Vault:
         if not self._values:
             return len(text)
         kinds = self.kinds
-        spans = [found.span() for found in written(kinds).finditer(text, start)]
+        placeholders = list(written(kinds).finditer(text, start))
+        spans = [found.span() for found in placeholders]
+        begin, last = start, placeholders[-1] if placeholders else None
         start = max(start, len(text) - LONGEST)
         while (found := unfinished(kinds).search(text, start)) is not None:
             within = next((end for a, end in spans if a < found.start() < end), None)
             if within is None:
-                return found.start()
+                return self._settled_quotes(text, begin, found.start(), last=last)
             start = within
-        return len(text)
+        return self._settled_quotes(text, begin, len(text), last=last)
+
+    def _settled_quotes(
+        self, text: str, start: int, end: int, *, last: re.Match[str] | None
+    ) -> int:
+        """The place, not behind `end`, before which no quote may yet go with a number.
+
+        `last` is the last placeholder in `text`.
+        """
+        if not self._bare:
+            return end
+        mark = "" if last is None or not self._is_bare(last) else _mark(text, start, last.start())
+        if last is not None and mark:
+            rest = text[last.end() : last.end() + len(mark)]
+            if rest != mark and mark.startswith(rest):
+                return last.start() - len(mark)
+            closed = last.end() + len(mark) if rest == mark else start
+        else:
+            closed = start
+        # A number may come next, and what ends here be its quote.
+        opened = end - text.endswith('"', start, end)
+        least = max(start, closed, opened - ESCAPES - 1)
+        while opened > least and text[opened - 1] == "\\":
+            opened -= 1
+        return max(opened, closed)
+
+    def _is_bare(self, found: re.Match[str]) -> bool:
+        return bool(self._bare) and spelt(*_named(found)) in self._bare
+
+    def _with_quotes(self, found: re.Match[str], start: int, end: int) -> tuple[int, int]:
+        """From where to where `found` stands, with the quotes around it if it is a number."""
+        first, last = found.span()
+        mark = _mark(found.string, start, first) if self._is_bare(found) else ""
+        if mark and last + len(mark) <= end and found.string.startswith(mark, last):
+            return first - len(mark), last + len(mark)
+        return first, last
 
     def lookalikes(self, text: str) -> Iterable[tuple[int, int]]:
         """Where `text`, not masked yet, has what would come back as a value."""
@@ -138,8 +200,22 @@ class Vault:
         return any(one.lower() in self._digests for one in _DIGESTS.findall(text))
 
     def _known(self, found: re.Match[str]) -> str | None:
-        kind, digest = found[1] or found[3].upper(), found[2] or found[4].lower()
-        return self._values.get((kind, digest))
+        return self._values.get(_named(found))
+
+
+def _named(found: re.Match[str]) -> tuple[str, str]:
+    """Kind and digest of a placeholder."""
+    return found[1] or found[3].upper(), found[2] or found[4].lower()
+
+
+def _mark(text: str, start: int, end: int) -> str:
+    """The quote that ends at `end`, with what escapes it; none of it is before `start`."""
+    if not text.endswith('"', start, end):
+        return ""
+    begin = end - 1
+    while begin > max(0, end - 2 - ESCAPES) and text[begin - 1] == "\\":
+        begin -= 1
+    return text[begin:end] if begin >= max(start, end - 1 - ESCAPES) else ""
 
 
 def _escaped(value: str) -> str:

@@ -34,7 +34,7 @@ _GROUPS = (
     r"(?:[ ./-]{1,2}(?:[a-z]{0,3}\d[0-9a-z]{0,20}|[a-z](?=[ ./-]\d))){0,8}"
     r"(?:[ ./-]?[a-z](?![0-9a-z]))?)(?![0-9a-z])"
 )
-_BIRTH = re.compile(rf"(?P<gap>[^\d]{{0,48}}?)(?<![^\W_])(?P<value>{DATE})")
+_BIRTH = re.compile(rf"(?P<gap>[^\d\x00]{{0,48}}?)(?<![^\W_])(?P<value>{DATE})")
 _ELSE = re.compile(
     r"\b(?:was|were|came|used|has|had|have|died|opened|released|wrote|since|until)\b"
 )
@@ -42,7 +42,9 @@ _ELSE = re.compile(
 _NUMBERED = re.compile(_REST + GAP + _GROUPS)
 _DIALLED = r"(?P<value>\+?\(?\d(?:[ .\-/()]{0,3}\d){5,14})(?![0-9a-z])"
 _PHONE = re.compile(_REST + GAP + _DIALLED)
-_CALLED = re.compile(rf"(?:[\s:(*_+]|(?<![^\W\d_])(?:{BETWEEN}|an)(?![^\W_])){{0,12}}+{_DIALLED}")
+_CALLED = re.compile(
+    rf"(?=\s)(?:[\s:(*_+]|(?<![^\W\d_])(?:{BETWEEN}|an)(?![^\W_])){{0,12}}+{_DIALLED}"
+)
 BEHIND = re.compile(
     rf"(?<!\w)(?P<value>{DATE})[^\d\n.]{{0,30}}\b(?:geboren|født|född|született|doğumlu)\b"
 )
@@ -88,16 +90,16 @@ PHONE = Cues(
     " rufnummer anrufen$ durchwahl tél$ téléphone portable$ teléfono telefono móvil movil$ cel$"
     " celular cellulare telefone telemóvel telemovel telefoon mobiel gsm$ komórk telefonu"
     " zap$ cep$ numaram телефон тел$ номер моб$ звоните 电话 電話 手机 手機 携帯 전화 휴대폰"
-    " msisdn$ extension$ hp$",
+    " msisdn$ extension$ hp$ zadzwoń zadzwon$",
     "my number", "his number", "her number", "your number", "mi número", "mi numero",
     "mon numéro", "mon numero", "meine nummer", "mijn nummer", "il mio numero", "mio numero",
     "mój numer", "moj numer", "meu número", "meu numero", "nummeret mitt", "mitt nummer",
     "mit nummer", "contact #", "contact number", "contact no", "phone_", "nummer:",
 )  # fmt: skip
 CALL = Cues(
-    "call$ calling$ ring$ text$ dial$ calls$ reach$ anrufen$ rufen$ ruf$ erreichen$ erreichbar$"
+    "call$ calling$ ring$ text$ dial$ reach$ anrufen$ rufen$ ruf$ erreichen$ erreichbar$"
     " erreichst$ appelez$ appelle$ appeler$ joindre$ joignable$ llama$ llame$ llámame$ llámeme$"
-    " chiama$ chiamami$ chiamate$ ligue$ liga$ bel$ bellen$ zadzwoń zadzwon$ dzwoń$ lig$ ringa$"
+    " chiama$ chiamami$ chiamate$ ligue$ liga$ bel$ bellen$ dzwoń$ lig$ ringa$"
     " ringe$ позвоните",
     "get hold of", "ring på",
 )  # fmt: skip
@@ -111,6 +113,14 @@ NUMBERS = (
 )
 """Kinds of numbers, the words for them, their forms, the least digits, and the score."""
 DECIMAL = re.compile(r"(?:0|[1-9]\d{0,7})\.\d+(?: ?- ?\d+\.\d+)?")
+AFTER = re.compile(
+    r" ?(?:€|\$|£|%|°|eur|usd|gbp|z[łl]|kr\b|euros?|dollars?|people|users|units|votes|seats|km|m/?s"
+    r"|kg|bytes|rows|lines|items|times|tonnes|inhabitants|in thousands|einwohner"
+    r"|habitants|habitantes|abitanti|pcs|total)"
+)
+"""Behind a number that counts something."""
+MILLIONS = re.compile(r"\d{1,3}(?:[ .]\d{3})*(?:[ .]000){2}|\d{1,3}0{6}")
+"""Numbers that are round, as those that are dialled are not."""
 LEAST = 6
 """Letters and digits of the shortest of them."""
 
@@ -130,8 +140,16 @@ def cued(reading: Reading) -> Iterator[Entity]:
     for kind, cues, form, least, score in NUMBERS:
         for end in cues.ends(reading):
             found = form.match(folded, end)
-            if found is not None and numbered(kind, found["value"], least):
+            if found is None or not numbered(kind, found["value"], least):
+                continue
+            if cues is not CALL or not _counts(folded, found):
                 yield _entity(kind, found, score)
+
+
+def _counts(folded: str, found: re.Match[str]) -> bool:
+    """Whether a number is of what is reached or rung, and none that is dialled."""
+    whole = MILLIONS.fullmatch(found["value"]) is not None
+    return whole or AFTER.match(folded, found.end("value")) is not None
 
 
 def numbered(kind: str, value: str, least: int) -> bool:

@@ -15,10 +15,11 @@ from emafusion.protect.recognisers import checks
 from emafusion.protect.recognisers.reading import Reading
 
 NOT = re.compile(
-    r"(?:\b(?:invoices?|orders?|items?|sku|part|parts|model|models|ticket|case|docket|seats?|rooms?"
+    r"(?:(?<![^\W_])(?:invoices?|orders?|items?|sku|part|parts|model|models|ticket|case|docket|seats?|rooms?"
     r"|pages?|figures?|years?|score|isbn|ean|issn|gtin|barcode|tracking|version|art|artikel|rechnung"
     r"|bestell\w*|commande|pedido|ordine|facture|factura|fattura|build|route|row|serial|flight"
-    r"|imei|vin|ref|rfc|pp)\b[\s.:#,-]*(?:(?:n[ro°º]|no|number|nummer|id)\b[\s.:#]*)?)\Z"
+    r"|imei|vin|ref|rfc|pp|transaction|txn|shipment|product)(?:(?![^\W_])[\s.:#,\"'=_-]*)?"
+    r"(?:(?:n[ro°º]|no|number|nummer|ids?)(?![^\W_])[\s.:#\"'=\[]*)?)\Z"
 )
 """Words before a number that say it is not a person's."""
 

@@ -18,12 +18,21 @@ UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 LATIN_END = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.%+'=~-]*\Z")
 _ENDINGS = (
     "png jpg jpeg gif svg webp avif bmp ico pdf js ts jsx tsx mjs cjs css scss vue json yaml yml"
-    " toml html htm xml csv txt rst java cpp hpp cs php swift whl gz zip tar exe dll lock shape"
-    " dtype transpose reshape mean sum real imag flat ndim size values inv conj detach numpy item"
-    " localdomain service socket timer mount target"
+    " toml html htm xml csv txt rst java cpp hpp cs php swift whl gz tar exe dll lock"
+    " service socket timer mount target"
 )
 ENDINGS = frozenset(_ENDINGS.split())
-"""What ends a file's name, a matrix's attribute or a unit, and no domain."""
+"""What ends a file's name or a unit's; behind a person's name or a deeper domain it is one."""
+_ATTRIBUTES = (
+    "shape dtype transpose reshape mean sum real imag flat ndim size values inv conj detach numpy"
+    " item permute"
+)
+ATTRIBUTES = frozenset(_ATTRIBUTES.split())
+"""What ends an expression with matrices, and no domain."""
+VERSION = re.compile(r"\d+(?:x|\.|-|\Z)")
+ARGUMENTS = re.compile(r"\( ?(?:\)|[-\d*\"'\[{(:]|\w+ ?[=.,(\[])")
+QUOTED = re.compile(r"\"[\w.+-]{1,30}(?: [\w.+-]{1,30}){0,2}\"\Z")
+"""A local part in quotes."""
 _AT = (
     r"(?<=\w)[(\[]a[)\]](?=\w)|\((?:at|ät|arroba|arobase|chiocciola|małpa|@)\)"
     r"|\[(?:at|ät|arroba|arobase|@)\]"
@@ -33,6 +42,7 @@ _DOT = (
     r"\((?:dot|punkt|point|punto|ponto|\.)\)|\[(?:dot|punkt|point|punto|ponto|\.)\]|\{dot\}|_dot_"
     r"| (?:dot|punkt|point|punto|ponto|kropka) "
 )
+_BRACKETED = re.compile(rf"{_AT}|{_DOT}")
 SPOKEN = re.compile(
     rf"[^\W_][\w.+-]{{0,63}} ?(?:{_AT}) ?[\w-]{{1,63}}"
     rf"(?:(?: ?(?:{_DOT}) ?|\.)[^\W\d][\w-]{{1,62}}){{1,4}}"
@@ -52,11 +62,9 @@ def mails(reading: Reading) -> Iterator[Entity]:
     text = reading.text
     place = text.find("@")
     while place >= 0:
-        local = LOCAL.match(text[max(0, place - 64) : place][::-1])
-        domain = DOMAIN.match(text, place + 1) if local is not None else None
-        if local is not None and domain is not None and not _code(text, local.group(), domain):
-            start = _begun(text, place - local.end(), local.group()[::-1])
-            yield Entity(kind="EMAIL", start=start, end=domain.end(), score=0.95)
+        span = _mail(text, place)
+        if span is not None:
+            yield Entity(kind="EMAIL", start=span[0], end=span[1], score=0.95)
         place = text.find("@", place + 1)
     folded = reading.folded
     if any(trace in folded for trace in AT_TRACES):
@@ -66,6 +74,20 @@ def mails(reading: Reading) -> Iterator[Entity]:
         for found in WORDS.finditer(folded):
             if SAID.search(reading.before(found.start(), 48)) or "." in found.group():
                 yield Entity(kind="EMAIL", start=found.start(), end=found.end(), score=0.7)
+
+
+def _mail(text: str, place: int) -> tuple[int, int] | None:
+    """Where the address stands whose sign is at `place`."""
+    domain = DOMAIN.match(text, place + 1)
+    if domain is None:
+        return None
+    if text[place - 1 : place] == '"':
+        quoted = QUOTED.search(text, max(0, place - 64), place)
+        return None if quoted is None else (quoted.start(), domain.end())
+    local = LOCAL.match(text[max(0, place - 64) : place][::-1])
+    if local is None or _code(text, local.group()[::-1], domain):
+        return None
+    return _begun(text, place - local.end(), local.group()[::-1]), domain.end()
 
 
 def _begun(text: str, start: int, said: str) -> int:
@@ -84,6 +106,23 @@ def _begun(text: str, start: int, said: str) -> int:
 def _code(text: str, local: str, domain: re.Match[str]) -> bool:
     """Whether it is a program's: a file, an attribute, a call, a remote path."""
     after = text[domain.end() : domain.end() + 1]
-    if after == "(" or (local == "tig" and after in (":", "/")):
+    if local == "git" and after in (":", "/"):
         return True
-    return domain.group().rsplit(".", 1)[-1].lower() in ENDINGS
+    labels = domain.group().lower().split(".")
+    if labels[-1] in ATTRIBUTES:
+        return True
+    if after == "(":
+        # A remark in brackets says in words whose address it is.
+        short = len(local) <= 2 and len(labels[0]) <= 2
+        return short or ARGUMENTS.match(text, domain.end()) is not None
+    file = ("." not in local and len(labels) == 2) or VERSION.match(labels[0]) is not None
+    return file and labels[-1] in ENDINGS
+
+
+def unspoken(value: str) -> str:
+    """The address `value` with its signs as signs, where they were in words or brackets."""
+    folded = value.lower()
+    if "@" in folded and _BRACKETED.search(folded) is None:
+        return value
+    said = re.sub(rf" ?(?:{_AT}| at ) ?", "@", folded, count=1)
+    return re.sub(rf" ?(?:{_DOT}| dot ) ?", ".", said)

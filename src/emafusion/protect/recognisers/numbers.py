@@ -36,6 +36,9 @@ ISSUED = re.compile(
 )
 """What the numbers of card issuers begin with, and how long they are (ISO/IEC 7812)."""
 CARD_RUNS = frozenset((4, *range(12, 20)))
+_EARLIER = re.compile(r"(?:(?<![0-9.])[0-9]{3,5}(?P<mark>[ \t\n]))(?:[0-9]{3,5}(?P=mark)){0,7}\Z")
+_LATER = re.compile(r"(?P<mark>[ \t\n])[0-9]{4,5}(?:(?P=mark)[0-9]{4,5}){0,7}(?![0-9])")
+REACH = 48
 _MARKS = re.compile(r"[^0-9A-Za-z]")
 
 
@@ -96,9 +99,23 @@ def cards(reading: Reading) -> Iterator[Entity]:
             continue
         for over in _ends(found):
             digits = _MARKS.sub("", text[start:over])
-            if ISSUED.fullmatch(digits) and checks.luhn(digits) and len(set(digits)) > 1:
+            right = ISSUED.fullmatch(digits) and checks.luhn(digits) and len(set(digits)) > 1
+            if right and not _in_row(text, start, over):
                 yield Entity(kind="CARD", start=start, end=over, score=0.9)
                 break
+
+
+def _in_row(text: str, start: int, end: int) -> bool:
+    """Whether groups stand in a row of more; another card, a year or an expiry is none."""
+    marks = set(_MARKS.findall(text[start:end]))
+    if len(marks) != 1 or not marks <= {" ", "\t", "\n"}:
+        return False
+    mark = marks.pop()
+    earlier = _EARLIER.search(text, max(0, start - REACH), start)
+    later = _LATER.match(text, end)
+    before = earlier.group().count(mark) if earlier and earlier["mark"] == mark else 0
+    after = later.group().count(mark) if later and later["mark"] == mark else 0
+    return before % 4 + after % 4 > 1
 
 
 def _ends(found: re.Match[str]) -> Iterator[int]:

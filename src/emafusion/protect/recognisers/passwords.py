@@ -30,16 +30,34 @@ LIKELY = Cues(
     "chave de api", "chave api", "klucz api", "api-sleutel",
 )  # fmt: skip
 """What these name is a secret if it looks like one."""
+FINDS = re.compile(
+    r"(?:s3|cache|idempotency|partition|sort|primary|foreign|object|storage|row|group|routing"
+    r"|dedup|deduplication|lookup|index|hash|range|message)_key$"
+)
+"""Keys by which something is found, and nothing opened."""
 _IS = "is|was|ist|war|lautet|est|es|é|è|jest|to|er|är|это|是|：|は|becomes|now|remains|ahora|now is"
 _FOR = r"(?: (?:for|to|of|für|pour|para|per|on|do) (?:[\w.'-]{1,20} ?){1,4}?)"
+VALUE = (
+    r"(?P<value>(?P<quote>[\"'`])"
+    # A quote of another kind may stand within, as in a word.
+    r"(?P<quoted>(?:[^\"'`\n]|(?!(?P=quote))[\"'`](?<=\w.)(?=\w)){1,200})(?P=quote)"
+    r"|\*\*(?P<bold>[^*\n]{1,100})\*\*"
+    r"|[\"'`*]{0,2}(?P<bare>[^\s\"'`,;<>{}|]{1,300}"
+    # Such a mark ends a secret, unless more of it follows and no other field or tag.
+    r"(?:[\"'`,;<>{}|](?![\w.-]{1,30} ?[=:]|(?<=<)[a-z][\w-]{0,20}[ >/,])(?=[\w!#$%&*+@^~=?-])"
+    r"[^\s\"'`,;<>{}|]{1,100}){0,8}))"
+)
+"""A secret as it is written: in quotes, in bold, or by itself."""
 TAIL = re.compile(
     rf"(?P<rest>[\w.-]{{0,24}})(?P<shut>[\"'`*\])]{{0,3}})"
-    r"(?P<says> ?(?:=>|->|→|==?|:=|：|:(?!:)) ?|>"
+    r"(?P<says>: ?\r?\n[ \t]{0,8}| ?(?:=>|->|→|==?|:=|：|:(?!:)) ?|>"
     rf"|{_FOR}?(?: (?:{_IS})(?![^\W_])| ?(?:是|は))(?: now)?:? ?"
-    r"|[ =](?=[\"'`]?\S)|\t)"
-    r"(?P<value>(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{1,200})(?P=quote)"
-    r"|\*\*(?P<bold>[^*\n]{1,100})\*\*|[\"'`*]{0,2}(?P<bare>[^\s\"'`,;<>{}|]{1,300}))"
+    rf"|[ =](?=[\"'`]?\S)|\t){VALUE}"
 )
+CONDITION = re.compile(r"\b(?:if|elif|while|and|or|not|in|with|lambda|case)\b[^\n]*\Z")
+"""What stands before a colon that ends a line of a program."""
+PARTING = re.compile("[\"'`,;<>{}|]")
+CALL = re.compile(r"\w\([^()]*\Z")
 BASIC = re.compile(r"\b(?:bearer|basic|token|apikey) (?P<value>[\w.~+/=-]{16,2000})(?![\w.~+/=-])")
 COMMAND = re.compile(
     r"\b(?:curl|wget|http|https|lftp|svn|mysql\w*|mariadb|psql|redis-cli|sshpass|smbclient|mongo\w*)"
@@ -51,7 +69,8 @@ LOGIN = re.compile(r"\b(?:login|logins|user|username|benutzer|machine|utilisateu
 SLASHED = re.compile(r"[: ]{1,3}[\w.@+-]{2,60} ?[/|:,] ?(?P<value>[^\s,;]{5,80})")
 NOTHING = re.compile(
     r"(?:[*x.•_#-]+|\d+\.\d+|<.*>?|\$\{.*|\$\(.*|\{\{.*|%\(.*|\$[a-z_]\w*|%[a-z_]+%|\[.*|env[.:(].*|process\..*"
-    r"|os\.(?:environ|getenv).*|secrets?\.[\w.]+|vault:.*|your[_ -].*|my[_-](?:password|secret).*"
+    r"|!(?:vault|env|secret|reference)|os\.(?:environ|getenv).*|secrets?\.[\w.]+|vault:.*"
+    r"|your[_ -].*|my[_-](?:password|secret).*"
     r"|change[_-]?me.*|replace.*|example|insert.*|none|null|nil|true|false|undefined|str|string|text"
     r"|int|bool|bytes|unused|required|optional|secret|secrets|password|passwords|passwd|pwd|pass"
     r"|token|key|hidden|invalid|empty|default|todo|tbd|test|foo|bar|redacted|masked|prompt|input"
@@ -76,11 +95,13 @@ MARKS = frozenset("#$%&*+@^~=!")
 
 def passwords(reading: Reading) -> Iterator[Entity]:
     """What is said to be a password, a secret or a token."""
-    folded = reading.folded
+    folded = reading.spanned
     for sure, cues in ((True, SURE), (False, LIKELY)):
         for end in cues.ends(reading):
+            if not sure and FINDS.search(folded, max(end - 20, 0), end):
+                continue
             found = TAIL.match(folded, end)
-            span = _secret(reading, found, sure=sure) if found is not None else None
+            span = told(reading, found, sure=sure) if found is not None else None
             if span is not None:
                 yield Entity(kind="KEY", start=span[0], end=span[1], score=0.65 + 0.05 * sure)
     for end in PAIRED.ends(reading):
@@ -100,20 +121,23 @@ def passwords(reading: Reading) -> Iterator[Entity]:
             yield Entity(kind="KEY", start=start, end=over, score=0.7)
 
 
-def _secret(reading: Reading, found: re.Match[str], *, sure: bool) -> tuple[int, int] | None:
-    """Where the secret stands, if what follows the word is one."""
+def told(reading: Reading, found: re.Match[str], *, sure: bool) -> tuple[int, int] | None:
+    """Where the secret stands, if what follows the word is one: `found` as by :data:`VALUE`."""
     group = next(name for name in ("quoted", "bold", "bare") if found[name] is not None)
     end = found.start()
     start, over = found.span(group)
     value = reading.text[start:over]
     says = found["says"].strip()
     if group == "bare":
-        value = _trimmed(value, reading.text[max(0, end - 60) : start])
+        before = reading.text[max(0, end - 60) : start]
+        value = _trimmed(_whole(value, before, sure=sure), before)
     assigned = says in ASSIGNED
     if len(value) < LEAST or NOTHING.match(value.lower()) is not None:
         return None
     if not sure:
         right = random(value)
+    elif "\n" in found["says"]:
+        right = secret(value) and _alone(reading, end, start + len(value))
     elif group != "bare":
         right = (assigned or mixed(value)) and not (" " in value and PROSE.search(value.lower()))
     elif says == "" and found["says"] != "\t":
@@ -121,6 +145,22 @@ def _secret(reading: Reading, found: re.Match[str], *, sure: bool) -> tuple[int,
     else:
         right = _stands(reading, found, value)
     return (start, start + len(value)) if right else None
+
+
+def _whole(value: str, before: str, *, sure: bool) -> str:
+    """`value` with the marks in it, if it reads as one secret; else what stands before them."""
+    head = PARTING.split(value, maxsplit=1)[0]
+    if head == value or not sure or NOTHING.match(head.lower()) is not None:
+        return head
+    rest = value[len(head) :]
+    # What was opened is closed here: code, templates, tags.
+    closed = any(begin in before + head + rest and end in rest for begin, end in ("{}", "<>"))
+    if closed or "(" in rest or (")" in rest and CALL.search(before) is not None):
+        return head
+    if len(head) >= LEAST and mixed(head):
+        return value
+    signs = (str.isdigit, str.isupper, str.islower)
+    return value if mixed(head) and all(any(map(sign, value)) for sign in signs) else head
 
 
 def _trimmed(value: str, before: str) -> str:
@@ -147,6 +187,14 @@ def _stands(reading: Reading, found: re.Match[str], value: str) -> bool:
     natural = first.endswith(("secret", "parola", "ordine", "pass"))
     return (rest[:1] in ("", "\n", "<", "&", "}", "|", "]", ":") or found["says"] == "=") and not (
         natural and found["says"] != "=" and value.isalpha()
+    )
+
+
+def _alone(reading: Reading, end: int, over: int) -> bool:
+    """Whether a value that ends at `over` has a line of its own, below the word for it."""
+    behind = reading.folded[over : over + 2].lstrip(".!,;\"'`*)")
+    return behind[:1] in ("", "\r", "\n", "<", "}", "]") and (
+        CONDITION.search(reading.before(end, 60)) is None
     )
 
 

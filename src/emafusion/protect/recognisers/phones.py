@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from emafusion.protect.entities import Entity
-from emafusion.protect.recognisers.cued import IS_DATE
+from emafusion.protect.recognisers.cued import AFTER, IS_DATE
 from emafusion.protect.recognisers.identities import NOT
 from emafusion.protect.recognisers.reading import Reading
 
@@ -62,11 +62,6 @@ BY_RUN: dict[tuple[int, bool], Forms] = {
 }
 """Forms by how many digits they begin with and whether with a 0; the least digits, the score."""
 MOST = 13
-AFTER = re.compile(
-    r" ?(?:€|\$|£|%|°|eur|usd|gbp|z[łl]|kr\b|euros?|dollars?|people|users|units|votes|seats|km|m/?s"
-    r"|kg|bytes|tonnes|inhabitants|in thousands|einwohner|habitants|habitantes|abitanti|pcs|total)"
-)
-"""Behind a number that counts something."""
 ROUND = re.compile(r"0[0-9]?0\b.*0[0-9]?0\b")
 YEARS = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
@@ -115,7 +110,7 @@ def _national(reading: Reading, start: int, end: int) -> Iterator[Entity]:
         found = form.match(text, start)
         if found is None or not _plausible(found.group(), least):
             continue
-        if _counts(reading, found, form):
+        if reading.in_uuid(start) or _counts(reading, found, form):
             continue
         first = start - 1 if before == "(" and ")" in found.group() else start
         yield Entity(kind="PHONE", start=first, end=found.end(), score=score)

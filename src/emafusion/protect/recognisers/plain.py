@@ -26,7 +26,7 @@ _CODES = (
     rf"|U000{_HEX}{{5}}|x{_HEX}{{2}}|[nrtfv]|[^\w\s]|_)"
     rf"|%(?:25){{0,4}}(?:[0-7]{_HEX}|[cCdD]{_HEX}%[89abAB]{_HEX}"
     rf"|[eE]{_HEX}(?:%[89abAB]{_HEX}){{2}}|[fF]{_HEX}(?:%[89abAB]{_HEX}){{3}})"
-    rf"|&(?:amp;){{0,3}}(?:#\d{{1,7}}|#[xX]{_HEX}{{1,6}}|[a-zA-Z]{{2,8}});"
+    rf"|&(?:amp;){{0,3}}(?:#[0-9]{{1,7}}|#[xX]{_HEX}{{1,6}}|[a-zA-Z]{{2,8}});"
 )
 CODES = re.compile(_CODES)
 """Characters that are written as several."""
@@ -35,9 +35,12 @@ ALL = re.compile(
     "|(?<=[0-9a-zA-Z])[\u3002\uff61](?=[0-9a-zA-Z])"
 )
 HIDDEN = re.compile(f"{UNSEEN.pattern}|[\u0300-\u036f\u20d0-\u20ff\u3002\uff61]")
+WITHIN = re.compile(r"[^\s\"'`{\[(:,=<>;\\]\\+[\"'][^\s\"'`,.:;!?{}\[\])<>\\]")
+"""An escaped quote within what is quoted: what is nested in quotes ends or begins beside it."""
 GREEK = re.compile("[\u0370-\u052f]")
-BLANKS = {"n": "\n", "r": "\n", "t": "\t", "f": "\n", "v": "\n"}
-FORM = re.compile(r"(?<![^\s\"'(?&])[\w.~+-]{1,40}=(?![^\s&\"'<>]{0,100}(?:@|%40))[^\s&\"'<>]*")
+BLANKS = {"n": "\n", "r": "\r", "t": "\t", "f": "\n", "v": "\n"}
+_FIELD = r"[\w.~+-]{1,40}=(?![^\s&\"'<>]{0,100}(?:@|%40))[^\s&\"'<>]*+"
+FORM = re.compile(rf"(?<=[?&]){_FIELD}|(?<![^\s\"']){_FIELD}(?=&)")
 BLANK = re.compile(r"(?<=[0-9A-Za-z,.)])\+(?=[0-9A-Za-z(])")
 """A field of a URL's query, in which blanks are plus signs; in a mail address they are none."""
 POSED = {
@@ -62,7 +65,10 @@ LATIN = str.maketrans(
     "aceopxyijshdbkmhtABCEHIJKMOPSTXYaeiokvptuxABEZHIKMNOPTYX",
 )
 """Greek and Cyrillic letters that look like Latin ones."""
-MIXED = re.compile("(?:[a-zA-Z]+[\u0370-\u04ff\u0500-\u052f]|[\u0370-\u052f]+[a-zA-Z])[^\\W_]*")
+# What bounds it on the left keeps it from being tried anew at each letter of a long word.
+MIXED = re.compile(
+    "(?<![a-zA-Z\u0370-\u052f])(?:[a-zA-Z]+[\u0370-\u052f]|[\u0370-\u052f]+[a-zA-Z])[^\\W_]*"
+)
 
 
 class Places:
@@ -71,6 +77,8 @@ class Places:
     def __init__(self) -> None:
         self._at = [0]
         self._from = [(0, 0)]
+        self.quotes: list[int] = []
+        """Where in the plain text a quote stands that does not end what is quoted."""
 
     def put(self, at: int, start: int, end: int) -> None:
         """Say that from `at` on the plain text was ``start:end``, or begins anew at `end`."""
@@ -93,10 +101,10 @@ def plain(text: str) -> tuple[str, Places | None]:
     """`text` without its disguises, and where its characters were, if elsewhere."""
     odd = "" if text.isascii() else "".join(c for c in set(text) if c > "\x7f")
     coded = "\\" in text or "%" in text or "&" in text
+    if "+" in text and "=" in text and ("?" in text or "&" in text):
+        text = FORM.sub(lambda found: BLANK.sub(" ", found.group()), text)
     if not odd and not coded:
         return text, None
-    if coded and "+" in text and "=" in text:
-        text = FORM.sub(lambda found: BLANK.sub(" ", found.group()), text)
     places = None
     if HIDDEN.search(odd) is not None:
         text, places = _undone(text, ALL)
@@ -126,6 +134,8 @@ def _undone(text: str, pattern: re.Pattern[str]) -> tuple[str, Places | None]:
             continue
         parts += [text[last:start], said]
         length += start - last
+        if said in ("'", '"') and WITHIN.match(text, max(0, start - 1), end + 1):
+            places.quotes.append(length)
         places.put(length, start, end)
         length += len(said)
         places.put(length, end, end)

@@ -6,6 +6,7 @@ Knows what stands near a place. It knows no kind of value.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 
 _DIGITS = re.compile(r"[0-9]+")
@@ -16,6 +17,9 @@ _RUNS = re.compile(
 )
 _BEFORE = re.compile(r"\d\d,? \Z")
 _AFTER = re.compile(r",? \d\d")
+_UUID = re.compile(
+    r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9A-Za-z])"
+)
 _ASCII = re.compile(r"[a-z]+|[A-Z]+[a-z]*")
 HEAD = 4
 """Letters by which it is told whether a word can be in a text."""
@@ -25,8 +29,9 @@ _WORDS = re.compile(r"[^\W\d_A-Z]+|[A-Z]+[^\W\d_A-Z]*")
 class Reading:
     """`text`, from which disguises are off."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, quotes: Sequence[int] = ()) -> None:
         self.text = text
+        self._quotes = quotes
 
     @cached_property
     def folded(self) -> str:
@@ -36,6 +41,16 @@ class Reading:
         if len(lower) == len(self.text):
             return lower
         return "".join(c.lower()[0] for c in self.text)
+
+    @cached_property
+    def spanned(self) -> str:
+        """As `folded`; a quote that does not end what is quoted is a character of no meaning."""
+        if not self._quotes:
+            return self.folded
+        signs = list(self.folded)
+        for place in self._quotes:
+            signs[place] = "\ue000"
+        return "".join(signs)
 
     @cached_property
     def has_digits(self) -> bool:
@@ -77,6 +92,13 @@ class Reading:
         return _BEFORE.search(self.text, max(0, start - 4), start) is not None or (
             _AFTER.match(self.text, end) is not None
         )
+
+    def in_uuid(self, start: int) -> bool:
+        """Whether the digits at `start` stand in a UUID, whose groups may be of digits alone."""
+        if "-" not in self.text[max(0, start - 1) : start + 9]:
+            return False
+        near = _UUID.search(self.text, max(0, start - 35), start + 37)
+        return near is not None and near.start() <= start < near.end()
 
     def before(self, place: int, reach: int = 40) -> str:
         """The `reach` characters before `place`, in small letters."""

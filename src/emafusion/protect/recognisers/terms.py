@@ -7,6 +7,7 @@ RE2, which has none that take longer.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,8 +21,13 @@ UNSPACED = re.compile(f"[{_UNSPACED}\U00020000-\U0003ffff]")
 """Letters of languages that write no blanks between words: nothing tells where a word ends."""
 WORD = re.compile(rf"[^\W_{_UNSPACED}\U00020000-\U0003ffff]+")
 PIECE = re.compile(rf"{WORD.pattern}|{UNSPACED.pattern}+|[\s_-]+|.", re.DOTALL)
-APART = r"[\s_-]{1,8}"
-"""What stands between the words of a term, in sentences, names of files, over lines."""
+APART = r"(?:[\s_-]|[^\w\s,.;!?]|\.(?!\s)){1,8}"
+"""What stands between the words of a term: blanks, marks that part no clauses, a dot of a name."""
+HUMP = re.compile("[A-ZÀ-ÖØ-Þ]*[a-zß-öø-ÿ]+|[A-ZÀ-ÖØ-Þ]+")
+HUMPED = re.compile("[a-zß-öø-ÿ][A-ZÀ-ÖØ-Þ]")
+"""Where a word begins within another, as names do in programs: ``theHalcyonTeam``."""
+UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue"}
+LATIN = re.compile("[\u00c0-\u024f\u1e00-\u1eff]")
 LETTERS = str.maketrans({"ς": "σ", "ſ": "s"})
 LEAST = 2
 """Letters of a term: shorter ones would be found everywhere."""
@@ -40,6 +46,7 @@ class Terms:
 
     def __init__(self, terms: Sequence[str] = (), patterns: Sequence[str] = ()) -> None:
         self._by_word: dict[str, list[re.Pattern[str]]] = {}
+        self._by_hump: dict[str, list[re.Pattern[str]]] = {}
         self._by_letter: dict[str, list[re.Pattern[str]]] = {}
         for term in terms:
             self._add(term)
@@ -58,19 +65,25 @@ class Terms:
         if UNSPACED.match(said):
             self._by_letter.setdefault(said[0], []).append(form)
             return
-        self._by_word.setdefault(_key(pieces[0]), []).append(form)
         words = [piece for piece in pieces if piece[0].isalnum()]
-        if len(words) > 1 and len(words) * 2 - 1 == len(pieces) and WORD.fullmatch("".join(words)):
-            glued = "".join(words)
-            self._by_word.setdefault(_key(glued), []).append(
-                re.compile("".join(map(_form, words)) + _end(said))
-            )
+        for key in _keys(pieces[0]):
+            self._by_word.setdefault(key, []).append(form)
+        if len(words) * 2 - 1 != len(pieces) or not WORD.fullmatch("".join(words)):
+            return
+        glued = "".join(map(_form, words))
+        for key in _keys("".join(words)) if len(words) > 1 else ():
+            self._by_word.setdefault(key, []).append(re.compile(glued + _end(said)))
+        for key in _keys(words[0]):
+            inner = f"(?:{APART})?".join(map(_form, words))
+            self._by_hump.setdefault(key, []).append(re.compile(inner))
 
     def __call__(self, reading: Reading) -> Iterator[Entity]:
         """All terms in `reading`, at the ends of words, and what the patterns match."""
         folded = _folded(reading) if self._by_word or self._by_letter else ""
         for word in WORD.finditer(folded) if self._by_word else ():
             yield from _found(self._by_word.get(_key(word.group()), ()), folded, word.start())
+        if self._by_hump and HUMPED.search(reading.text) is not None:
+            yield from self._humped(reading.text, folded)
         if self._letters is not None and not folded.isascii():
             for first in self._letters.finditer(folded):
                 yield from _found(self._by_letter[first.group()], folded, first.start())
@@ -78,6 +91,30 @@ class Terms:
             for found in pattern.finditer(reading.text):
                 if found.start() < found.end():
                     yield Entity(kind="TERM", start=found.start(), end=found.end(), score=1.0)
+
+    def _humped(self, text: str, folded: str) -> Iterator[Entity]:
+        """Terms that begin or end within a word."""
+        for hump in HUMP.finditer(text):
+            start, end = hump.span()
+            forms = self._by_hump.get(_key(folded[start:end]), ())
+            if not forms or not (_parts(text, start) or _bounds(text, start)):
+                continue
+            for found in filter(None, (form.match(folded, start) for form in forms)):
+                over = found.end()
+                # What stands between the ends of words has been found as such.
+                if _parts(text, over) or (_parts(text, start) and _bounds(text, over)):
+                    yield Entity(kind="TERM", start=start, end=over, score=1.0)
+
+
+def _parts(text: str, place: int) -> bool:
+    """Whether a word begins at `place` within another."""
+    return place > 0 and HUMPED.match(text, place - 1) is not None
+
+
+def _bounds(text: str, place: int) -> bool:
+    """Whether no letter or digit stands on either side of `place`."""
+    beside = text[max(0, place - 1) : place], text[place : place + 1]
+    return not all(map(str.isalnum, beside))
 
 
 def _found(forms: Sequence[re.Pattern[str]], folded: str, start: int) -> Iterator[Entity]:
@@ -94,22 +131,47 @@ def _folded(reading: Reading) -> str:
 
 
 def _key(word: str) -> str:
-    return word if word.isascii() else word.replace("ß", "ss")
+    """By what the terms are found that may begin with `word`: without its accents."""
+    if word.isascii():
+        return word
+    return LATIN.sub(lambda found: _bare(found.group()), word.replace("ß", "ss"))
+
+
+def _keys(word: str) -> frozenset[str]:
+    """As :func:`_key`; an umlaut may be written as two letters."""
+    spelt = "".join(UMLAUTS.get(c, c) for c in word)
+    return frozenset((_key(word), _key(spelt)))
+
+
+def _bare(letter: str) -> str:
+    """A Latin letter without its accents."""
+    return unicodedata.normalize("NFD", letter)[0]
 
 
 def _form(piece: str) -> str:
-    """The pattern of a piece of a term."""
+    """The pattern of a piece of a term; its accents may be left out, but none be added."""
     if re.fullmatch(r"[\s_-]+", piece):
         return APART
-    return re.escape(piece).replace("ss", "(?:ss|ß)").replace("ß)", "\0").replace(
+    form = re.escape(piece).replace("ss", "(?:ss|ß)").replace("ß)", "\0").replace(
         "ß", "(?:ss|ß)").replace("\0", "ß)")  # fmt: skip
+    return LATIN.sub(lambda found: _accented(found.group()), form)
+
+
+def _accented(letter: str) -> str:
+    bare = _bare(letter)
+    if bare == letter:
+        return letter
+    return f"(?:{letter}|{UMLAUTS[letter]}|{bare})" if letter in UMLAUTS else f"[{letter}{bare}]"
 
 
 def _end(said: str) -> str:
     """What must stand behind a term: no more of its word, where its language has words."""
     if UNSPACED.match(said[-1]) or not said[-1].isalnum():
         return r"(?![^\W_])" if not UNSPACED.match(said[-1]) else ""
-    return f"(?!{WORD.pattern[:-1]})"
+    # Of several words the last may be said in the plural: that is no other word.
+    plural = "(?!s(?!{0}))" if re.search(r"[\s_-]", said) and said[-1].isalpha() else ""
+    letter = WORD.pattern[:-1]
+    return f"(?!{plural.format(letter)}{letter})"
 
 
 def _compiled(pattern: str) -> Any:

@@ -1,0 +1,102 @@
+"""Secrets that another field names: pairs of a name and a value, lists, arguments of commands.
+
+Knows how such pairs are written in JSON, YAML, XML and attributes. What says that a value is a
+secret, and what is none, is :mod:`~emafusion.protect.recognisers.passwords`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+
+from emafusion.protect.entities import Entity
+from emafusion.protect.recognisers.passwords import (
+    LEAST,
+    LIKELY,
+    PROSE,
+    SURE,
+    VALUE,
+    mixed,
+    random,
+    secret,
+    told,
+)
+from emafusion.protect.recognisers.reading import Reading
+
+NAME = re.compile(
+    r"(?:\b(?:name|key|field|variable|label|parameter|property|attribute|header)[\"']?"
+    r" ?(?:=>|[:=]) ?[\"']?|<(?:name|key|field|label|parameter)>\s{0,8})[\w.:-]{0,40}\Z"
+)
+"""What stands before a word that is the value of a field that holds names."""
+NEIGHBOUR = re.compile(
+    r"(?P<rest>[\d_-]{0,4}(?:_base)?)(?:\s{0,8}</\w{1,20}>\s{0,60}|[\"']?[\s,;]{1,60})"
+    # A field or two may stand between: a type, a place.
+    r"(?:[\"']?(?!val)\w{1,20}[\"']? ?[:=] ?[\"']?[\w./-]{0,40}[\"']?[\s,;]{1,60}){0,2}"
+    r"(?:[\"']?(?:value|val|string|default|content|text)[\"']? ?(?=[:=])"
+    r"|<(?:value|val|string|data|content)(?=>))"
+    rf"(?P<says>=>|[:=>])\s{{0,8}}{VALUE}"
+)
+"""Behind a name the value that it is of."""
+LIST = re.compile(r"(?P<rest>[s\d_-]{0,4})[\"']? ?(?:=>|[:=]) ?[\[(]\s{0,60}(?=[\"'])")
+ITEM = re.compile(
+    r"(?P<quote>[\"'])(?P<item>[^\"'\n]{0,200})(?P=quote)\s{0,60}(?P<more>,?)\s{0,60}"
+)
+ARGUMENTS = re.compile(
+    r"[\"'](?:mysql\w*|mariadb[\w-]*)[\"'][^\]\x00]{0,300}?[\"']-p"
+    r"(?P<short>(?=[^\s\"']{0,80}[\d!#$%&*+@^~=])[^\s\"']{5,80})[\"']"
+)
+"""A command as a list of its arguments."""
+
+
+def secrets(reading: Reading) -> Iterator[Entity]:
+    """Values of pairs, items of lists and arguments that are said to be secrets."""
+    folded = reading.spanned
+    for sure, cues in ((True, SURE), (False, LIKELY)):
+        for end in cues.ends(reading):
+            yield from _neighbour(reading, end, sure=sure)
+    for start, over in _listed(reading):
+        yield Entity(kind="KEY", start=start, end=over, score=0.7)
+    if "-p" in folded and ("mysql" in folded or "mariadb" in folded):
+        for found in ARGUMENTS.finditer(folded):
+            start, over = found.span("short")
+            yield Entity(kind="KEY", start=start, end=over, score=0.7)
+
+
+def _neighbour(reading: Reading, end: int, *, sure: bool) -> Iterator[Entity]:
+    """The value of the field beside the one whose value ends with the word that ends at `end`."""
+    folded = reading.spanned
+    found = NEIGHBOUR.match(folded, end)
+    if found is None or NAME.search(reading.before(end, 70)) is None:
+        return
+    span = told(reading, found, sure=sure)
+    if span is None:
+        return
+    value = reading.text[slice(*span)]
+    if mixed(value) and not (" " in value and PROSE.search(value.lower())):
+        yield Entity(kind="KEY", start=span[0], end=span[1], score=0.7)
+
+
+def _listed(reading: Reading) -> Iterator[tuple[int, int]]:
+    """Where the secrets of lists stand; what is read as an item begins no list."""
+    read = 0
+    for end in SURE.ends(reading):
+        opened = LIST.match(reading.spanned, end) if end >= read else None
+        if opened is not None:
+            read = yield from _items(reading, opened)
+
+
+def _items(reading: Reading, opened: re.Match[str]) -> Generator[tuple[int, int], None, int]:
+    """Where the secrets of the list `opened` stand; returns where it was read to."""
+    # What is called secrets is often a list of their names.
+    named = reading.before(opened.start(), 7).endswith(("secret", "secrets"))
+    read = opened.end()
+    item = ITEM.match(reading.spanned, read)
+    while item is not None:
+        start, over = item.span("item")
+        value = reading.text[start:over]
+        right = random(value) if named else len(value) >= LEAST and secret(value)
+        if right and not (" " in value and PROSE.search(value.lower())):
+            yield start, over
+        read = item.end()
+        item = ITEM.match(reading.spanned, read) if item["more"] else None
+    return read
