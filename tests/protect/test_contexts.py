@@ -87,3 +87,17 @@ def test_columns_without_a_kind_are_left_alone() -> None:
     text = "id,total,code\n7,4155552671,123456789\n8,4155552672,987654321"
     assert FOUND(text) == []
     assert len(FOUND(text.replace("total", "phone").replace("code", "ssn"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{ telNo: '22 951 95 03' }", "22 951 95 03"),
+        ("name=Jane&cell_phone=%2822%29+824+26+51&send=1", "%2822%29+824+26+51"),
+        ("id=7&phone=%2B1+%28646%29+517-4837&send=1", "%2B1+%28646%29+517-4837"),
+    ],
+)
+def test_numbers_in_queries_and_camel_case_are_whole(text: str, value: str) -> None:
+    place = text.index(value)
+    found = [(one.start, one.end) for one in FOUND(text) if one.kind == "PHONE"]
+    assert (place, place + len(value)) in found

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emafusion.catalog import tokens
-from emafusion.catalog.bounds import Prompt
+from emafusion.catalog.bounds import LONGEST_ANSWER, Prompt
 from emafusion.errors import RequestError
-from emafusion.gateway.accounts.estimates import BESIDE, LONGEST_ANSWER, Dearest, dear, most_usd
+from emafusion.gateway.accounts.estimates import BESIDE, Dearest, dear, most_usd
 from emafusion.types import Model, Request, Usage, replace
 from emafusion.types.models import PriceTier
 

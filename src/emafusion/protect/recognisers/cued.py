@@ -143,7 +143,7 @@ def cued(reading: Reading) -> Iterator[Entity]:
             if found is None or not numbered(kind, found["value"], least):
                 continue
             if cues is not CALL or not _counts(folded, found):
-                yield _entity(kind, found, score)
+                yield _entity(kind, found, score, opened=kind == "PHONE")
 
 
 def _counts(folded: str, found: re.Match[str]) -> bool:
@@ -161,6 +161,8 @@ def numbered(kind: str, value: str, least: int) -> bool:
     return IS_DATE.match(value) is None or (kind == "ID" and "." not in value)
 
 
-def _entity(kind: str, found: re.Match[str], score: float) -> Entity:
+def _entity(kind: str, found: re.Match[str], score: float, *, opened: bool = False) -> Entity:
     start, end = found.span("value")
+    # The bracket that a number begins with may have been taken for one before it.
+    start -= opened and found.string[start - 1 : start] == "(" and ")" in found["value"]
     return Entity(kind=kind, start=start, end=end, score=score)

@@ -63,7 +63,7 @@ class Cues:
             while place >= 0:
                 end = place + len(word)
                 begins = anywhere or _begins(text, place)
-                if begins and not (whole and folded[end : end + 1].isalpha()):
+                if begins and not (whole and _goes_on(text, end)):
                     yield end
                 place = folded.find(word, end)
 
@@ -81,6 +81,12 @@ def _cue(word: str) -> tuple[str, tuple[str, bool, bool]]:
     anywhere = word[0] == "*" or _UNSPACED.match(bare) is not None
     head = "".join(takewhile(str.isalpha, bare[:HEAD]))
     return "" if anywhere else head, (bare, anywhere, word[-1] == "$")
+
+
+def _goes_on(text: str, place: int) -> bool:
+    """Whether the word before `place` has more letters; a capital begins another."""
+    after = text[place : place + 1]
+    return after.isalpha() and not (after.isupper() and text[place - 1].islower())
 
 
 def _begins(text: str, place: int) -> bool:

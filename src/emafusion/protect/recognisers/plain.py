@@ -41,7 +41,7 @@ GREEK = re.compile("[\u0370-\u052f]")
 BLANKS = {"n": "\n", "r": "\r", "t": "\t", "f": "\n", "v": "\n"}
 _FIELD = r"[\w.~+-]{1,40}=(?![^\s&\"'<>]{0,100}(?:@|%40))[^\s&\"'<>]*+"
 FORM = re.compile(rf"(?<=[?&]){_FIELD}|(?<![^\s\"']){_FIELD}(?=&)")
-BLANK = re.compile(r"(?<=[0-9A-Za-z,.)])\+(?=[0-9A-Za-z(])")
+BLANK = re.compile(r"(?<=[0-9A-Za-z,.)])\+(?=[0-9A-Za-z(%])")
 """A field of a URL's query, in which blanks are plus signs; in a mail address they are none."""
 POSED = {
     **dict.fromkeys("\u00a0\u1680\u202f\u205f\u2800\u3000", " "),
