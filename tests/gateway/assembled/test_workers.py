@@ -104,6 +104,7 @@ def test_no_budget_is_overspent_and_no_answer_lost(
     key = mansion.key("besieged")
     mansion.cli(f"budget set key:besieged {FITS * cost / 1e9:.9f} --per total")
     mansion.refresh()
+    time.sleep(3.0)  # one worker is known to have read of the budget; each of the others has to
 
     def kill() -> None:
         os.kill(max(children(mansion), key=links), signal.SIGKILL)
