@@ -15,14 +15,13 @@ import unicodedata
 import urllib.parse
 from collections.abc import Callable, Iterator
 
-from emafusion.protect.recognisers.plain import UNSEEN
+from emafusion.protect.recognisers.plain import LATIN, UNSEEN
 
 TAGS = re.compile("(?<!\U0001f3f4)[\U000e0020-\U000e007e]{6,}")
 """Letters that are never drawn; behind a black flag they say whose flag it is."""
 PIERCED = re.compile("[a-zA-Z][\u200b\u2060\ufeff\u00ad](?=[a-zA-Z])")
-_POSING = "асеорхуіјѕһԁвкмнтгьαειοκνρτυχ"
+_POSING = "".join(map(chr, LATIN))
 MIXED = re.compile(rf"[a-z][{_POSING}]|[{_POSING}][a-z]")
-LATIN = str.maketrans(_POSING, "aceopxyijshdbkmhtrbaeiokvptux")
 PACKED = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{24,}={0,2}")
 HEX = re.compile(r"(?:[0-9a-fA-F]{2}){16,}\Z")
 SPACED = re.compile(r"(?<=\b\w) {1,3}\w(?: {1,3}\w){9,}\b")

@@ -45,6 +45,17 @@ class Protected(Struct, frozen=True, kw_only=True):
     findings: Findings
 
 
+class _Seen(Struct, frozen=True, kw_only=True):
+    """What there was in a request: how many values of which kinds, and what else is known of it."""
+
+    masked: Mapping[str, int]
+    allowed: Mapping[str, int]
+    failed: tuple[str, ...]
+    attack: float
+    unread: bool
+    private_before: bool
+
+
 class Shield:
     """Masks requests and classes them.
 
@@ -135,7 +146,8 @@ class Shield:
         if not self._begun:
             await self.begin()
         before = frozenset(texts.texts(replace(NOTHING, messages=tuple(earlier))))
-        named = texts.texts(request)
+        strings = texts.strings(request)
+        named = texts.legible(strings)
         said = list(named)
         detected, failed = await self._detected(named)
         taken, allowed = self._sorted(detected)
@@ -143,10 +155,15 @@ class Shield:
         work = partial(_masked, said, taken, before, vault=vault)
         # A long text would keep everybody else waiting.
         told, counted = await asyncio.to_thread(work) if sum(map(len, said)) > LONG else work()
-        attack = await injection.suspicion(foreign.documents(request))
-        findings = self._findings(
-            request, (counted, allowed), failed=failed, stated=stated, attack=attack
+        seen = _Seen(
+            masked=Counter(one.kind for one in counted),
+            allowed=Counter(one.kind for one in allowed),
+            failed=failed,
+            attack=await injection.suspicion(foreign.documents(request)),
+            unread=texts.unread(request, strings),
+            private_before=self._private_before(said),
         )
+        findings = self._findings(request, seen, stated)
 
         def change(text: str) -> str:
             known = told.get(text, text)
@@ -159,57 +176,40 @@ class Shield:
         clean = replace(clean, knobs=knobs, protection=findings)
         return Protected(request=clean, vault=vault, findings=findings)
 
-    def _findings(
-        self,
-        request: Request,
-        found: tuple[Sequence[Entity], Sequence[Entity]],
-        *,
-        failed: tuple[str, ...],
-        stated: Sequence[DataClass],
-        attack: float,
-    ) -> Findings:
-        """What it comes to that values were `found`, those masked and those allowed.
-
-        Raises :class:`RequestError` where that is a refusal.
-        """
+    def _findings(self, request: Request, seen: _Seen, stated: Sequence[DataClass]) -> Findings:
+        """What comes of what was `seen`; raises :class:`RequestError` where that is a refusal."""
         rules = self._rules
-        suspect = attack >= rules.injection_at
+        suspect = seen.attack >= rules.injection_at
         if suspect and rules.injection == "refuse":
             raise RequestError(
                 "a document or tool result here reads like orders to the model; take it out",
                 "messages",
             )
-        unread = texts.unread(request)
-        masked, allowed = (Counter(one.kind for one in some) for some in found)
         worst = (
-            bool(failed)
-            or any(rules.deed(kind) == "private" for kind in masked)
-            or self._private_before(request)
-            or (unread and rules.unread == "private")
+            bool(seen.failed)
+            or any(rules.deed(kind) == "private" for kind in seen.masked)
+            or seen.private_before
+            or (seen.unread and rules.unread == "private")
             or (suspect and rules.injection == "private")
         )
         data_class = highest(rules.usual, *stated, *(("restricted",) if worst else ()))
         return Findings(
             data_class=data_class,
             private=worst or rules.private(data_class) or request.knobs.private,
-            masked=dict(masked),
-            allowed=dict(allowed),
-            failed=failed,
-            injection=attack,
-            unread=unread,
+            masked=dict(seen.masked),
+            allowed=dict(seen.allowed),
+            failed=seen.failed,
+            injection=seen.attack,
+            unread=seen.unread,
             seal=self._mint.seal,
         )
 
-    def _private_before(self, request: Request) -> bool:
-        """Whether a value of a kind for private models stood in `request` before it was masked."""
+    def _private_before(self, said: Sequence[str]) -> bool:
+        """Whether a value of a kind for private models stood in `said` before it was masked."""
         rules = self._rules
         if rules.others != "private" and "private" not in rules.kinds.values():
             return False
-        kinds = {
-            one[0][1:].partition("_")[0]
-            for said in texts.texts(request)
-            for one in ANY.finditer(said)
-        }
+        kinds = {one[0][1:].partition("_")[0] for text in said for one in ANY.finditer(text)}
         return any(rules.deed(kind) == "private" for kind in kinds - {LITERAL})
 
     def _sorted(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from emafusion.errors import RequestError
@@ -81,17 +81,22 @@ def _changed(request: Request, place: Place) -> Request:
     )
 
 
-def texts(request: Request) -> dict[str, frozenset[str]]:
+def texts(request: Request) -> dict[str, set[str]]:
     """Every text in `request`, each once; what is encoded is none, and counts as unread.
 
     With each is what it is to be read behind: what names it in the arguments of tools' calls, and
     "" where it stands by itself.
     """
-    found = _strings(request)
-    return {text: frozenset(some) for text, some in found.items() if text and not _encoded(text)}
+    return legible(strings(request))
 
 
-def _strings(request: Request) -> dict[str, set[str]]:
+def legible(found: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Those of the strings `found` that are texts."""
+    return {text: behind for text, behind in found.items() if text and not _encoded(text)}
+
+
+def strings(request: Request) -> dict[str, set[str]]:
+    """Every string in `request`, as :func:`texts`, what is encoded among them."""
     found: dict[str, set[str]] = {}
 
     def keep(text: str, behind: tuple[str, ...]) -> str:
@@ -102,9 +107,9 @@ def _strings(request: Request) -> dict[str, set[str]]:
     return found
 
 
-def unread(request: Request) -> bool:
-    """Whether `request` has parts that are no text, or texts as tokens' numbers."""
-    if any(map(_encoded, _strings(request))):
+def unread(request: Request, found: Iterable[str]) -> bool:
+    """Whether `request`, of the strings `found`, has parts that are no text, or tokens' numbers."""
+    if any(map(_encoded, found)):
         return True
     told = request.params.get("input")
     if isinstance(told, (list, tuple)) and not all(isinstance(one, str) for one in told):
