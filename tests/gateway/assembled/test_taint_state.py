@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,21 +38,12 @@ class Postgres(Protocol):
 
 
 @pytest.fixture(scope="module")
-def cache() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="ema-") as folder:
-        server = Server(Path(folder))
-        server.start()
-        yield server
-        server.stop()
-
-
-@pytest.fixture(scope="module")
 def place(
-    postgres: Postgres, cache: Server, tmp_path_factory: pytest.TempPathFactory
+    postgres: Postgres, valkey: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     """A worker that keeps nothing itself."""
     address = postgres.fresh()
-    environment = {"EMF_TEST_ACCOUNTS": address, "EMF_TEST_VALKEY": cache.url, "TAINT_SECRET": "x"}
+    environment = {"EMF_TEST_ACCOUNTS": address, "EMF_TEST_VALKEY": valkey.url, "TAINT_SECRET": "x"}
     with pytest.MonkeyPatch.context() as patch, tapped() as taps:
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -103,7 +93,7 @@ def files(folder: Path) -> bytes:
     return b"\n".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
 
 
-def test_state_holds_placeholders_alone(place: Place, postgres: Postgres, cache: Server) -> None:
+def test_state_holds_placeholders_alone(place: Place, postgres: Postgres, valkey: Server) -> None:
     house, key = place.house, place.key
     for n in range(3):
         assert said(place.ask("plain", text=TEXT, user=EMAIL)) == f"echo: {TEXT}", n
@@ -124,9 +114,9 @@ def test_state_holds_placeholders_alone(place: Place, postgres: Postgres, cache:
 
     everything = {
         "tables": rows(place.house.place),
-        "keys": kept(cache),
+        "keys": kept(valkey),
         "files": files(postgres.folder / "data"),
-        "cache's files": files(cache.socket.parent),
+        "cache's files": files(valkey.socket.parent),
     }
     for where in ("tables", "keys"):
         assert PLACEHOLDER.search(everything[where].decode("latin-1")) is not None, where

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,15 +40,6 @@ class Postgres(Protocol):
     def fresh(self) -> str: ...
     def kill(self) -> None: ...
     def start(self) -> None: ...
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="ema-") as folder:
-        server = Server(Path(folder))
-        server.start()
-        yield server
-        server.stop()
 
 
 @pytest.fixture(scope="module")
