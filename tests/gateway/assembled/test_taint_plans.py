@@ -25,6 +25,7 @@ from .taint import CARD, EMAIL, HARD, RESTRICTED, TEXT, WORD, Place, placed, set
 from .tap import PLACEHOLDER, POOL
 
 NAMES = (*POOL, "labels", "refusing", "late", "plain")
+TRIES = 20
 MORE = """
 [understand]
 slow = "labels"
@@ -115,14 +116,20 @@ def test_an_adaptive_plan_and_its_comparison(place: Place, stream: bool) -> None
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_cascade_and_its_judge(place: Place, stream: bool) -> None:
     since = len(place.public.calls)
-    knobs = {"models": list(POOL), "prefer": 0.5, "arrangement": "cascade"}
-    text = f"Extract the mail{'s' * stream} from: write to {EMAIL} at noon."
-    found, outcome = asked(place, text, knobs=knobs, stream=stream)
-    assert EMAIL in found
-    assert outcome.plan is not None
-    assert isinstance(outcome.plan.arrangement, Cascade)
+    knobs = {"models": list(POOL), "prefer": 0.5, "arrangement": "cascade", "explore": False}
+    judged = False
+    for n in range(TRIES):
+        # Whether a judge is worth asking depends on the text, so on what stands for the value.
+        mail = f"{n}.{stream}.{EMAIL}".lower()
+        found, outcome = asked(place, f"Extract it: {mail}.", knobs=knobs, stream=stream)
+        assert mail in found
+        assert outcome.plan is not None
+        assert isinstance(outcome.plan.arrangement, Cascade)
+        judged = any(step.purpose == "judge" for step in outcome.steps)
+        if judged:
+            break
+    assert judged, outcome.explain()
     assert masked(place, "judge", since)
-    assert any(step.purpose == "judge" for step in outcome.steps)
     masked(place, "draft", since)
 
 
