@@ -119,10 +119,17 @@ def tapped() -> Iterator[tuple[Tap, Tap]]:
         yield public, private
 
 
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:  # a server at work deletes files, and what is gone holds nothing
+        return b""
+
+
 def held(folder: Path, private: Tap) -> list[str]:
     """Which of all that is secret any file, log or trace holds."""
     files = [one for one in folder.rglob("*") if one.is_file() and one.name != "emafusion.toml"]
-    everything = b"\n".join([*(one.read_bytes() for one in files), *private.traces])
+    everything = b"\n".join([*map(_bytes, files), *private.traces])
     return [one for one in ANYWHERE if any(form in everything for form in spellings(one))]
 
 
