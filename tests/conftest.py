@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -148,8 +149,24 @@ class Postgres:
         shutil.rmtree(self.folder)
 
 
+@contextmanager
+def _running() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.close()
+    """One server for all tests."""
+    with _running() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def unused_postgres() -> Iterator[Postgres]:
+    """A server whose files hold nothing of other tests."""
+    with _running() as server:
+        yield server

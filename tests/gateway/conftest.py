@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
@@ -21,17 +19,14 @@ from emafusion.types import replace
 
 from . import upstreams
 from .parts import Script, Served, broken, catalog, client_of, served
-from .valkeys import Server
+from .valkeys import Server, running
 
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[Server]:
-    """One Valkey for all tests; its socket's path must be short."""
-    with tempfile.TemporaryDirectory(prefix="ema-") as folder:
-        server = Server(Path(folder))
-        server.start()
+    """One Valkey for all tests."""
+    with running() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

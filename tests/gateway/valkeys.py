@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import valkey
@@ -37,3 +40,13 @@ class Server:
     def clear(self) -> None:
         with valkey.Valkey(unix_socket_path=str(self.socket)) as client:
             client.flushall()
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A server of its own; its socket's path must be short."""
+    with tempfile.TemporaryDirectory(prefix="ema-") as folder:
+        server = Server(Path(folder))
+        server.start()
+        yield server
+        server.stop()

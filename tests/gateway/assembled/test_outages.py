@@ -5,7 +5,6 @@ One role named as our schema is, and one address for all: as ``deploy/`` has it.
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import psycopg
 import pytest
 
 from ..parts import Reply, until
-from ..valkeys import Server
+from ..valkeys import Server, running
 from .conftest import PRICES, settings
 from .house import House, decision, nano, opened
 from .test_workers import Postgres
@@ -35,11 +34,8 @@ SLOWEST_S = 0.5 + 0.5
 
 @pytest.fixture
 def valkey() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="ema-") as folder:
-        server = Server(Path(folder))
-        server.start()
+    with running() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import valkey as driver
 
 from ..parts import until
-from ..valkeys import Server
+from ..valkeys import Server, running
 from .house import decision
 from .taint import (
     ANYWHERE,
@@ -38,12 +38,22 @@ class Postgres(Protocol):
 
 
 @pytest.fixture(scope="module")
+def unused_valkey() -> Iterator[Server]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def place(
-    postgres: Postgres, valkey: Server, tmp_path_factory: pytest.TempPathFactory
+    unused_postgres: Postgres, unused_valkey: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     """A worker that keeps nothing itself."""
-    address = postgres.fresh()
-    environment = {"EMF_TEST_ACCOUNTS": address, "EMF_TEST_VALKEY": valkey.url, "TAINT_SECRET": "x"}
+    address = unused_postgres.fresh()
+    environment = {
+        "EMF_TEST_ACCOUNTS": address,
+        "EMF_TEST_VALKEY": unused_valkey.url,
+        "TAINT_SECRET": "x",
+    }
     with pytest.MonkeyPatch.context() as patch, tapped() as taps:
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -93,7 +103,9 @@ def files(folder: Path) -> bytes:
     return b"\n".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
 
 
-def test_state_holds_placeholders_alone(place: Place, postgres: Postgres, valkey: Server) -> None:
+def test_state_holds_placeholders_alone(
+    place: Place, unused_postgres: Postgres, unused_valkey: Server
+) -> None:
     house, key = place.house, place.key
     for n in range(3):
         assert said(place.ask("plain", text=TEXT, user=EMAIL)) == f"echo: {TEXT}", n
@@ -114,9 +126,9 @@ def test_state_holds_placeholders_alone(place: Place, postgres: Postgres, valkey
 
     everything = {
         "tables": rows(place.house.place),
-        "keys": kept(valkey),
-        "files": files(postgres.folder / "data"),
-        "cache's files": files(valkey.socket.parent),
+        "keys": kept(unused_valkey),
+        "files": files(unused_postgres.folder / "data"),
+        "cache's files": files(unused_valkey.socket.parent),
     }
     for where in ("tables", "keys"):
         assert PLACEHOLDER.search(everything[where].decode("latin-1")) is not None, where
