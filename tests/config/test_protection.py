@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -195,3 +196,16 @@ async def test_a_stream_is_cut_within_placeholders() -> None:
     assert isinstance(pieces[-1], Answer)
     assert "".join(one.text for one in pieces[:-1]) == f"To {MAIL}!" == pieces[-1].text
     assert MAIL not in str(pieces[-1].outcome)
+
+
+def test_who_does_not_mask_waits_for_no_pattern() -> None:
+    plain = SETTINGS.partition("[protect]")[0]
+    program = (
+        "import sys\nfrom emafusion import config\nfrom emafusion.config.load import parse\n"
+        f"config.build(parse({plain!r}, 'test'))\nimport emafusion.gateway.server\n"
+        "print(*(name for name in sys.modules if name.startswith('emafusion.protect.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE)
+    assert {"emafusion.protect.shield", "emafusion.protect.orders"}.isdisjoint(
+        done.stdout.decode().split()
+    )

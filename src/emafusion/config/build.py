@@ -25,7 +25,6 @@ from emafusion.config.explorer import BoundedExplorer
 from emafusion.config.learner import Learner, Origin, fitted_on
 from emafusion.config.load import address, environment, secret
 from emafusion.config.policies import DEFAULT, Make, Policies
-from emafusion.config.protection import shield
 from emafusion.config.sessions import Sessions
 from emafusion.config.settings import (
     BridgeProviderSettings,
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from emafusion.protect.shield import Shield
     from emafusion.record import Store
 
 
@@ -93,7 +93,7 @@ def build(
     models = [model(name, one, made) for name, one in settings.models.items()]
     _check_named(settings, models)
     explorer = _explorer(settings)
-    masking = shield(settings.protect)
+    masking = _masking(settings)
     kept = recorder(settings.record)
     checks = _checks(settings.learn, models, made=made, kept=kept)
     make = _maker(settings, models, kept=kept, arrivals=arrivals, beside=(explorer, checks))
@@ -121,6 +121,15 @@ def _sweeps(one: RecordSettings, kept: Recorder) -> list[Callable[[], object]]:
     if one.keep_days is None or not isinstance(kept, Store):
         return []
     return [Retention(kept, one.keep_days).sweep]
+
+
+def _masking(settings: Settings) -> Shield | None:
+    if settings.protect is None:
+        return None
+    # Here: who does not ask for it need not wait for all its patterns.
+    from emafusion.config.protection import shield
+
+    return shield(settings.protect)
 
 
 def _alone(folder: Path | None) -> Origin:
