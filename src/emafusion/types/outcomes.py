@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from msgspec import field
@@ -218,6 +219,14 @@ class Outcome(Value, frozen=True, kw_only=True):
     def abandoned(self) -> bool:
         """Whether it ended because nobody waited for its answer any more."""
         return self.error in ("CancelledError", "GeneratorExit", "cancelled")
+
+    @property
+    def unsettled_usd(self) -> float:
+        """US dollars beyond ``cost_usd`` that it may have cost, where nobody waited for its end.
+
+        Who hangs up before the bill is told must not ask for nothing.
+        """
+        return math.fsum(step.unsettled_usd for step in self.steps) if self.abandoned else 0.0
 
     def explain(self) -> str:
         """Why this was answered so: a few plain lines."""

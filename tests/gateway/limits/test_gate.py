@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from emafusion.errors import ConfigError, LimitedError
 from emafusion.gateway.callers import Caller, Passage
@@ -187,6 +188,23 @@ async def test_spending_on_a_failure_counts(storage: Storage) -> None:
             raise RuntimeError
     with pytest.raises(LimitedError):
         await ask(gate, passage())
+
+
+@pytest.mark.parametrize(("error", "counts"), [("cancelled", 0.5), (None, 0.1)])
+async def test_who_hangs_up_is_charged_what_it_may_have_cost(
+    error: str | None, counts: float
+) -> None:
+    rate = Rate(unit="usd", amount=1.0, period_s=60)
+    gate = RateGate(
+        LocalBuckets(Hand().tick),
+        lambda caller: (Allowance(holder=f"key:{caller.key}", rates=(rate,)),),
+        price=lambda request: 0.5,
+    )
+    cut = spent(10, usd=0.1)
+    steps = tuple(replace(step, unsettled_usd=0.7) for step in cut.steps)
+    await ask(gate, passage(), outcome=replace(cut, steps=steps, error=error))
+    after = await ask(gate, passage())
+    assert float(after.reply_headers["x-ratelimit-remaining-usd"]) == pytest.approx(0.5 - counts)
 
 
 async def test_a_caller_that_hangs_up_is_charged(storage: Storage) -> None:

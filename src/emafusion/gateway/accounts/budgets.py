@@ -5,7 +5,6 @@ Knows requests, callers and what an outcome cost; where budgets are kept is the 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
@@ -117,13 +116,12 @@ class Budgets:
     def settle(self, passage: Passage, amount: int, purses: Sequence[Purse]) -> None:
         """Put back `amount` of `purses` less what the request cost; tell its models' budgets.
 
-        Of a request whose caller left, calls without an end count as what they may have cost: who
-        hangs up before the bill is told must not ask for nothing.
+        Of a request whose caller left, calls without an end count as what they may have cost.
         """
         outcome = passage.outcome
         left = outcome is not None and outcome.abandoned
         steps = () if outcome is None else outcome.steps
-        unsettled = math.fsum(step.unsettled_usd for step in steps) if left else 0.0
+        unsettled = 0.0 if outcome is None else outcome.unsettled_usd
         spent = nano(passage.spent_usd)
         # The bounds of calls made one after another may exceed together what they had to share.
         spent = max(spent, min(spent + nano(unsettled), amount))

@@ -49,12 +49,16 @@ def estimated(request: Request) -> Use:
     return Use(tokens=min(tokens, _MOST_TOKENS))
 
 
-def used(outcome: Outcome | None) -> Use:
-    """The tokens and dollars of every call that `outcome` tells of, judges' included."""
+def used(outcome: Outcome | None, expected: Use) -> Use:
+    """The tokens and dollars of every call that `outcome` tells of, judges' included.
+
+    What it may have cost whose caller left counts as well, within what was `expected`.
+    """
     if outcome is None:
         return Use()
     tokens = sum(step.usage.prompt_tokens + step.usage.completion_tokens for step in outcome.steps)
-    return Use(tokens=tokens, usd=outcome.cost_usd)
+    cost = outcome.cost_usd
+    return Use(tokens=tokens, usd=max(cost, min(cost + outcome.unsettled_usd, expected.usd)))
 
 
 class RateGate:
@@ -177,7 +181,8 @@ class _Passing:
     ) -> None:
         if self._taken is None:
             return
-        use, expected = used(self._passage.outcome), self._expected
+        expected = self._expected
+        use = used(self._passage.outcome, expected)
         corrections = [
             demand(name, rate, over)
             for name, rate in zip(self._names, self._rates, strict=True)
