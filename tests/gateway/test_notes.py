@@ -71,6 +71,18 @@ async def test_a_file_is_bounded(tmp_path: Path) -> None:
     await notes.aclose()
 
 
+async def test_who_has_most_makes_room_for_others(tmp_path: Path) -> None:
+    notes = FileNotes(tmp_path / "notes", max_bytes=300)
+    little = [key("response", "team:little", str(place)) for place in range(2)]
+    much = [key("response", "team:much", str(place)) for place in range(20)]
+    for place, name in enumerate(little + much):
+        await notes.put(name, bytes(30), 60.0 + place)
+    assert [await notes.get(name) for name in little] == [bytes(30)] * 2
+    held = [place for place, name in enumerate(much) if await notes.get(name) is not None]
+    assert held == list(range(20))[-len(held) :] != []
+    await notes.aclose()
+
+
 async def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
     nowhere = ValkeyNotes(Link(f"unix://{tmp_path}/none", timeout_s=0.2))
     for broken in (FileNotes(tmp_path), nowhere):

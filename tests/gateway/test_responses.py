@@ -497,6 +497,16 @@ async def test_memory_is_bounded() -> None:
     assert await shelf.get("team:a", "three") is not None
 
 
+async def test_who_has_most_in_memory_makes_room_for_others() -> None:
+    shelf = Memory(max_bytes=50)
+    await shelf.put(kept("one", "team:little"))
+    for number in range(9):
+        await shelf.put(kept(str(number)))
+    assert await shelf.get("team:little", "one") is not None
+    held = [number for number in range(9) if await shelf.get("team:a", str(number)) is not None]
+    assert held == [5, 6, 7, 8]
+
+
 def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -49,10 +49,15 @@ _DELETE = "DELETE FROM notes WHERE key = ? AND ends > ?"
 _EXPIRE = "DELETE FROM notes WHERE ends <= ?"
 _HELD = "SELECT COALESCE(SUM(LENGTH(data)), 0) FROM notes"
 _VACANT = "SELECT freelist_count * page_size FROM pragma_freelist_count(), pragma_page_size()"
+# Who has the most gives up the most: a tenant's note counts with all newer ones of its own.
 _SHRINK = """
 DELETE FROM notes WHERE key IN (
     SELECT key FROM (
-        SELECT key, SUM(LENGTH(data)) OVER (ORDER BY ends DESC, key) AS bytes FROM notes
+        SELECT key, SUM(size) OVER (ORDER BY own, ends DESC, key) AS bytes FROM (
+            SELECT key, ends, LENGTH(data) AS size, SUM(LENGTH(data)) OVER (
+                PARTITION BY substr(key, 1, instr(key, ':')) ORDER BY ends DESC, key
+            ) AS own FROM notes
+        )
     ) WHERE bytes > ?
 )
 """
@@ -79,9 +84,13 @@ class Notes(Protocol):
 
 
 def key(kind: str, tenant: str, *parts: str) -> str:
-    """The key of one of `tenant`'s notes, as no other tenant's and no other `kind`'s is called."""
+    """The key of one of `tenant`'s notes, as no other tenant's and no other `kind`'s is called.
+
+    What stands before its first colon is `tenant`'s alone.
+    """
+    owner = hashlib.blake2b(encode(tenant), digest_size=8)
     told = hashlib.blake2b(encode((tenant, *parts)), digest_size=16)
-    return f"{kind}:{told.hexdigest()}"
+    return f"{owner.hexdigest()}:{kind}:{told.hexdigest()}"
 
 
 class ValkeyNotes:
@@ -137,7 +146,8 @@ class FileNotes:
     path : Path
         The file; made where there is none, readable by its owner alone.
     max_bytes : int
-        About how much all notes may take; those that would be over soonest go first.
+        About how much all notes may take. Beyond it those go first that would be over soonest, of
+        the tenants that have most.
     free : callable, optional
         How many bytes a folder's disk has free. Where they become few, old notes make way for new
         ones, or a new one is refused.

@@ -6,7 +6,6 @@ It knows whose a response is, and never gives it to another tenant. It does not 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -55,7 +54,7 @@ class Shelf(Protocol):
 
 
 class Memory:
-    """Keeps responses in this process, and forgets the oldest beyond its bounds.
+    """Keeps responses in this process; beyond its bounds the oldest of who has most go first.
 
     Parameters
     ----------
@@ -68,36 +67,40 @@ class Memory:
     def __init__(self, max_bytes: int = 64 << 20, max_age_s: float = DAY_S) -> None:
         self.max_bytes = max_bytes
         self.max_age_s = max_age_s
-        self._held: OrderedDict[tuple[str, str], tuple[float, Kept]] = OrderedDict()
-        self._size = 0
+        self._held: dict[str, dict[str, tuple[float, Kept]]] = {}
+        self._sizes: dict[str, int] = {}
 
     async def put(self, kept: Kept) -> None:
         """Keep `kept`; one that is larger than all may be is not kept."""
-        self._drop((kept.tenant, kept.id))
+        self._drop(kept.tenant, kept.id)
         if kept.size > self.max_bytes:
             return
-        self._held[kept.tenant, kept.id] = (time.monotonic(), kept)
-        self._size += kept.size
-        while self._size > self.max_bytes:
-            self._drop(next(iter(self._held)))
+        self._held.setdefault(kept.tenant, {})[kept.id] = (time.monotonic(), kept)
+        self._sizes[kept.tenant] = self._sizes.get(kept.tenant, 0) + kept.size
+        while sum(self._sizes.values()) > self.max_bytes:
+            fullest = max(self._sizes, key=self._sizes.__getitem__)
+            self._drop(fullest, next(iter(self._held[fullest])))
 
     async def get(self, tenant: str, name: str) -> Kept | None:
         """The response `name` of `tenant`, if it is there."""
-        since, kept = self._held.get((tenant, name), (0.0, None))
+        since, kept = self._held.get(tenant, {}).get(name, (0.0, None))
         if kept is not None and time.monotonic() - since > self.max_age_s:
-            self._drop((tenant, name))
+            self._drop(tenant, name)
             return None
         return kept
 
     async def delete(self, tenant: str, name: str) -> bool:
         """Forget it; whether it was there."""
-        return self._drop((tenant, name))
+        return self._drop(tenant, name)
 
-    def _drop(self, key: tuple[str, str]) -> bool:
-        held = self._held.pop(key, None)
-        if held is None:
+    def _drop(self, tenant: str, name: str) -> bool:
+        held = self._held.get(tenant, {})
+        if name not in held:
             return False
-        self._size -= held[1].size
+        _, kept = held.pop(name)
+        self._sizes[tenant] -= kept.size
+        if not held:
+            del self._held[tenant], self._sizes[tenant]
         return True
 
 
