@@ -16,6 +16,7 @@ from emafusion.errors import ConfigError, StoreError, StoreUnreachableError
 from emafusion.record import Store
 from emafusion.record.backends import backend
 from emafusion.record.rows import FeedbackRow, Row, pack, write
+from emafusion.record.writer import Writer
 from emafusion.types import Feedback
 from frozen import way
 
@@ -117,6 +118,24 @@ async def test_while_a_server_hangs_nothing_is_promised(
                 await asyncio.sleep(0.05)
         there.frozen = False
         await late
+        assert store.failing is None
+        await store.aclose()
+
+
+async def test_a_server_that_is_away_is_noticed_by_who_only_looks(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Writer.__init__, "__kwdefaults__", {"patience_s": 0.2})
+    with way(port(address)) as there:
+        store = Store(address.replace(f":{port(address)}/", f":{there.port}/"))
+        await store.record(outcome("d0"))
+        there.frozen = True
+        while store.failing is None:
+            with pytest.raises((StoreError, TimeoutError)):
+                async with asyncio.timeout(0.2):
+                    await store.ready()
+        there.frozen = False
+        await store.ready()
         assert store.failing is None
         await store.aclose()
 

@@ -114,6 +114,26 @@ class Away(Broken):
         return self._transact(work)
 
 
+@pytest.mark.parametrize(("patience_s", "told"), [(0.0, "gone"), (60.0, None)])
+def test_who_looks_notices_before_anybody_pays(
+    place: str, patience_s: float, told: str | None
+) -> None:
+    writer = Writer(there(place), max_pending=9, patience_s=patience_s)
+    writer.doubted("gone")
+    assert writer.failing is None
+    writer.doubted("gone")
+    assert writer.failing == told
+    writer.recovered()
+    writer.doubted("gone")
+    assert writer.failing is None
+    writer.doubted("gone")
+    written = writer.submit([pack(outcome("d"), content=True)])
+    assert written is not None
+    assert written.result(timeout=5) == [None]
+    assert writer.failing is None
+    writer.close()
+
+
 @pytest.mark.parametrize(("patience_s", "told"), [(0.1, "it does not answer"), (60.0, None)])
 def test_a_database_that_is_away_for_long_is_failing_until_it_is_back(
     place: str, patience_s: float, told: str | None

@@ -99,8 +99,19 @@ class Store:
         return self._writer.failing or self._writer.overdue
 
     async def ready(self) -> None:
-        """Raise :class:`StoreError` where an outcome could not be recorded now."""
-        await asyncio.to_thread(self._backend.probe)
+        """Raise :class:`StoreError` where an outcome could not be recorded now.
+
+        Of a database that is away for longer :attr:`failing` tells then, too: else the first to
+        notice would be who pays for an answer that is withheld.
+        """
+        try:
+            await asyncio.to_thread(self._backend.probe)
+        except StoreError as error:
+            self._writer.doubted(str(error))
+            raise
+        except asyncio.CancelledError:  # whoever asked waited long enough
+            self._writer.doubted(f"the record {self._backend.place} does not answer")
+            raise
         self._writer.recovered()
 
     async def record(self, outcome: Outcome) -> None:

@@ -49,9 +49,10 @@ class Writer:
         self.trouble: str | None = None
         """Why the database is away, while it is."""
         self.failing: str | None = None
-        """Why the last transaction failed, or has been failing for longer than `patience_s`, until
-        one succeeds or :meth:`recovered` is told."""
+        """Why the last transaction failed, or has been failing for longer than `patience_s`, or
+        would as :meth:`doubted` was told, until one succeeds or :meth:`recovered` is told."""
         self._patience_s = patience_s
+        self._doubted: float | None = None
         self._began: float | None = None
         self._backend = backend
         self._pending: deque[Pending] = deque()
@@ -100,9 +101,17 @@ class Writer:
             return None
         return f"the record {self._backend.place} hangs: nothing was written for a while"
 
+    def doubted(self, why: str) -> None:
+        """Take note that a transaction would fail now: one may be long in coming."""
+        now = time.monotonic()
+        if self._doubted is None:
+            self._doubted = now
+        elif now - self._doubted >= self._patience_s:
+            self.failing = why
+
     def recovered(self) -> None:
         """Take note that a transaction would succeed again."""
-        self.failing = None
+        self.failing = self._doubted = None
 
     def close(self) -> None:
         """Write what is queued and end the thread; afterwards :meth:`submit` raises.
@@ -174,7 +183,8 @@ class Writer:
                 self.failing = str(error)
                 return [error] * len(rows)
             else:
-                self.trouble = self.failing = None
+                self.trouble = None
+                self.recovered()
                 return results
 
     def _commit(self, rows: Sequence[Row]) -> Results:
