@@ -74,6 +74,25 @@ async def test_a_call_is_priced_from_the_upstreams_own_count() -> None:
     assert [step.error for step in purse.steps] == [None]
 
 
+async def test_a_service_tier_has_a_price_or_is_not_asked_for() -> None:
+    told = replace(model(price=2.0), service_tiers={"priority": 1.75})
+    for limits in (Limits(), Limits(max_cost_usd=1.0)):
+        purse = Ledger(
+            {"a": told},
+            {"scripted": ScriptedProvider(said("4", 5))},
+            clock=Clock(),
+            limits=limits,
+        )
+        draft = await purse.complete("a", QUESTION, params={"service_tier": "priority"})
+        assert draft.cost_usd == pytest.approx(1.75 * 15 * 2.0 / 1e6)
+        draft = await purse.complete("a", QUESTION, params={"service_tier": "auto"})
+        assert draft.cost_usd == pytest.approx(15 * 2.0 / 1e6)
+        for tier in ("flex", ["priority"], 3):
+            with pytest.raises(RejectedError, match=r"service_tiers in \[models"):
+                await purse.complete("a", QUESTION, params={"service_tier": tier})
+        assert len(purse.steps) == 2
+
+
 def test_a_model_is_reachable_unless_its_provider_knows_better() -> None:
     class Down(ScriptedProvider):
         def reachable(self, model: Model) -> bool:

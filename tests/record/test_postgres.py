@@ -132,8 +132,7 @@ async def test_a_server_that_is_away_is_noticed_by_who_only_looks(
         there.frozen = True
         while store.failing is None:
             with pytest.raises((StoreError, TimeoutError)):
-                async with asyncio.timeout(0.2):
-                    await store.ready()
+                await asyncio.wait_for(store.ready(), 0.2)
         there.frozen = False
         await store.ready()
         assert store.failing is None

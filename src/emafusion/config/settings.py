@@ -117,6 +117,7 @@ class ModelSettings(Table, frozen=True, kw_only=True):
     usd_per_mtok_image_in: NotNegative | None = None
     usd_per_mtok_image_out: NotNegative | None = None
     tiers: tuple[PriceTier, ...] | None = None
+    service_tiers: Mapping[str, NotNegative] | None = None
     context_window: Count | None = None
     max_output: Count | None = None
     capabilities: tuple[str, ...] | None = None

@@ -225,7 +225,9 @@ class Ledger:
         """The call within the limits, and the money to set aside for it."""
         if self._cleared is not None and name not in self._cleared:
             raise RejectedError(f"{name!r} is not cleared for this request", name)
-        model = self._models[name]
+        model = self._models[name].at(params.get("service_tier"))
+        if model is None:
+            raise _unpriced(name, params)
         timeout = self._limits.call_timeout_s
         if self._limits.max_latency_s is not None:
             timeout = min(timeout, self._limits.max_latency_s - self.elapsed)
@@ -379,6 +381,15 @@ class _Entry:
             part=self._part,
             unsettled_usd=0.0 if told else max(self.bound_usd - cost, 0.0),
         )
+
+
+def _unpriced(name: str, params: Mapping[str, object]) -> RejectedError:
+    tier = str(params.get("service_tier"))[:64]
+    return RejectedError(
+        f"nobody said what service_tier {tier!r} costs at {name!r}: the operator can set "
+        f'service_tiers in [models."{name}"]',
+        name,
+    )
 
 
 def _most_usd(call: Call) -> float:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal, TypeVar
 
 from msgspec import field
+from msgspec.structs import replace
 
 from emafusion.types.values import Value, Visibility
 
+P = TypeVar("P", "Model", "PriceTier")
 Bound = Literal["max_tokens", "max_completion_tokens"]
+USUAL_TIERS: Final = (None, "auto", "default", "standard", "standard_only")
+"""What a caller may say of ``service_tier`` that asks for nothing of another price."""
 
 
 class PriceTier(Value, frozen=True, kw_only=True):
@@ -32,6 +36,7 @@ class Model(Value, frozen=True, kw_only=True):
     ``usd_per_mtok_in`` and ``usd_per_mtok_out`` are US dollars per million tokens, those for
     tokens read from or written to the vendor's prompt cache, audio and images the same where they
     have a price of their own; ``tiers`` are dearer prices of longer prompts, the shortest first.
+    ``service_tiers`` says by how much each of the vendor's ``service_tier`` multiplies them all.
     ``context_window`` and ``max_output`` are tokens. ``provider`` names a configured provider and
     ``upstream`` the model's name there. ``judge`` marks a model that may serve as a judge.
     ``ability`` is an expert's opinion of its success rate before any outcome was seen, worth
@@ -52,6 +57,7 @@ class Model(Value, frozen=True, kw_only=True):
     usd_per_mtok_image_in: float | None = None
     usd_per_mtok_image_out: float | None = None
     tiers: tuple[PriceTier, ...] = ()
+    service_tiers: Mapping[str, float] = field(default_factory=dict)
     context_window: int = 8192
     max_output: int = 4096
     capabilities: frozenset[str] = frozenset()
@@ -62,6 +68,16 @@ class Model(Value, frozen=True, kw_only=True):
     tokens_per_s: float | None = None
     system: str | None = None
     bound: Bound | None = None
+
+    def at(self, service_tier: object) -> Model | None:
+        """The model at the prices of `service_tier`; ``None`` where nobody said what they are."""
+        if service_tier in USUAL_TIERS:
+            return self
+        factor = self.service_tiers.get(service_tier) if isinstance(service_tier, str) else None
+        if factor is None:
+            return None
+        tiers = tuple(_times(tier, factor) for tier in self.tiers)
+        return replace(_times(self, factor), tiers=tiers)
 
     def cost(self, usage: Usage) -> float:
         """US dollars for `usage` at this model's prices, each kind of token at its own.
@@ -96,6 +112,13 @@ class Model(Value, frozen=True, kw_only=True):
             if prompt_tokens > tier.above:
                 found = tier
         return found
+
+
+def _times(priced: P, factor: float) -> P:
+    """`priced` with all its prices multiplied."""
+    names = [name for name in priced.__struct_fields__ if name.startswith("usd_per_mtok")]
+    prices = {name: getattr(priced, name) for name in names}
+    return replace(priced, **{k: v * factor for k, v in prices.items() if v is not None})
 
 
 class Usage(Value, frozen=True, kw_only=True):

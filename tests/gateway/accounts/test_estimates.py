@@ -109,6 +109,28 @@ def test_longer_prompts_have_their_own_prices() -> None:
     assert most_usd(tiered, short, Prompt(short)) == most_usd(PLAIN, short, Prompt(short))
 
 
+@given(MODEL, st.floats(0.1, 9.0))
+def test_a_service_tier_multiplies_every_price(model: Model, factor: float) -> None:
+    dearer = replace(model, service_tiers={"priority": factor}).at("priority")
+    assert dearer is not None
+    for tokens_in in (100, 30_000):
+        usage = Usage(
+            prompt_tokens=tokens_in, completion_tokens=50, cached_tokens=20, audio_tokens=9
+        )
+        assert dearer.cost(usage) == pytest.approx(factor * model.cost(usage))
+
+
+def test_a_service_tier_is_reserved_at_its_price() -> None:
+    priced = replace(PLAIN, service_tiers={"priority": 3.0})
+    models = {"m": priced, "n": replace(PLAIN, name="n")}
+    usual, dear = (
+        Dearest().usd(asking(**params), models, models)
+        for params in ({}, {"service_tier": "priority"})
+    )
+    # Longer by its own name and value in the body, which count as well.
+    assert dear == pytest.approx(3.0 * usual, rel=0.01)
+
+
 @pytest.mark.parametrize("told", [{"file_id": "file-1"}, {"file_data": "A" * 160_000}])
 def test_a_file_may_fill_the_window(told: dict[str, str]) -> None:
     """How many pages a document has, its bytes do not say."""

@@ -53,8 +53,10 @@ class Dearest:
             found = dear([models[name] for name in chosen if name in models])
             self._dear[chosen] = found
         prompt = Prompt(request)
-        if prompt.images:  # what an image counts as, each vendor says
-            found = [models[name] for name in chosen if name in models]
+        tier = request.params.get("service_tier")
+        if prompt.images or tier:  # what an image counts as and a tier costs, each vendor says
+            priced = (models[name].at(tier) for name in chosen if name in models)
+            found = [model for model in priced if model is not None]
         return max((most_usd(model, request, prompt) for model in found), default=0.0)
 
 
