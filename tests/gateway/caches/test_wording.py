@@ -55,18 +55,33 @@ DIFFERENT = [
     ("What is the Cure?", "What is the cure?"),
     ("You are a doctor?", "You are a doctor."),
     ("Do you know Latin?", "Latin?"),
+    ("How many letters are in colour?", "How many letters are in color?"),
+    ("How do Americans spell colour?", "How do Americans spell color?"),
+    (
+        "Where does the comma go in lets eat, grandma?",
+        "Where does the comma go in lets eat grandma?",
+    ),
+    ("Count the words: I'm here", "Count the words: I am here"),
+    ("Is paris written correctly?", "Is Paris written correctly?"),
+    ("How many apostrophes are in don't?", "How many apostrophes are in do not?"),
+    ("Rewrite: I can't come", "Rewrite: I can not come"),
 ]
+
+
+def same(one: str, other: str) -> bool:
+    """Whether an answer to `one` is given to `other`."""
+    words = read(one)
+    return words is not None and words == read(other)
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_the_same_question_reads_the_same(one: str, other: str) -> None:
-    assert read(one) is not None
-    assert read(one) == read(other)
+    assert same(one, other)
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_another_question_reads_otherwise(one: str, other: str) -> None:
-    assert read(one) != read(other)
+    assert not same(one, other)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "x" * 601, "```a```", "f(x) {1}", "a_b", "m.n(1)"])
@@ -76,12 +91,12 @@ def test_nothing_code_and_long_texts_have_no_reading(text: str) -> None:
 
 def test_false_hits_are_rarer_than_one_in_a_thousand() -> None:
     """2,000 pairs that differ in a number, name, role, unit, date, negation, opposite or tense."""
-    found = [pair for pair in pairs.different(2000, seed=1) if read(pair[0]) == read(pair[1])]
+    found = [pair for pair in pairs.different(2000, seed=1) if same(pair[0], pair[1])]
     assert len(found) <= 2, found
 
 
 def test_a_fair_share_of_paraphrases_is_found() -> None:
-    found = [read(one) == read(other) for one, other in pairs.same(1000, seed=1)]
+    found = [same(one, other) for one, other in pairs.same(1000, seed=1)]
     assert sum(found) / len(found) > 0.3
 
 

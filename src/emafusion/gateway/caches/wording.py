@@ -17,6 +17,17 @@ _MOST_WORDS = 80
 _SHORT = 3
 
 _CODE = re.compile(r"```|[{}\\<>|`\x00]|\n\s*\n|\n\s{2,}|;\s*\n|\w\(\)|\w_\w|\w\.\w+\(|://")
+# What asks about its own letters, words and marks: none of them is beside the point then.
+_OF_WORDS = re.compile(
+    r"\b(?:letters?|words?|wording|spell\w*|misspel\w*|syllab\w*|rhym\w*|punctuat\w*|commas?|hyphen\w*"
+    r"|apostroph\w*|capitals|capitali[sz]\w*|capital letters?|upper-?case|lower-?case|characters?"
+    r"|vowels?|consonants?|anagrams?|palindrom\w*|backwards|alphabet\w*|gramma\w*|sentences?"
+    r"|typos?|contractions?|contracted|acronyms?|abbreviat\w*|pronou?nc\w*|pronunciation|proofread"
+    r"|correct\w*|rewrite|rephrase|reword|paraphrase|translate|translation|synonyms?|etymolog\w*"
+    r"|nouns?|verbs?|adjectives?|adverbs?|pronouns?|tense|plural|dialects?|british|american english"
+    r"|quote[ds]?|quotation|verbatim|repeat|echo|tokens?|haiku|poem|verse)\b",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)")
 _GREETING = re.compile(r"^\s*(?:hi|hello|hey)(?: there)?\s*[,.!]\s+", re.IGNORECASE)
 _THANKS = re.compile(
@@ -151,9 +162,9 @@ _CASED = frozenset(
 def read(text: str) -> tuple[str, ...] | None:
     """The words that `text` asks with; equal ones ask the same.
 
-    ``None`` where it is too long, code, or says nothing.
+    ``None`` where it is too long, code, about words themselves, or says nothing.
     """
-    if len(text) > LONGEST or _CODE.search(text):
+    if len(text) > LONGEST or _CODE.search(text) or _OF_WORDS.search(text):
         return None
     # Not NFKC, for which "x²" were "x2".
     text = _plain(unicodedata.normalize("NFC", text).translate(_STRAIGHT))
