@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emafusion.errors import StoreError
+from emafusion.errors import StoreError, StoreUnreachableError
 from emafusion.gateway.notes import KEPT_FREE, FileNotes, Notes, ValkeyNotes, key
 from emafusion.gateway.valkey import Link
 
@@ -93,6 +93,13 @@ async def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
         with pytest.raises(StoreError):
             await broken.delete("a")
         await broken.aclose()
+
+
+async def test_who_finds_valkey_away_may_ask_again(tmp_path: Path) -> None:
+    notes = ValkeyNotes(Link(f"unix://{tmp_path}/none", timeout_s=0.2))
+    with pytest.raises(StoreUnreachableError):
+        await notes.get("a")
+    await notes.aclose()
 
 
 def test_keys_tell_kinds_and_tenants_apart() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from emafusion.databases.sqlite import write_ahead
-from emafusion.errors import StoreError
+from emafusion.errors import StoreError, StoreUnreachableError
 from emafusion.gateway.replies import encode
 from emafusion.gateway.valkey import Down, Link
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PREFIX = "emafusion:note:"
+AWAY_S = 2.0
+"""After which callers may ask again while Valkey is away, seconds."""
 BUSY_S = 5.0
 """How long one worker waits for another's transaction."""
 SWEEP_EVERY_S = 60.0
@@ -135,7 +137,8 @@ class ValkeyNotes:
         try:
             return await self._link.ask(command)
         except Down as down:
-            raise StoreError("Valkey does not answer; try again in a moment") from down
+            told = "kept conversations and responses cannot be had now: Valkey does not answer"
+            raise StoreUnreachableError(told, retry_after_s=AWAY_S) from down
 
 
 class FileNotes:
