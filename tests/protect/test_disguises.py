@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emafusion.protect.entities import apart
 from emafusion.protect.recognisers.plain import plain
 from emafusion.protect.structured import Structured
 from growth import LINEAR, growth
@@ -44,6 +45,24 @@ def test_unseen_characters_hide_nothing(c: str) -> None:
 )
 def test_groups_may_be_parted_by_anything(mark: str) -> None:
     assert said(f"card {CARD.replace(' ', mark)}, thanks") == [CARD.replace(" ", mark)]
+
+
+@pytest.mark.parametrize("newline", ["\r\n", r"\r\n", r"\\r\\n", "%0D%0A", "&#13;&#10;", "\r"])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("card 4111 1111{}1111 1111 ok", "4111 1111{}1111 1111"),
+        ("IBAN DE89 3704{}0044 0532 0130 00", "DE89 3704{}0044 0532 0130 00"),
+        ("phone +44 20{}7946 0958", "+44 20{}7946 0958"),
+        ("born on 14{}March 1985", "14{}March 1985"),
+        ("the password:{}Zx81xx{}thanks", "Zx81xx"),
+    ],
+)
+def test_lines_may_end_in_two_characters(text: str, value: str, newline: str) -> None:
+    text = text.replace("{}", newline)
+    assert [text[one.start : one.end] for one in apart(FOUND(text))] == [
+        value.replace("{}", newline)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 
 from emafusion.errors import ConfigError
 from emafusion.protect.entities import Entity
-from emafusion.protect.fence import Fence
+from emafusion.protect.fence import SHARE, Fence
+from emafusion.protect.pieces import LONGEST, pieces
 from emafusion.protect.placeholders import Mint
 from emafusion.protect.rules import Rules
 from emafusion.protect.shield import Shield
@@ -21,8 +22,8 @@ from emafusion.protect.shield import Shield
 HERE = "fenced_detector:build"
 
 
-def fence(*, limit_s: float = 0.5, **options: object) -> Fence:
-    return Fence("other", HERE, options=options, limit_s=limit_s, begin_s=120.0)
+def fence(*, limit_s: float = 0.5, whole: bool = False, **options: object) -> Fence:
+    return Fence("other", HERE, options=options, limit_s=limit_s, begin_s=120.0, whole=whole)
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def module(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 
 @asynccontextmanager
-async def begun(limit_s: float = 0.5) -> AsyncIterator[Fence]:
-    other = fence(limit_s=limit_s)
+async def begun(limit_s: float = 0.5, *, whole: bool = False) -> AsyncIterator[Fence]:
+    other = fence(limit_s=limit_s, whole=whole)
     await other.begin()
     try:
         yield other
@@ -158,6 +159,38 @@ async def test_who_leaves_takes_nobody_along() -> None:
         leaving.cancel()
         assert await waiting == [Entity(kind="TERM", start=0, end=4)]
         assert leaving.cancelled()
+
+
+@pytest.mark.usefixtures("module")
+async def test_a_long_text_is_read_in_pieces_and_others_in_between() -> None:
+    async with begun(limit_s=60.0) as other:
+        text = "slow words. " * (4 * LONGEST // 12)
+        long = asyncio.create_task(other.detect(text))
+        await asyncio.sleep(0.1)
+        assert await other.detect("four") == [Entity(kind="TERM", start=0, end=4)]
+        assert not long.done()
+        found = sorted(await long, key=lambda one: one.start)
+        assert len(found) == len(list(pieces(text))) > 3
+        assert found[0].start == 0
+        assert found[-1].end == len(text)
+        assert all(text[one.end - 2 : one.end] == ". " for one in found)
+
+
+@pytest.mark.usefixtures("module")
+async def test_what_is_late_with_a_piece_is_cut_off_for_that_piece() -> None:
+    async with begun(limit_s=3.0) as other:
+        with pytest.raises(TimeoutError):
+            await other.detect("hang " * LONGEST)
+        assert await again(other, "now") == [Entity(kind="TERM", start=0, end=3)]
+
+
+@pytest.mark.usefixtures("module")
+async def test_what_has_to_be_read_whole_has_more_time_and_so_has_who_waits() -> None:
+    # Each is given 6 s; without the others one may wait .3 s.
+    async with begun(limit_s=0.03, whole=True) as other:
+        text = f"slow {'x' * 200 * SHARE}"
+        said = await asyncio.gather(*(other.detect(text) for _ in range(3)))
+        assert said == [[Entity(kind="TERM", start=0, end=len(text))]] * 3
 
 
 @pytest.mark.parametrize("path", ["nowhere_at_all:build", "json:nothing", "json:loads"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from emafusion.protect import masking
+from emafusion.protect import masking, texts
 from emafusion.protect.bare import Numbers
 from emafusion.protect.entities import Entity
 from emafusion.protect.placeholders import SPELLINGS, Mint
@@ -151,6 +151,11 @@ def calling(given: object) -> Message:
         ["sshpass", "-p", "Tr0ub4dor"],
         ["tool", "--verbose", "--password", "Tr0ub4dor"],
         ["curl", "-u", "jane:Tr0ub4dor"],
+        {"password": {"current": "0ldTr0ub4", "new": "Tr0ub4dor"}},
+        {"passwords": {"db": "Tr0ub4dor"}},
+        {"secret": {"token": "Tr0ub4dor"}},
+        {"type": "password", "value": "Tr0ub4dor"},
+        {"ref": "e12", "type": "x", "element": "Password field", "text": "Tr0ub4dor"},
     ],
 )
 async def test_what_stands_beside_a_value_says_what_it_is(given: object) -> None:
@@ -169,6 +174,9 @@ async def test_what_stands_beside_a_value_says_what_it_is(given: object) -> None
     [
         {"password": {"minimum_len": 8, "placeholder": "Choose", "required_1": True}},
         {"secrets": {"provider1": {"value": "weekly"}}},
+        {"address": {"city": "Leeds"}, "token": {"type": "bearer"}, "phone": {"type": "mobile"}},
+        {"type": "phone", "created": 1700000000, "value": "none"},
+        {"max_tokens": 200000, "timeout_ms": 30000, "id": 123456, "zoom": 10000},
         {"name": "region", "value": "eu-west-1"},
         ["ls", "-l", "src/x1"],
     ],
@@ -177,6 +185,47 @@ async def test_names_of_fields_and_other_neighbours_stay(given: object) -> None:
     asked = Request(id="d", messages=(calling(given),))
     found = await Shield(MINT, [Structured()], rules=Rules()).protect(asked)
     assert found.request.messages == asked.messages
+
+
+@pytest.mark.parametrize(
+    ("given", "secret"),
+    [
+        ({"phone": {"number": "4155552671"}}, "4155552671"),
+        ({"phone": {"home": "20123456"}}, "20123456"),
+        ({"passport": {"number": "531234567", "country": "GB"}}, "531234567"),
+        ({"ssn": {"number": "219099999"}}, "219099999"),
+        ({"driver_license": {"number": "D1234567"}}, "D1234567"),
+        ({"birth": {"date": "1985-03-14"}}, "1985-03-14"),
+        ({"medicare": {"id": "1EG4-TE5-MK73"}}, "1EG4"),
+        ({"contacts": [{"type": "phone", "value": "20123456"}]}, "20123456"),
+        ({"telecom": [{"system": "phone", "value": "20123456", "use": "home"}]}, "20123456"),
+        ({"identifier": [{"type": {"text": "SSN"}, "value": "219099999"}]}, "219099999"),
+        ({"document": {"type": "passport", "number": "531234567"}}, "531234567"),
+        ({"phoneNumbers": [{"type": "mobile", "number": "4155552671"}]}, "4155552671"),
+        ({"customer": {"phone": {"extra": {"value": 20123456}}}}, "20123456"),
+        ({"phone": 20123456}, "20123456"),
+        ({"dob": 19870314}, "19870314"),
+        ({"pin_code": 471147}, "471147"),
+        ({"passport": 1234567}, "1234567"),
+    ],
+)
+async def test_names_farther_out_say_what_a_value_is(given: object, secret: str) -> None:
+    asked = Request(id="d", messages=(calling(given),))
+    found = await Shield(MINT, [Structured()], rules=Rules()).protect(asked)
+    said: Any = found.request.messages[0]["tool_calls"]
+    assert secret not in json.dumps(said)
+    back = found.vault.unmask(said[0]["function"]["arguments"], in_json=True)
+    assert json.loads(back) == given
+
+
+def named_within(size: int) -> None:
+    """Read a call's arguments of `size` fields within others."""
+    given = {"phone": [{"type": "x", "number": f"{n}", "text": "words " * 9} for n in range(size)]}
+    texts.strings(Request(id="d", messages=(calling(given),)))
+
+
+def test_names_farther_out_take_time_in_proportion() -> None:
+    assert growth(named_within, 500, 2000) < LINEAR
 
 
 NUMBERS = (
@@ -209,13 +258,20 @@ async def test_json_stays_json_where_a_number_is_a_value(text: str) -> None:
         assert stream.feed(said[:cut]) + stream.feed(said[cut:]) + stream.end() == text
 
 
-async def test_a_list_of_numbers_and_texts_stays_one() -> None:
-    asked = Request(id="d", messages=(user(NUMBERS[2]),))
+@pytest.mark.parametrize("deep", [0, 1, 2, 3])
+async def test_a_list_of_numbers_and_texts_stays_one(deep: int) -> None:
+    text = '["4111111111111111", 4111111111111111, "ü \\" [", {"n": [4111111111111111]}]'
+    for _ in range(deep):
+        text = json.dumps({"result": text})
+    asked = Request(id="d", messages=(user(text),))
     found = await Shield(MINT, [Structured()], rules=Rules()).protect(asked)
     said = str(found.request.messages[0]["content"])
-    assert len(json.loads(said)) == 3
+    read = said
+    for _ in range(deep):
+        read = json.loads(read)["result"]
+    assert len(json.loads(read)) == 4
     assert "4111" not in said
-    assert found.vault.unmask(said) == NUMBERS[2]
+    assert found.vault.unmask(said) == text
 
 
 def numbered(size: int) -> None:

@@ -74,7 +74,7 @@ def test_ways_of_writing_are_seen_through(text: str, kind: str, value: str) -> N
 def test_a_private_key_is_one_value_even_cut_off() -> None:
     key = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nxyz\n"
     assert found(f"look:\n{key}-----END RSA PRIVATE KEY-----\nbye")[0][1].endswith("KEY-----")
-    assert ("KEY", key) in found(key)
+    assert ("KEY", key.rstrip()) in found(key)
 
 
 @pytest.mark.parametrize(

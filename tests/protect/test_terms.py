@@ -72,6 +72,7 @@ def test_a_term_is_found_however_it_is_written(term: str, text: str, found: str)
         ("Halcyon", "theHalcyon2"),
         ("cafe", "café"),
         ("x-17", "x-17b"),
+        ("Project Halcyon", "a Project\n\x00\nHalcyon days"),
         ("C++", "C+"),
     ],
 )

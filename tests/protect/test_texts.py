@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emafusion.protect.placeholders import Mint
+from emafusion.protect.recognisers.terms import Terms
 from emafusion.protect.rules import Rules
 from emafusion.protect.shield import Protected, Shield
 from emafusion.protect.structured import Structured
@@ -132,6 +133,64 @@ async def test_bounds_of_a_form_are_no_values() -> None:
     found = await protected(said("Hello"), tools=[held], limits={"minimum": CARD})
     assert "4155552671" not in str(found.request.params)
     assert str(CARD) not in str(found.request.params)
+
+
+PASSWORD, PHONE = "Tr0ub4dor9", "20123456"
+
+
+@pytest.mark.parametrize(
+    ("params", "secret"),
+    [
+        ({"tools": [tool(password={"type": "string", "default": PASSWORD})]}, PASSWORD),
+        ({"tools": [tool(password={"enum": ["none", PASSWORD]})]}, PASSWORD),
+        ({"tools": [tool(login={"properties": {"password": {"const": PASSWORD}}})]}, PASSWORD),
+        ({"tools": [tool(login={"default": {"password": PASSWORD}})]}, PASSWORD),
+        ({"tools": [tool(phone={"type": "string", "examples": [PHONE]})]}, PHONE),
+        ({"tools": [tool(default={"type": "string", "default": MAIL})]}, MAIL),
+        ({"metadata": {"password": PASSWORD}}, PASSWORD),
+        ({"metadata": {"phone": PHONE, "ssn": "219099999"}}, "219099999"),
+        ({"chat_template_kwargs": {"user": {"password": PASSWORD}}}, PASSWORD),
+    ],
+)
+async def test_values_in_forms_and_parameters_are_read_with_their_names(
+    params: dict[str, Any], secret: str
+) -> None:
+    found = await protected(said("Hello"), **params)
+    assert secret not in json.dumps(found.request.params)
+
+
+async def test_what_forms_and_parameters_mostly_say_stays() -> None:
+    params: dict[str, Any] = {
+        "tools": [
+            tool(
+                token_type={"enum": ["bearer", "mac"], "default": "bearer"},
+                default={"type": "string", "title": "Default", "minLength": 10000},
+                address={"properties": {"city": {"examples": ["Leeds"]}}},
+            )
+        ],
+        "metadata": {"team": "support", "key": "value", "session": "2026-11-22"},
+        "thinking": {"type": "enabled", "budget_tokens": 20000},
+        "max_tokens": 200000,
+        "logit_bias": {"50256": -100},
+        "response_format": {"type": "json_object"},
+        "web_search_options": {"user_location": {"type": "approximate", "city": "Leeds"}},
+    }
+    found = await protected(said("Hello"), **params)
+    assert found.request.params == params
+
+
+async def test_a_name_that_the_protocol_does_not_have_is_read() -> None:
+    shield = Shield(
+        Mint(b"a secret of sixteen bytes"),
+        [Structured((Terms(["Überläufer", "Project Halcyon"]),))],
+        rules=Rules(),
+    )
+    asked = Request(
+        id="d", messages=(said("Hello", Überläufer=1),), params={"ProjectHalcyon": True}
+    )
+    found = await shield.protect(asked)
+    assert "berl" not in str(found.request.messages)
+    assert "Halcyon" not in str(found.request.params)
 
 
 @pytest.mark.parametrize(

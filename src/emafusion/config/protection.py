@@ -17,6 +17,7 @@ from emafusion.config.settings import (
 from emafusion.errors import ConfigError
 from emafusion.protect.entities import KINDS, LITERAL, NAME, Detector
 from emafusion.protect.fence import Fence
+from emafusion.protect.labelled import labelled
 from emafusion.protect.masked import MaskedProvider
 from emafusion.protect.names import fence
 from emafusion.protect.placeholders import Mint
@@ -54,14 +55,16 @@ def shield(one: ProtectSettings | None) -> Shield | None:
     if one is None:
         return None
     _check_kinds(one)
-    found: list[Detector] = [Structured((*RECOGNISERS, Terms(one.terms, one.patterns)))]
+    terms = Terms(one.terms, one.patterns)
+    named = () if one.names is None else (labelled,)
+    found: list[Detector] = [Structured((*RECOGNISERS, terms, *named))]
     if one.names is not None:
         found.append(fence(one.names, language=one.language, limit_s=one.limit_s))
     for path in one.detectors:
         module, _, name = path.partition(":")
         if not (module and name):
             raise ConfigError(f"protect.detectors has {path!r}; write MODULE:NAME")
-        found.append(Fence(path, path, limit_s=one.limit_s))
+        found.append(Fence(path, path, limit_s=one.limit_s, whole=True))
     rules = Rules(
         kinds=one.kinds,
         others=one.others,

@@ -29,7 +29,7 @@ from emafusion.gateway.callers import Caller, Passage
 from emafusion.gateway.dialects import refusal
 from emafusion.gateway.exchange import Exchange, caller_of, signed
 from emafusion.gateway.presence import Presence
-from emafusion.gateway.replies import encode, header_value
+from emafusion.gateway.replies import decided, encode, header_value
 from emafusion.gateway.settings import Settings
 from emafusion.gateway.shielding import classes, untold
 from emafusion.providers.embedding import Embedder, Embedding, estimated
@@ -77,7 +77,7 @@ class Embeddings:
             return
         name = (passage.request.knobs.models or ("",))[0]
         headers = {
-            "x-emafusion-decision": request.id,
+            **decided(request.id),
             "x-emafusion-model": header_value(name),
             "x-emafusion-cost-usd": f"{passage.spent_usd:.9f}",
             **passage.reply_headers,
@@ -95,7 +95,8 @@ def _request(body: Mapping[str, object], client: Client, caller: Caller) -> Requ
         raise RequestError("input is empty; give at least one text", "input")
     knobs, _ = addressed(fields.model, fields.emafusion, client.engine.models)
     texts = [fields.input] if isinstance(fields.input, str) else fields.input
-    words = "\n".join(each if isinstance(each, str) else str(each) for each in texts)
+    # A blank line between them: inputs are no rows of one column.
+    words = "\n\n".join(each if isinstance(each, str) else str(each) for each in texts)
     return Request(
         id=identifier(),
         messages=({"role": "user", "content": words},),

@@ -6,21 +6,23 @@ nothing of what the numbers are.
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-ESCAPES = 7
-"""Backslashes before a quote of JSON that is a string of JSON, which is one itself."""
+from emafusion.protect.nested import DEEPEST, ESCAPES, Unescaped, escaped, is_json
+
 _NUMBER = r"-?[0-9][0-9.eE+\-]{0,60}"
 _FIELD: Final = re.compile(
     rf'(?<!\\)(?P<mark>\\{{0,{ESCAPES}}}")\s*:\s*'
     rf"(?:(?P<one>{_NUMBER})|\[(?P<many>(?:[\s0-9,.eE+\-]|\\{{1,{ESCAPES}}}[nrt])*+)\])"
     rf"(?=(?:\s|\\{{1,{ESCAPES}}}[nrt])*+(?:[,}}\]]|\Z))"
 )
-_TOKEN: Final = re.compile(rf'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|(?P<one>{_NUMBER})', re.DOTALL)
+_TOKEN: Final = re.compile(
+    rf'"(?P<said>[^"\\]*(?:\\.[^"\\]*)*)(?:"|\\?\Z)|(?P<one>{_NUMBER})', re.DOTALL
+)
+_LISTED: Final = re.compile(r"\s*[\[{]")
 _ONE: Final = re.compile(_NUMBER)
 
 
@@ -37,8 +39,8 @@ class Numbers:
 
     def __init__(self, text: str) -> None:
         found = {one.start: one for one in _of_fields(text)}
-        if _is_json(text):
-            found |= {one.start: one for one in _of_whole(text)}
+        if is_json(text):
+            found |= {one.start: one for one in _of_whole(text, 1)}
         self._found = sorted(found.values())
 
     def around(self, start: int, end: int) -> Number | None:
@@ -48,10 +50,16 @@ class Numbers:
         return found if found is not None and found.end >= end else None
 
 
-def _of_whole(text: str) -> Iterator[Number]:
+def _of_whole(text: str, depth: int) -> Iterator[Number]:
+    """The numbers of a text that is JSON, and of its strings that are, `depth` texts deep."""
     for found in _TOKEN.finditer(text):
         if found["one"] is not None:
             yield Number(*found.span("one"), '"')
+        elif depth < DEEPEST and _LISTED.match(found["said"]):
+            begin, read = found.start("said"), Unescaped(found["said"])
+            for one in _of_whole(read.text, depth + 1) if is_json(read.text) else ():
+                start, end = begin + read.stood(one.start), begin + read.stood(one.end)
+                yield Number(start, end, escaped(one.mark, 1))
 
 
 def _of_fields(text: str) -> Iterator[Number]:
@@ -59,13 +67,3 @@ def _of_fields(text: str) -> Iterator[Number]:
         group = "one" if found["one"] is not None else "many"
         for one in _ONE.finditer(text, *found.span(group)):
             yield Number(*one.span(), found["mark"])
-
-
-def _is_json(text: str) -> bool:
-    if text.lstrip()[:1] not in ("{", "["):
-        return False
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True

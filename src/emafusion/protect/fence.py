@@ -15,15 +15,23 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from emafusion.errors import ConfigError
-from emafusion.protect.entities import Entity
+from emafusion.protect.entities import Entity, sound
 from emafusion.protect.fenced import HEAD, framed
+from emafusion.protect.pieces import pieces
 
 LARGEST = 2**24
 """Bytes of an answer: a longer one is none."""
 PATIENCE = 10.0
 """How many times its limit a text may wait for those before it, and for a new process."""
+SHARE = 10_000
+"""Characters that a detector has its limit for; a longer text has as many times as much."""
 PAUSES_S = (0.5, 30.0)
 """Between two attempts to begin anew: the first pause, which doubles each time, and the longest."""
+
+
+def allowed_s(limit_s: float, length: int) -> float:
+    """Seconds that a text of `length` may take where one of :data:`SHARE` may take `limit_s`."""
+    return limit_s * max(1.0, length / SHARE)
 
 
 class Fence:
@@ -39,9 +47,13 @@ class Fence:
     options : mapping of str to object
         What it is built with.
     limit_s : float
-        The longest it may take for one text, seconds, once those before it are done with.
+        The longest it may take for :data:`SHARE` characters, seconds, once those before them are
+        done with.
     begin_s : float
         The longest it may take to begin.
+    whole : bool
+        Whether it has to read a text as one: a long one then holds up all others. Else that is
+        read in :func:`~emafusion.protect.pieces.pieces`, and others in between.
     """
 
     def __init__(
@@ -52,11 +64,14 @@ class Fence:
         options: Mapping[str, object] | None = None,
         limit_s: float = 1.0,
         begin_s: float = 60.0,
+        whole: bool = False,
     ) -> None:
         self.name = name
         self._command = (path, msgspec.json.encode(dict(options or {})).decode())
         self._limit_s = limit_s
         self._begin_s = begin_s
+        self._whole = whole
+        self._more_s = 0.0
         self._process: Process | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._attempt: asyncio.Task[None] | None = None
@@ -82,17 +97,39 @@ class Fence:
 
     async def detect(self, text: str) -> Sequence[Entity]:
         """The entities in `text`; whatever goes wrong, the process is begun anew behind it."""
-        async with asyncio.timeout(PATIENCE * self._limit_s):
-            await self._turn.acquire()
-            try:
-                await self._begun()
-            except BaseException:
-                self._turn.release()
-                raise
-        self._asking = asyncio.create_task(self._asked(text))
-        self._asking.add_done_callback(self._next)
-        # Who leaves does not end the process under those who wait: its answer is waited for.
-        return await asyncio.shield(self._asking)
+        if self._whole:
+            return await self._answered(text)
+        found: set[Entity] = set()
+        for start, piece in pieces(text):
+            answer = await self._answered(piece)
+            if not sound(answer, piece):
+                raise ValueError("what the detector found is not in the text")
+            found.update(
+                Entity(kind=one.kind, start=start + one.start, end=start + one.end, score=one.score)
+                for one in answer
+            )
+        return list(found)
+
+    async def _answered(self, text: str) -> Sequence[Entity]:
+        """The entities in `text`, once it is its turn."""
+        more_s = allowed_s(self._limit_s, len(text)) - self._limit_s
+        patience_s = PATIENCE * self._limit_s + self._more_s
+        # Who stands behind a long text waits for it: nobody is late because another is long.
+        self._more_s += more_s
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._turn.acquire()
+                try:
+                    await self._begun()
+                except BaseException:
+                    self._turn.release()
+                    raise
+            self._asking = asyncio.create_task(self._asked(text))
+            self._asking.add_done_callback(self._next)
+            # Who leaves does not end the process under those who wait: its answer is waited for.
+            return await asyncio.shield(self._asking)
+        finally:
+            self._more_s -= more_s
 
     async def _begun(self) -> None:
         """Wait for the attempt to begin anew that is under way; one that fails is nobody's wait."""
@@ -104,7 +141,7 @@ class Fence:
         if process is None:
             raise EOFError("the detector is beginning anew")
         try:
-            async with asyncio.timeout(self._limit_s):
+            async with asyncio.timeout(allowed_s(self._limit_s, len(text))):
                 await _send(process, text)
                 return msgspec.json.decode(await _answer(process), type=list[Entity])
         except BaseException:

@@ -6,7 +6,6 @@ models nor requests. A text that says nothing of the kind and still misleads is 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from bisect import bisect_right
 from collections import Counter, deque
@@ -17,8 +16,6 @@ from emafusion.protect.orders import SIGNS, Sign, quotations, words
 
 LONGEST = 400_000
 """Characters read of a text, half of them from its end."""
-LONG = 5_000
-"""Characters of all texts of a request that are read beside other work."""
 REACH = 300
 """Characters within which signs count together."""
 PIECE = 1_000
@@ -47,14 +44,6 @@ def score(text: str) -> float:
 def highest(found: Iterable[str]) -> float:
     """The highest score of the texts `found`, 0 where there are none."""
     return max(map(score, found), default=0.0)
-
-
-async def suspicion(found: Iterable[str]) -> float:
-    """As :func:`highest`; long texts do not keep everybody else waiting."""
-    texts = list(found)
-    if sum(map(len, texts)) > LONG:
-        return await asyncio.to_thread(highest, texts)
-    return highest(texts)
 
 
 def _score(text: str, depth: int) -> float:

@@ -14,6 +14,7 @@ from typing import Final
 
 from emafusion.protect.bare import Numbers
 from emafusion.protect.entities import Entity, apart
+from emafusion.protect.nested import meanings
 from emafusion.protect.placeholders import ANY
 from emafusion.protect.vault import Vault
 
@@ -81,8 +82,10 @@ def spread(found: Sequence[list[Entity]], texts: Sequence[str]) -> list[list[Ent
     """`found`, and the same values wherever else they stand as words of their own."""
     values = _Values()
     for text, entities in zip(texts, found, strict=True):
-        for one in entities:
+        spans = [(one.start, one.end) for one in entities]
+        for one, said in zip(entities, meanings(text, spans), strict=True):
             values.add(text[one.start : one.end], one.kind)
+            values.add(said, one.kind)
     return [[*entities, *values.within(text)] for text, entities in zip(texts, found, strict=True)]
 
 
@@ -161,11 +164,12 @@ def _pieces(text: str, entities: Sequence[Entity], vault: Vault) -> list[tuple[s
     # Only what is of digits can be part of a number.
     some = any(text[one.end - 1 : one.end].isdigit() for one in entities)
     numbers = Numbers(text if some else "")
-    for one in entities:
+    said_of = meanings(text, [(one.start, one.end) for one in entities])
+    for one, value in zip(entities, said_of, strict=True):
         number = numbers.around(one.start, one.end)
         if number is None:
             pieces.append((text[place : one.start], False))
-            pieces.append((vault.put(one.kind, text[one.start : one.end]), True))
+            pieces.append((vault.put(one.kind, value), True))
             place = one.end
         elif number.end > place:
             # JSON stays JSON: in the place of a number stands a string.

@@ -30,9 +30,13 @@ LONGEST = 64
 """More than the characters of any placeholder, however a model writes it."""
 _OPEN = r"[\[<{【][ \t]?"
 _ESCAPED = r"\\{1,2}\["
+_CODED = r"%5[Bb]|\\{1,2}u005[bB]"
+"""An opening bracket as URLs have it, and as JSON may."""
 _BETWEEN = r"[ \t]?\\{0,2}[_\-: ][ \t]?"
 _DIGIT = r"[a-zA-Z2-7]"
-_CLOSE = r"[ \t]?\\{0,2}[\]>}】]"
+_CLOSE = r"[ \t]?\\{0,2}[\]>}】]|%5[Dd]|\\{1,2}u005[dD]"
+_HALF = r"%5?|\\{1,2}(?:u(?:0(?:05?)?)?)?"
+"""What may become a bracket that is coded."""
 ANY = re.compile(rf"\[[A-Z]{{2,12}}_[a-z2-7]{{{DIGEST}}}\]")
 """A placeholder of any kind, as we write it."""
 _SPACES = re.compile(r"\s+")
@@ -97,10 +101,10 @@ def written(kinds: tuple[str, ...]) -> re.Pattern[str]:
     names = "|".join(kinds)
     rest = rf"(?:{names})_[a-z2-7]{{{DIGEST}}}\]"
     # What opens an unaltered one is never taken for part of an altered one before it.
-    opened = rf"(?:{_ESCAPED}(?!{rest})[ \t]?|{_OPEN})"
+    opened = rf"(?:{_ESCAPED}(?!{rest})[ \t]?|{_OPEN}|{_CODED})"
     return re.compile(
         rf"\[({names})_([a-z2-7]{{{DIGEST}}})\]"
-        rf"|{opened}?(?<![a-zA-Z])((?i:{names})){_BETWEEN}({_DIGIT}{{{DIGEST}}})(?![a-zA-Z0-9])(?:{_CLOSE})?"
+        rf"|(?:{opened}|(?<![a-zA-Z]))((?i:{names})){_BETWEEN}({_DIGIT}{{{DIGEST}}})(?![a-zA-Z0-9])(?:{_CLOSE})?"
     )
 
 
@@ -109,10 +113,10 @@ def unfinished(kinds: tuple[str, ...]) -> re.Pattern[str]:
     """The end of a text that could go on as a placeholder of `kinds`, or as more of one."""
     names = "|".join(kinds)
     begun = "|".join(sorted({kind[:n] for kind in kinds for n in range(1, len(kind))}))
-    opened = rf"(?:{_ESCAPED}[ \t]?|{_OPEN})"
+    opened = rf"(?:{_ESCAPED}[ \t]?|{_OPEN}|{_CODED})"
     begun_name = rf"|(?i:{begun})" if begun else ""
     return re.compile(
-        rf"(?:\\{{1,2}}|{opened}|{opened}?(?<![a-zA-Z])(?:(?i:{names})"
+        rf"(?:{_HALF}|{opened}|(?:{opened}|(?<![a-zA-Z]))(?:(?i:{names})"
         rf"(?:[ \t]?\\{{0,2}}|{_BETWEEN}{_DIGIT}{{0,{DIGEST}}}"
-        rf"|{_BETWEEN}{_DIGIT}{{{DIGEST}}}[ \t]?\\{{0,2}}){begun_name}))\Z"
+        rf"|{_BETWEEN}{_DIGIT}{{{DIGEST}}}(?:[ \t]?\\{{0,2}}|{_HALF})){begun_name}))\Z"
     )

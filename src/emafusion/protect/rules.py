@@ -26,8 +26,8 @@ class Rules(Value, frozen=True, kw_only=True):
     ``usual`` is the class of a request that nobody classed; of the class ``private_from`` and above
     only private models see a request, masked or not. Documents whose score is ``injection_at`` or
     more are answered as ``injection`` says. ``unread`` is for what no detector reads: pictures,
-    sound, files. ``limit_s`` bounds each detector for one request, seconds; one behind a fence once
-    it has come to it.
+    sound, files. ``limit_s`` bounds each detector but our own, seconds for 10,000 characters; one
+    behind a fence once it has come to it.
     """
 
     kinds: Mapping[str, Deed] = field(default_factory=dict)

@@ -15,12 +15,14 @@ from functools import partial
 from msgspec import Struct
 
 from emafusion.errors import RequestError
-from emafusion.protect import foreign, injection, masking, texts
+from emafusion.protect import foreign, forms, injection, masking, texts
 from emafusion.protect.beside import Digits
 from emafusion.protect.entities import LITERAL, Detector, Entity, sound
-from emafusion.protect.fence import Fence
+from emafusion.protect.fence import Fence, allowed_s
+from emafusion.protect.lanes import Lanes
 from emafusion.protect.placeholders import ANY, Mint
 from emafusion.protect.rules import Rules
+from emafusion.protect.structured import Structured
 from emafusion.protect.vault import Vault
 from emafusion.types import (
     DataClass,
@@ -33,8 +35,6 @@ from emafusion.types import (
 )
 
 NOTHING = Request(id="", messages=())
-LONG = 50_000
-"""Characters whose masking may take longer than others may wait."""
 
 
 class Protected(Struct, frozen=True, kw_only=True):
@@ -75,6 +75,7 @@ class Shield:
         self._detectors = tuple(detectors)
         self._rules = rules
         self._fences = tuple(one for one in detectors if isinstance(one, Fence))
+        self._lanes = Lanes()
         self._begun = False
         self._turn = asyncio.Lock()
 
@@ -97,6 +98,7 @@ class Shield:
         """End the detectors' processes."""
         for one in self._fences:
             await one.aclose()
+        self._lanes.close()
 
     async def masked(self, *said: str, scope: str = "") -> tuple[str, ...]:
         """The texts `said` as anything that keeps them may: nobody is to read them.
@@ -153,25 +155,21 @@ class Shield:
         taken, allowed = self._sorted(detected)
         vault = Vault(self._mint, scope)
         work = partial(_masked, said, taken, before, vault=vault)
-        # A long text would keep everybody else waiting.
-        told, counted = await asyncio.to_thread(work) if sum(map(len, said)) > LONG else work()
+        told, counted = await self._lanes.run(sum(map(len, said)), work)
+        brought = list(foreign.documents(request))
+        scored = partial(injection.highest, brought)
         seen = _Seen(
             masked=Counter(one.kind for one in counted),
             allowed=Counter(one.kind for one in allowed),
             failed=failed,
-            attack=await injection.suspicion(foreign.documents(request)),
+            attack=await self._lanes.run(sum(map(len, brought)), scored),
             unread=texts.unread(request, strings),
             private_before=self._private_before(said),
         )
         findings = self._findings(request, seen, stated)
-
-        def change(text: str) -> str:
-            known = told.get(text, text)
-            return vault.as_number(known) if isinstance(text, Digits) else known
-
-        clean = texts.changed(request, change)
-        if findings.untold and request.caller:
-            clean = replace(clean, caller=vault.quote(request.caller))
+        clean = _changed(request, told, vault, untold=findings.untold)
+        if vault.has_numbers:
+            vault.expect(forms.spoken(clean.params))
         knobs = replace(request.knobs, private=findings.private)
         clean = replace(clean, knobs=knobs, protection=findings)
         return Protected(request=clean, vault=vault, findings=findings)
@@ -229,20 +227,38 @@ class Shield:
         whole = masking.joined(said)
         asked = (self._ask(one, whole) for one in self._detectors)
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        entities: list[Entity] = []
-        failed = []
-        for detector, answer in zip(self._detectors, answers, strict=True):
-            if isinstance(answer, BaseException) or not sound(answer, whole):
-                failed.append(detector.name)
-            else:
-                entities.extend(answer)
-        return masking.gathered(masking.parted(entities, said), places), tuple(failed)
+        work = partial(_parted, answers, said, whole=whole, places=places)
+        told = await self._lanes.run(len(whole), work)
+        names = (one.name for one in self._detectors)
+        failed = tuple(name for name, right in zip(names, told[1], strict=True) if not right)
+        return told[0], failed
 
     async def _ask(self, detector: Detector, text: str) -> Sequence[Entity]:
         if isinstance(detector, Fence):
             return await detector.detect(text)  # its own limit is for each text in its turn
-        async with asyncio.timeout(self._rules.limit_s):
+        if isinstance(detector, Structured):
+            # It takes time in proportion to the text, and waits for its turn: it is never late.
+            return await self._lanes.run(len(text), partial(detector.found, text))
+        async with asyncio.timeout(allowed_s(self._rules.limit_s, len(text))):
             return await detector.detect(text)
+
+
+def _parted(
+    answers: Sequence[Sequence[Entity] | BaseException],
+    said: Sequence[str],
+    *,
+    whole: str,
+    places: Sequence[tuple[int, int]],
+) -> tuple[list[list[Entity]], list[bool]]:
+    """The entities in each text by all `answers` that can be true of the `whole`, and which can."""
+    right = [not isinstance(one, BaseException) and sound(one, whole) for one in answers]
+    found = [
+        entity
+        for answer, good in zip(answers, right, strict=True)
+        if good and not isinstance(answer, BaseException)
+        for entity in answer
+    ]
+    return masking.gathered(masking.parted(found, said), places), right
 
 
 def _masked(
@@ -255,3 +271,16 @@ def _masked(
     ]
     told = masking.masked(said, masking.spread(standing, said), vault, earlier=before)
     return told, [one for some in standing for one in some]
+
+
+def _changed(request: Request, told: Mapping[str, str], vault: Vault, *, untold: bool) -> Request:
+    """`request` with what is `told` in place of its texts; `untold`, without its caller's name."""
+
+    def change(text: str) -> str:
+        known = told.get(text, text)
+        return vault.as_number(known) if isinstance(text, Digits) else known
+
+    clean = texts.changed(request, change)
+    if untold and request.caller:
+        return replace(clean, caller=vault.quote(request.caller))
+    return clean

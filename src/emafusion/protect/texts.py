@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from emafusion.errors import RequestError
-from emafusion.protect.beside import BOUNDS, Place
+from emafusion.protect.beside import BOUNDS, Place, neutral
 from emafusion.types import Request, replace
 
 Change = Callable[[str], str]
@@ -50,11 +50,12 @@ FORMS = frozenset({"tools", "functions", "response_format", "audio", "metadata",
 SCHEMAS = frozenset({"tools", "functions", "response_format"})
 """Parameters with the forms of arguments and answers in them."""
 DEEPEST = 64
-LONG_NUMBER, ENDLESS_NUMBER = 10**8, 10**40
+LONG_NUMBER, ENDLESS_NUMBER = 10**4, 10**40
 """Numbers between which one may stand for a person or an account."""
 _ENCODED: Final = re.compile(r"data:[\w.+\-/;=]{0,200};base64,[A-Za-z0-9+/=_\-\s]*")
 _BLOB: Final = re.compile(r"[A-Za-z0-9+/=_\-]{64,}")
 _NOT_OF_IDENTIFIERS: Final = re.compile(r"[^\w\-]")
+_WORD: Final = re.compile(r"[a-z][a-z0-9_]*")
 _NAME: Final = re.compile(r"[\w\-]+")
 
 
@@ -71,7 +72,7 @@ def changed(request: Request, change: Change) -> Request:
 
 def _changed(request: Request, place: Place) -> Request:
     messages = tuple(_fields(message, place) for message in request.messages)
-    params = _fields(request.params, place)
+    params = _fields(request.params, place, params=True)
     return replace(
         request,
         messages=messages,
@@ -147,21 +148,32 @@ def _shows(value: object) -> bool:
     return False
 
 
-def _fields(value: Mapping[str, object], place: Place) -> dict[str, object]:
+def _fields(
+    value: Mapping[str, object], place: Place, *, params: bool = False
+) -> dict[str, object]:
     """A message's or the parameters' own fields; what is no word is no name of the protocol's."""
     return {
-        name if name.isidentifier() else place.name(name): item
+        name if _WORD.fullmatch(name) else place.name(name): item
         # A seed stands for nobody, and has to stay a number.
         if name == "seed" and isinstance(item, int)
-        else _field(name, item, Place(place.change, form=name in SCHEMAS), depth=0)
+        else _field(name, item, _of_param(name, item, place) if params else place, depth=0)
         for name, item in value.items()
     }
+
+
+def _of_param(name: str, value: object, place: Place) -> Place:
+    """The place of a parameter: a form, or what has names as arguments have, or neither."""
+    if name in SCHEMAS:
+        return Place(place.change, form=True)
+    return place.given() if isinstance(value, Mapping) and name != ECHO else place
 
 
 def _mapping(value: Mapping[str, object], place: Place, depth: int) -> dict[str, object]:
     beside = place.beside(value)
     return {
-        place.name(name): _field(name, item, beside.under(name), depth=depth + 1)
+        place.name(name): _field(
+            name, item, (beside if neutral(name) else place).under(name), depth=depth + 1
+        )
         for name, item in value.items()
     }
 

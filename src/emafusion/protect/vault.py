@@ -6,12 +6,20 @@ not where in a request they stood, nor how an answer is laid out.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from urllib.parse import quote
 
-from emafusion.protect.bare import ESCAPES
 from emafusion.protect.entities import LITERAL
+from emafusion.protect.nested import (
+    ESCAPES,
+    LOOK,
+    begins_json,
+    escaped,
+    field_depth,
+    last_key,
+    string_depth,
+)
 from emafusion.protect.placeholders import (
     ANY,
     DIGEST,
@@ -49,6 +57,7 @@ class Vault:
         self._numbers: dict[tuple[str, str], str] = {}
         self._bare: set[str] = set()
         self._kinds: tuple[str, ...] = ()
+        self._spoken: Collection[str] = ()
 
     def __len__(self) -> int:
         return len(self._values)
@@ -61,8 +70,17 @@ class Vault:
         """The kinds of the values, in alphabetical order."""
         return self._kinds
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether any value is a number that JSON has without quotes."""
+        return bool(self._bare)
+
+    def expect(self, spoken: Collection[str]) -> None:
+        """In JSON, fields of the names `spoken` hold text: a number there keeps its quotes."""
+        self._spoken = spoken
+
     def put(self, kind: str, value: str) -> str:
-        """The placeholder of `value`, which comes back in its place, spelt as it is here.
+        """The placeholder of `value`, what it means, which comes back in its place spelt so.
 
         Of a value that is spelt in more ways than :data:`SPELLINGS` the others come back as the
         last of those.
@@ -107,26 +125,40 @@ class Vault:
                 return spelt(kind, digest)
         return self._full.setdefault(named, spelt(kind, digest))
 
-    def unmask(
-        self, text: str, *, start: int = 0, end: int | None = None, in_json: bool = False
-    ) -> str:
-        """`text` from `start` to `end` with values in place of placeholders.
+    def unmask(self, text: str, *, in_json: bool = False) -> str:
+        """`text` with values in place of placeholders.
 
-        `in_json` they are escaped as strings of JSON are. A placeholder that stands for nothing
-        here stays as it is. What is behind `end` is looked at, for it may show that what ends there
-        is no placeholder, as in :meth:`settled`, whose places alone are ends.
+        `in_json`, and where it begins as JSON does, they are escaped as strings of JSON are, and
+        right behind a field's name of JSON as strings there are. A placeholder that stands for
+        nothing here stays as it is.
         """
-        end = len(text) if end is None else end
-        if not self._mentioned(text):
+        return self.part(text, 0, len(text), in_json=in_json or begins_json(text))
+
+    def part(self, text: str, start: int, end: int, *, in_json: bool, key: str = "") -> str:
+        """As :meth:`unmask`, of `text` from `start` to `end`, where `key` is JSON's last before.
+
+        What is before `start` is looked at, for it shows where in JSON this is; and what is behind
+        `end`, for it may show that what ends there is no placeholder, as in :meth:`settled`, whose
+        places alone are ends.
+        """
+        if not self._mentioned(text, start):
             return text[start:end]
         said: list[str] = []
         for found in written(self.kinds).finditer(text, start):
             known = self._known(found) if found.end() <= end else None
-            if known is not None:
+            if known is None:
+                continue
+            first, last = found.span()
+            key = self.key(text, start, first) or key
+            if self._is_bare(found) and not (in_json and key in self._spoken):
                 first, last = self._with_quotes(found, start, end)
-                said += text[start:first], _escaped(known) if in_json else known
-                start = last
+            said += text[start:first], _spelt(known, found, in_json=in_json)
+            start = last
         return "".join([*said, text[start:end]])
+
+    def key(self, text: str, start: int, end: int) -> str:
+        """JSON's last field's name in `text`, as far as that matters for what comes back."""
+        return last_key(text, max(0, start - LOOK), end) if self._bare and self._spoken else ""
 
     def settled(self, text: str, start: int = 0) -> int:
         """The place in `text` up to which it means the same whatever comes after it.
@@ -193,11 +225,11 @@ class Vault:
         """The placeholder of `text`, which looks like one itself."""
         return self.put(LITERAL, text)
 
-    def _mentioned(self, text: str) -> bool:
-        """Whether a digest of a value here is in `text` at all: a tenth of a search's time."""
-        if not self._values or len(text) < DIGEST:
+    def _mentioned(self, text: str, start: int = 0) -> bool:
+        """Whether `text` has a value's digest from `start` on: a tenth of a search's time."""
+        if not self._values or len(text) - start < DIGEST:
             return False
-        return any(one.lower() in self._digests for one in _DIGESTS.findall(text))
+        return any(one.lower() in self._digests for one in _DIGESTS.findall(text, start))
 
     def _known(self, found: re.Match[str]) -> str | None:
         return self._values.get(_named(found))
@@ -218,8 +250,12 @@ def _mark(text: str, start: int, end: int) -> str:
     return text[begin:end] if begin >= max(start, end - 1 - ESCAPES) else ""
 
 
-def _escaped(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)[1:-1]
+def _spelt(value: str, found: re.Match[str], *, in_json: bool) -> str:
+    """`value` as it is written in the place of the placeholder `found`."""
+    if found[0].startswith("%"):
+        return quote(value, safe="")
+    text, start = found.string, found.start()
+    return escaped(value, string_depth(text, start) if in_json else field_depth(text, start))
 
 
 class Unmasking:
@@ -232,21 +268,32 @@ class Unmasking:
     def __init__(self, vault: Vault, *, in_json: bool = False) -> None:
         self._vault = vault
         self._in_json = in_json
+        self._begun: str | None = ""
         self._text = ""
         self._said = 0
+        self._key = ""
 
     def feed(self, piece: str) -> str:
         """What can be said once `piece` has come."""
         self._text += piece
+        if self._begun is not None:
+            self._begins(self._begun + piece)
         return self._upto(self._vault.settled(self._text, self._said))
 
     def end(self) -> str:
         """What was held back, once nothing more comes."""
         return self._upto(len(self._text))
 
+    def _begins(self, begun: str) -> None:
+        """Note whether the text that has `begun` so is JSON, until that cannot change any more."""
+        self._in_json = self._in_json or begins_json(begun)
+        self._begun = None if self._in_json or len(begun) > LOOK else begun
+
     def _upto(self, place: int) -> str:
-        said = self._vault.unmask(self._text, start=self._said, end=place, in_json=self._in_json)
-        # The last character said is kept: whether a name begins after it depends on it.
-        self._text = self._text[max(place - 1, 0) :]
-        self._said = min(place, 1)
+        said = self._vault.part(self._text, self._said, place, in_json=self._in_json, key=self._key)
+        self._key = self._vault.key(self._text, self._said, place) or self._key
+        # What stands before a placeholder says whether it is one, and how its value is written.
+        kept = max(place - LOOK, 0)
+        self._text = self._text[kept:]
+        self._said = place - kept
         return said

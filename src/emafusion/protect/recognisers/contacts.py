@@ -13,7 +13,10 @@ LINK = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,20}\Z")
 AUTHORITY = re.compile(
     r"(?:[^\s/@:\"'<>]{0,100}:[^\s/@\"'<>]{1,200}|[^\s/@:\"'<>]{16,200})@[^\s\"'<>]{1,300}"
 )
-IPV4 = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![0-9A-Za-z]|\.\d|-[a-zA-Z])")
+IPV4 = re.compile(
+    r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
+    r"(?![0-9A-Za-z]|\.\d|-[a-zA-Z]|\.(?:tar|t?gz|zip|whl|jar|deb|rpm|apk|exe|msi|dmg|dll|nupkg)\b)"
+)
 IPV6 = re.compile(r"(?<![0-9A-Za-z:.])(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}(?![0-9A-Za-z:])")
 SHORT_LEFT = re.compile(r"(?<![0-9A-Za-z:.])(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,6})?\Z")
 SHORT_RIGHT = re.compile(
@@ -25,6 +28,10 @@ VERSION = (
     "sections", "§", "kernel", "chapter", "clause", "rev", "patch", "mask", "@",
 )  # fmt: skip
 """What ends before numbers with dots that are no addresses."""
+NOBODY = ("255.", "0.", "127.0.")
+"""What masks begin with, and the addresses of every machine."""
+AT_LEAST = (">=", ">= ", "<=", "<= ", "~=", "~= ", "~> ")
+"""What stands between a package and its version."""
 PAIRS = re.compile(r"(?:[0-9a-fA-F]{2}:){7}[0-9a-fA-F]{2}")
 NET = re.compile(r"(?:[fF][eE]80|[fF][cCdD][0-9a-fA-F]{2}|2[0-9a-fA-F]{3})::")
 PARTS = frozenset((1, 2, 3))
@@ -72,11 +79,13 @@ def _address(reading: Reading, start: int) -> Iterator[Entity]:
     if (before.isascii() and before.isalnum()) or before == ".":
         return
     found = IPV4.match(text, start)
-    if found is None or found.group().startswith(("255.", "0.")) or not _ip(found.group()):
+    if found is None or found.group().startswith(NOBODY) or not _ip(found.group()):
         return
     said = reading.before(start, 20)
     bare = said.removesuffix("v").rstrip(" :=").removesuffix(" to").removesuffix(" is")
-    if not bare.endswith(VERSION) and not said.endswith(("==", " v", "(v")):
+    if bare.endswith(VERSION) or said.rstrip("\"' :=(").endswith("version"):
+        return
+    if not said.endswith(("==", " v", "(v", *AT_LEAST)):
         yield Entity(kind="IP", start=start, end=found.end(), score=0.8)
 
 

@@ -40,6 +40,14 @@ _ELSE = re.compile(
 )
 """Words between a birth and a date that say the date is another's."""
 _NUMBERED = re.compile(_REST + GAP + _GROUPS)
+_ITEM = re.compile(
+    r"[\"']?\s{0,40},\s{0,40}[\"']?"
+    r"(?P<value>\+?[a-z]{0,3}\(?\d[\d ./()-]{3,30}[a-z]?)(?=[\"',\]\n])"
+)
+"""Another number of the same list."""
+_TAXED = re.compile(
+    _REST + GAP + r"(?<![0-9a-z])(?P<value>[a-zñ&]{3,4}[ -]?\d{6}[ -]?[0-9a-z]{3})(?![0-9a-z])"
+)
 _DIALLED = r"(?P<value>\+?\(?\d(?:[ .\-/()]{0,3}\d){5,14})(?![0-9a-z])"
 _PHONE = re.compile(_REST + GAP + _DIALLED)
 _CALLED = re.compile(
@@ -73,7 +81,7 @@ IDENTITY = Cues(
     "ssn$ itin$ nino$ nhs$ bsn$ cpf$ cnpj$ pesel$ dni$ nie$ nif$ nir$ ahv$ avs$ idnr$ tckn$"
     " burgerservice sofinummer steuer-id steuerid steuernummer steueridentifik tfn$"
     " sozialversicherung svnr$ sv-nummer personalausweis ausweisnummer personnummer personnr$"
-    " fødselsnummer fnr$ cpr$ cnp$ curp$ rfc$ rut$ rg$ cif$ hetu$ henkilötunnus aadhaar nric$"
+    " fødselsnummer fnr$ cpr$ cnp$ curp$ rut$ rg$ cif$ hetu$ henkilötunnus aadhaar nric$"
     " aadhar medicare mrn$ npi$ vat$ ust-id ustid tva$ nip$ dowód regon$ rodné nrn$ снилс"
     " инн$ 身份证 身份證 マイナンバー 주민 kimlik taxpayer pps$ oib$ jmbg$",
     "social security", "social is", "social insurance", "national insurance", "ni no",
@@ -96,6 +104,8 @@ PHONE = Cues(
     "mój numer", "moj numer", "meu número", "meu numero", "nummeret mitt", "mitt nummer",
     "mit nummer", "contact #", "contact number", "contact no", "phone_", "nummer:",
 )  # fmt: skip
+TAXES = Cues("rfc$")
+"""The word for Mexico's taxpayers is that for the internet's standards, too."""
 CALL = Cues(
     "call$ calling$ ring$ text$ dial$ reach$ anrufen$ rufen$ ruf$ erreichen$ erreichbar$"
     " erreichst$ appelez$ appelle$ appeler$ joindre$ joignable$ llama$ llame$ llámame$ llámeme$"
@@ -108,6 +118,7 @@ NUMBERS = (
     ("PASSPORT", PASSPORT, _NUMBERED, 2, 0.7),
     ("LICENCE", LICENCE, _NUMBERED, 4, 0.7),
     ("ID", IDENTITY, _NUMBERED, 4, 0.75),
+    ("ID", TAXES, _TAXED, 6, 0.75),
     ("PHONE", PHONE, _PHONE, 6, 0.55),
     ("PHONE", CALL, _CALLED, 7, 0.5),
 )
@@ -139,11 +150,21 @@ def cued(reading: Reading) -> Iterator[Entity]:
             yield _entity("BIRTH", found, 0.8)
     for kind, cues, form, least, score in NUMBERS:
         for end in cues.ends(reading):
-            found = form.match(folded, end)
-            if found is None or not numbered(kind, found["value"], least):
-                continue
-            if cues is not CALL or not _counts(folded, found):
-                yield _entity(kind, found, score, opened=kind == "PHONE")
+            yield from (
+                _entity(kind, found, score, opened=kind == "PHONE")
+                for found in _listed(folded, form, end)
+                if numbered(kind, found["value"], least)
+                and not (cues is CALL and _counts(folded, found))
+            )
+
+
+def _listed(folded: str, form: re.Pattern[str], end: int) -> Iterator[re.Match[str]]:
+    """The value behind a word that ends at `end`, and, if it is the first of a list, the others."""
+    found = form.match(folded, end)
+    listed = found is not None and "[" in folded[end : found.start("value")]
+    while found is not None:
+        yield found
+        found = _ITEM.match(folded, found.end()) if listed else None
 
 
 def _counts(folded: str, found: re.Match[str]) -> bool:

@@ -86,7 +86,9 @@ def _cue(word: str) -> tuple[str, tuple[str, bool, bool]]:
 def _goes_on(text: str, place: int) -> bool:
     """Whether the word before `place` has more letters; a capital begins another."""
     after = text[place : place + 1]
-    return after.isalpha() and not (after.isupper() and text[place - 1].islower())
+    if not after.isalpha() or (text[place - 1].isascii() and _UNSPACED.match(after)):
+        return False
+    return not (after.isupper() and text[place - 1].islower())
 
 
 def _begins(text: str, place: int) -> bool:

@@ -41,11 +41,20 @@ LIST = re.compile(r"(?P<rest>[s\d_-]{0,4})[\"']? ?(?:=>|[:=]) ?[\[(]\s{0,60}(?=[
 ITEM = re.compile(
     r"(?P<quote>[\"'])(?P<item>[^\"'\n]{0,200})(?P=quote)\s{0,60}(?P<more>,?)\s{0,60}"
 )
+_SHORT = r"(?=[^\s\"']{0,80}[\d!#$%&*+@^~=])(?!-)[^\s\"']{5,80}"
 ARGUMENTS = re.compile(
-    r"[\"'](?:mysql\w*|mariadb[\w-]*)[\"'][^\]\x00]{0,300}?[\"']-p"
-    r"(?P<short>(?=[^\s\"']{0,80}[\d!#$%&*+@^~=])[^\s\"']{5,80})[\"']"
+    rf"[\"'](?:mysql\w*|mariadb[\w-]*)[\"'][^\]\x00]{{0,300}}?[\"']-p(?P<short>{_SHORT})[\"']"
+    rf"|[\"'](?:sshpass|redis-cli|mongo\w*)[\"'][^\]\x00]{{0,300}}?[\"']-[pa][\"'],\s{{0,60}}"
+    rf"[\"'](?P<apart>{_SHORT})[\"']"
 )
 """A command as a list of its arguments."""
+OPTION = re.compile(r"(?:[\"']|^[ \t]{0,40}- [\"']?)--?[\w-]{0,40}\Z", re.MULTILINE)
+"""What stands before the word in an option that has a place of its own in such a list."""
+NEXT = re.compile(
+    r"(?P<rest>\d{0,2})(?P<says>)"
+    rf"(?:[\"'],\s{{0,60}}(?=[\"'])|[\"']?\n[ \t]{{0,40}}- ){VALUE}"
+)
+"""Behind an option the argument that is the next in the list."""
 
 
 def secrets(reading: Reading) -> Iterator[Entity]:
@@ -54,11 +63,12 @@ def secrets(reading: Reading) -> Iterator[Entity]:
     for sure, cues in ((True, SURE), (False, LIKELY)):
         for end in cues.ends(reading):
             yield from _neighbour(reading, end, sure=sure)
+            yield from _next(reading, end, sure=sure)
     for start, over in _listed(reading):
         yield Entity(kind="KEY", start=start, end=over, score=0.7)
-    if "-p" in folded and ("mysql" in folded or "mariadb" in folded):
+    if "-p" in folded or "-a" in folded:
         for found in ARGUMENTS.finditer(folded):
-            start, over = found.span("short")
+            start, over = found.span("short" if found["short"] else "apart")
             yield Entity(kind="KEY", start=start, end=over, score=0.7)
 
 
@@ -73,6 +83,19 @@ def _neighbour(reading: Reading, end: int, *, sure: bool) -> Iterator[Entity]:
         return
     value = reading.text[slice(*span)]
     if mixed(value) and not (" " in value and PROSE.search(value.lower())):
+        yield Entity(kind="KEY", start=span[0], end=span[1], score=0.7)
+
+
+def _next(reading: Reading, end: int, *, sure: bool) -> Iterator[Entity]:
+    """The argument behind the option in whose name a word ends at `end`, in a list of them."""
+    found = NEXT.match(reading.spanned, end)
+    if found is None or OPTION.search(reading.before(end, 60)) is None:
+        return
+    span = told(reading, found, sure=sure)
+    if span is None:
+        return
+    value = reading.text[slice(*span)]
+    if secret(value) and not value.startswith("-"):
         yield Entity(kind="KEY", start=span[0], end=span[1], score=0.7)
 
 

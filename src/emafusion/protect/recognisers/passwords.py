@@ -14,7 +14,8 @@ from emafusion.protect.recognisers.reading import Reading
 
 SURE = Cues(
     "*password *passwd *passphrase passcode *passwort kennwort *pwd pass$ *_pass$ pw$ pw: pw="
-    " pswd psk$ wachtwoord passord adgangskode kodeord lösenord hasło haslo parola$ contraseña"
+    " pswd requirepass masterauth storepass keypass"
+    " psk$ wachtwoord passord adgangskode kodeord lösenord hasło haslo parola$ contraseña"
     " contrasena senha$ пароль 密码 密碼 パスワード 비밀번호 secret$ secrets$"
     " *clientsecret *secret_ *_secret *secret$ pin_code",
     "mot de passe", "parola d'ordine", "pass phrase",
@@ -52,18 +53,31 @@ TAIL = re.compile(
     rf"(?P<rest>[\w.-]{{0,24}})(?P<shut>[\"'`*\])]{{0,3}})"
     r"(?P<says>: ?\r?\n[ \t]{0,8}| ?(?:=>|->|→|==?|:=|：|:(?!:)) ?|>"
     rf"|{_FOR}?(?: (?:{_IS})(?![^\W_])| ?(?:是|は))(?: now)?:? ?"
-    rf"|[ =](?=[\"'`]?\S)|\t){VALUE}"
+    rf"|'s | (?:- |\()(?=\S)|[ =](?=[\"'`]?\S)|\t){VALUE}"
 )
 CONDITION = re.compile(r"\b(?:if|elif|while|and|or|not|in|with|lambda|case)\b[^\n]*\Z")
 """What stands before a colon that ends a line of a program."""
 PARTING = re.compile("[\"'`,;<>{}|]")
 CALL = re.compile(r"\w\([^()]*\Z")
-BASIC = re.compile(r"\b(?:bearer|basic|token|apikey) (?P<value>[\w.~+/=-]{16,2000})(?![\w.~+/=-])")
+BASIC = re.compile(
+    r"\b(?:bearer|basic|token|apikey) (?P<value>[\w.~+/=-]{16,2000})(?![\w.~+/=-])", re.ASCII
+)
+_OPTION = r"[^\n\x00]{0,200}?\s"
+_SHORT = r"[\"']?(?P<{}>(?=[^\s\"']{{0,80}}[\d!#$%&*+@^~=])(?!-)[^\s\"']{{5,80}})"
 COMMAND = re.compile(
     r"\b(?:curl|wget|http|https|lftp|svn|mysql\w*|mariadb|psql|redis-cli|sshpass|smbclient|mongo\w*)"
-    r"\b[^\n]{0,200}?\s(?:(?:-u|--user|-U)[ =]?[\"']?[^\s:\"']{1,60}:(?P<user>[^\s\"'@]{3,80})"
-    r"|(?:-p|-a|-P)(?P<short>(?=[^\s\"']{0,80}[\d!#$%&*+@^~=])[^\s\"']{5,80}))"
+    rf"\b{_OPTION}(?:(?:-u|--user|-U)[ =]?[\"']?[^\s:,%\"']{{1,60}}[:,%](?P<user>[^\s\"'@]{{3,80}})"
+    rf"|(?:-p|-a|-P){_SHORT.format('short')})"
+    # Others have a port or a database behind such an option and a blank.
+    rf"|\b(?:sshpass|mongo\w*|(?:docker|podman|nerdctl|az|oc|skopeo|buildah|helm registry) login)\b"
+    rf"{_OPTION}-p[ =]{_SHORT.format('apart')}|\bredis-cli\b{_OPTION}-a[ =]{_SHORT.format('other')}"
+    rf"|\bsqlplus\s{{1,3}}\w{{1,30}}/(?P<slash>[^\s\"'@/]{{5,80}})@"
+    rf"|\bidentified (?:with [\w\"']{{1,40}} )?by (?:password )?{_SHORT.format('sql')}",
+    re.ASCII,
 )
+"""Commands and statements with a password in them; what is a variable is none."""
+STATEMENT = re.compile(r"\b(?:create|alter|grant)\b[^;]*\Z")
+GIVEN = ("user", "short", "apart", "other", "slash", "sql")
 PAIRED = Cues("zugangsdaten credentials$ login$ logindaten identifiants$ accesso$")
 LOGIN = re.compile(r"\b(?:login|logins|user|username|benutzer|machine|utilisateur|usuario)\b")
 SLASHED = re.compile(r"[: ]{1,3}[\w.@+-]{2,60} ?[/|:,] ?(?P<value>[^\s,;]{5,80})")
@@ -88,6 +102,13 @@ PROSE = re.compile(
     r"|is|show|hide|repeat|new|bitte|eingeben|votre|su|tu)\b"
 )
 ASSIGNED = frozenset(("=", "==", ":", ":=", "=>", "->", "→", ">", "："))
+BARELY = ("", "-", "(", "'s")
+"""What may stand between a word and what is its secret only if it reads like nothing else."""
+STRONG = re.compile(
+    r"(?=.*\d)(?=.*[a-z])(?![^@]+@[^@]+\.[a-z])"
+    # Some marks are signs of a program, too.
+    r"(?:(?=.*[!^~])|(?=.*[A-Z])(?=.*[#$%&*+@]))[A-Za-z0-9][^()=/\\]{5,}\Z"
+)
 LEAST = 5
 LEAST_LIKELY = 16
 MARKS = frozenset("#$%&*+@^~=!")
@@ -115,10 +136,23 @@ def passwords(reading: Reading) -> Iterator[Entity]:
             start, over = found.span("value")
             if random(reading.text[start:over]):
                 yield Entity(kind="KEY", start=start, end=over, score=0.8)
-    if " -" in folded:
-        for found in COMMAND.finditer(folded):
-            start, over = found.span("user" if found["user"] else "short")
+    if " -" in folded or "sqlplus" in folded or "identified " in folded:
+        for start, over in _commanded(reading):
             yield Entity(kind="KEY", start=start, end=over, score=0.7)
+
+
+def _commanded(reading: Reading) -> Iterator[tuple[int, int]]:
+    """Where the secrets of commands and statements stand."""
+    for found in COMMAND.finditer(reading.spanned):
+        name = next(name for name in GIVEN if found[name] is not None)
+        start, over = found.span(name)
+        value = reading.text[start:over].rstrip(";)") if name == "sql" else found[name]
+        # Prose says of what things are identified by.
+        prose = name == "sql" and not (
+            strong(value) or STATEMENT.search(reading.before(found.start(), 120))
+        )
+        if not prose and NOTHING.match(value.lower()) is None:
+            yield start, start + len(value)
 
 
 def told(reading: Reading, found: re.Match[str], *, sure: bool) -> tuple[int, int] | None:
@@ -135,13 +169,15 @@ def told(reading: Reading, found: re.Match[str], *, sure: bool) -> tuple[int, in
     if len(value) < LEAST or NOTHING.match(value.lower()) is not None:
         return None
     if not sure:
-        right = random(value)
+        code = group == "bare" and PROGRAM.fullmatch(value.lower()) is not None
+        right = says not in BARELY[1:] and not code and random(value)
     elif "\n" in found["says"]:
         right = secret(value) and _alone(reading, end, start + len(value))
     elif group != "bare":
-        right = (assigned or mixed(value)) and not (" " in value and PROSE.search(value.lower()))
-    elif says == "" and found["says"] != "\t":
-        right = mixed(value) and _told(reading, end)
+        right = assigned or (strong(value) if says in BARELY[1:] else mixed(value))
+        right = right and not (" " in value and PROSE.search(value.lower()) is not None)
+    elif says in BARELY and found["says"] != "\t":
+        right = strong(value) or (says == "" and mixed(value) and _told(reading, end))
     else:
         right = _stands(reading, found, value)
     return (start, start + len(value)) if right else None
@@ -209,6 +245,11 @@ def _told(reading: Reading, end: int) -> bool:
 def mixed(value: str) -> bool:
     """Whether `value` is no word: it has a digit, or a mark that words do not have."""
     return any(c.isdigit() or c in MARKS for c in value)
+
+
+def strong(value: str) -> bool:
+    """Whether `value` has small letters, digits and marks together, as passwords do."""
+    return STRONG.match(value) is not None and NOTHING.match(value.lower()) is None
 
 
 def secret(value: str) -> bool:

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from emafusion.protect.entities import Entity
 from emafusion.protect.recognisers.cued import AFTER, IS_DATE
 from emafusion.protect.recognisers.identities import NOT
-from emafusion.protect.recognisers.reading import Reading
+from emafusion.protect.recognisers.reading import APART, Reading
 
 _OVER = r"(?![0-9A-Za-z]|[-/ .]\d)"
 WORLDWIDE = re.compile(r"[1-9](?:[ .\-/()]{0,3}\d){6,14}(?!\d)")
 WRAPPED = re.compile(r"[1-9](?:[ .\-/()\n]{0,3}\d){8,12}(?!\d)")
-DOUBLE_0 = re.compile(r"00[) ]? ?[1-9](?:[ \-/()]{0,3}\d){7,14}(?!\d|\.\d)")
+DOUBLE_0 = re.compile(
+    r"00[) ]? ?(?:1(?:[ \-/()]{0,3}\d){10}|[2-9](?:[ \-/()]{0,3}\d){7,14})(?!\d|\.\d)"
+)
 AMERICAN = re.compile(
     r"(?:1[ .-])?(?:(?!\d11)[2-9]\d\d(?:\) ?|[ .-])|\([2-9]\d\d\) ?)(?!\d11)[2-9]\d\d[ .-]\d{4}"
     r"(?![0-9A-Za-z]|[-.]\d)"
@@ -36,10 +38,15 @@ _TRIPLE = re.compile(
     rf"(?:[5679]\d\d(?:[ .-]\d{{3}}){{2}}|[679]\d\d(?:[ .-]\d\d){{3}}|9\d\d \d\d \d{{3}}"
     rf"|3\d\d[ ./-](?:\d{{3}}[ .-]?\d{{4}}|\d{{7}})){_OVER}"
 )
-_FOUR = re.compile(rf"[2-9]\d{{3}}-\d{{4}}{_OVER}")
+_FOUR = re.compile(rf"(?!20)[2-9]\d{{3}}-(?!(?<=00-)\d\d(?:99|00))\d{{4}}{_OVER}")
 _FIVE = re.compile(rf"(?:[6-9]\d{{4}}[ -]\d{{5}}|9\d{{4}}-\d{{4}}){_OVER}")
 GROUPED = (_PAIR, _TRIPLE, _FOUR, _FIVE)
 """Numbers without a 0: ES, PL, IT, NO, IN, BR."""
+NUMBERED = re.compile(
+    r"(?:[^\W\d_]-|(?<![^\W_])(?:bytes?|ports?|range|rows?|lines?|pages?|columns?|addresses|offsets?"
+    r"|issues?|cases?|http)[\s:=#.]{1,3})\Z"
+)
+"""Before two groups of four that are a range, or the number of something: a fault, a ticket."""
 RUSSIAN = re.compile(r"[78] ?\(?\d{3}\)? ?\d{3}-\d\d-\d\d(?![0-9A-Za-z-])")
 BRAZILIAN = re.compile(r"[1-9]\d\)? ?9\d{4}-\d{4}(?![0-9A-Za-z-])")
 KOREAN = re.compile(r"01[016-9]-\d{3,4}-\d{4}(?![0-9A-Za-z-])")
@@ -62,6 +69,9 @@ BY_RUN: dict[tuple[int, bool], Forms] = {
 }
 """Forms by how many digits they begin with and whether with a 0; the least digits, the score."""
 MOST = 13
+GROUPS = re.compile(r"\d+")
+LEAST_GROUPS = 3
+"""Groups of a number that tell it, behind a plus that begins a line, from a line of a patch."""
 ROUND = re.compile(r"0[0-9]?0\b.*0[0-9]?0\b")
 YEARS = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
@@ -93,14 +103,26 @@ def _worldwide(text: str, start: int, before: str) -> tuple[int, int] | None:
     place = before.rfind("+")
     if place >= 0 and before[place + 1 :] in ("", " ", "("):
         first = start - len(before) + place
-        # In a sum the plus has a blank on both sides.
-        sum_like = before[place + 1 :] == " " and text[max(0, first - 2) : first].strip() != ""
-        found = None if sum_like else WORLDWIDE.match(text, start) or WRAPPED.match(text, start)
-        return None if found is None else (first, found.end())
+        found = WORLDWIDE.match(text, start) or WRAPPED.match(text, start)
+        if found is None or (before[place + 1 :] == " " and _added(text, first, found.group())):
+            return None
+        return first, found.end()
     if text.startswith("00", start):
-        found = DOUBLE_0.match(text, start)
+        # The rest of a decimal begins with zeros, too.
+        found = None if before[-1:] == "." and _goes_on(before) else DOUBLE_0.match(text, start)
         return None if found is None else (start, found.end())
     return None
+
+
+def _added(text: str, plus: int, said: str) -> bool:
+    """Whether the plus before a blank and the number `said` adds it to another, or is a line's."""
+    before = text[max(0, plus - 2) : plus]
+    if APART in before:
+        return False
+    if before.endswith("\n"):
+        return len(GROUPS.findall(said)) < LEAST_GROUPS
+    # In a sum the plus has a blank on both sides.
+    return before.strip() != ""
 
 
 def _national(reading: Reading, start: int, end: int) -> Iterator[Entity]:
@@ -119,7 +141,7 @@ def _national(reading: Reading, start: int, end: int) -> Iterator[Entity]:
 
 def _plausible(said: str, least: int) -> bool:
     """Whether `said` has as many digits as a number that is dialled, and is no date."""
-    groups = re.findall(r"\d+", said)
+    groups = GROUPS.findall(said)
     if not least <= sum(map(len, groups)) <= MOST or IS_DATE.fullmatch(said) is not None:
         return False
     if len(YEARS.findall(said)) > 1 or (len(groups) > 2 and set(map(len, groups)) == {4}):
@@ -139,4 +161,6 @@ def _counts(reading: Reading, found: re.Match[str], form: re.Pattern[str]) -> bo
     if form not in GROUPED and not (form is AMERICAN and blanks):
         return False
     in_row = {len(group) for group in said.split()} == {3} and ROUND.search(said) is not None
+    if form is _FOUR and NUMBERED.search(reading.before(start, 12)) is not None:
+        return True
     return in_row or AFTER.match(reading.folded, found.end()) is not None

@@ -21,6 +21,8 @@ _UUID = re.compile(
     r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9A-Za-z])"
 )
 _ASCII = re.compile(r"[a-z]+|[A-Z]+[a-z]*")
+APART = "\x00"
+"""Stands between texts that are read as one: nothing of one says what is in another."""
 HEAD = 4
 """Letters by which it is told whether a word can be in a text."""
 _WORDS = re.compile(r"[^\W\d_A-Z]+|[A-Z]+[^\W\d_A-Z]*")
@@ -70,8 +72,10 @@ class Reading:
     @cached_property
     def heads(self) -> frozenset[str]:
         """The first letters of all words, one to four, small; a capital begins a word."""
-        words = (_ASCII if self.text.isascii() else _WORDS).findall(self.text)
-        heads = whole = {word[:HEAD].lower() for word in set(words)}
+        words = set((_ASCII if self.text.isascii() else _WORDS).findall(self.text))
+        # A key may stand right behind letters of a language that writes no blanks.
+        words.update(_ASCII.findall(" ".join(word for word in words if not word.isascii())))
+        heads = whole = {word[:HEAD].lower() for word in words}
         for length in range(HEAD - 1, 0, -1):
             whole = {head[:length] for head in whole}
             heads = heads | whole
@@ -101,5 +105,5 @@ class Reading:
         return near is not None and near.start() <= start < near.end()
 
     def before(self, place: int, reach: int = 40) -> str:
-        """The `reach` characters before `place`, in small letters."""
-        return self.folded[max(0, place - reach) : place]
+        """The `reach` characters before `place`, in small letters; of another text none."""
+        return self.folded[max(0, place - reach) : place].rpartition(APART)[2]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from emafusion.protect.entities import Entity
-from emafusion.protect.recognisers.reading import Reading
+from emafusion.protect.recognisers.reading import APART, Reading
 
 FORMS = {
     "AKIA": r"AKIA[A-Z0-9]{16}",
@@ -95,19 +96,31 @@ ELSEWHERE = {
     "discord": r"(?<=/)\d{17,20}/[\w-]{60,90}",
 }
 """Forms that hold their trace within."""
-DISCORD = re.compile(r"(?<![\w.-])[MNO][A-Za-z0-9]{22,27}\.[\w-]{6,7}\.[\w-]{27,40}(?![\w-])")
+DISCORD = re.compile(
+    r"(?<![\w.-])[MNO][A-Za-z0-9]{22,27}\.[\w-]{6,7}\.[\w-]{27,40}(?![\w-])", re.ASCII
+)
 
 
 def _compiled(form: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![0-9A-Za-z])(?:{form})(?![0-9A-Za-z])")
+    # Letters of other languages may stand right before a key and behind it.
+    return re.compile(rf"(?<![0-9A-Za-z])(?:{form})(?![0-9A-Za-z])", re.ASCII)
 
 
 VENDORS = [(trace, "".join(c for c in trace[:2] if c.isalpha()).lower(), _compiled(form))
            for trace, form in FORMS.items()]  # fmt: skip
 WITHIN = [(trace, _compiled(form)) for trace, form in ELSEWHERE.items()]
-OPENED = re.compile(r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
-CLOSED = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
+PEM = re.compile(r"-----(?P<side>BEGIN|END) [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 PEM_LONGEST = 20_000
+_AROUND = r"[\s>|#*\"'`,;:+.\\-]{0,40}"
+"""What stands around the lines of a key in mails, diffs and programs."""
+HEADERS = re.compile(rf"(?:{_AROUND}[A-Z][A-Za-z-]{{2,24}}: [^\n\x00]{{0,200}}(?=\n)){{0,5}}")
+LINE = re.compile(
+    rf"(?P<around>{_AROUND})(?P<said>[A-Za-z0-9+/=]+)(?P<alone>(?={_AROUND}(?:\n|\Z)))?"
+)
+RUN = re.compile(r"[A-Za-z0-9+/=]{32}")
+"""What no text between a head and a foot has that only tells of them."""
+LEAST_RUN = 16
+"""Characters of what is of a key though more stands in its line."""
 
 
 def keys(reading: Reading) -> Iterator[Entity]:
@@ -131,14 +144,39 @@ def _found(form: re.Pattern[str], text: str) -> Iterator[Entity]:
 
 
 def _pems(text: str) -> Iterator[Entity]:
-    """Each from its head to its foot; a head within another's reach belongs to it."""
-    place = 0
-    opened = OPENED.search(text)
-    while opened is not None:
-        closed = CLOSED.search(text, opened.end(), opened.start() + PEM_LONGEST)
-        again = OPENED.search(text, opened.end(), opened.start() + PEM_LONGEST)
-        place = closed.end() if closed is not None else (
-            again.start() if again is not None
-            else min(len(text), opened.start() + PEM_LONGEST))  # fmt: skip
-        yield Entity(kind="KEY", start=opened.start(), end=place, score=1.0)
-        opened = OPENED.search(text, place)
+    """Each from its head to its foot; one without a foot to the last of its lines."""
+    marks = [*PEM.finditer(text), None]
+    for opened, mark in pairwise(marks):
+        if opened is None or opened["side"] == "END":
+            continue
+        start, over = opened.end(), len(text) if mark is None else mark.start()
+        end = _last(text, start, over)
+        if mark is not None and mark["side"] == "END" and over - start <= PEM_LONGEST:
+            whole = end > start and text[end:over].isspace()
+            if whole or (APART not in text[start:over] and RUN.search(text, start, over)):
+                end = mark.end()
+        # A head that nothing of a key follows is a mention of one.
+        if end > start:
+            yield Entity(kind="KEY", start=opened.start(), end=end, score=1.0)
+
+
+def _last(text: str, start: int, over: int) -> int:
+    """Where the last line of a key ends whose head ends at `start`; `start` if there is none."""
+    headers = HEADERS.match(text, start, over)
+    end = start
+    line = LINE.match(text, start if headers is None else headers.end(), over)
+    while line is not None:
+        said, alone = line["said"], line["alone"] is not None and "\n" in line["around"]
+        if (alone and end > start) or _drawn(said, 1 if alone else LEAST_RUN):
+            end = line.end("said")
+        elif not said.isdigit():  # which is the line's number
+            break
+        line = LINE.match(text, line.end(), over)
+    return end
+
+
+def _drawn(said: str, least: int) -> bool:
+    """Whether `said` looks drawn by chance, of `least` letters and digits or more."""
+    capitals, small = sum(map(str.isupper, said)), sum(map(str.islower, said))
+    digits = sum(map(str.isdigit, said))
+    return len(said) >= least and small > 0 and capitals > (digits == 0)

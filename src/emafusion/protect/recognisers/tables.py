@@ -14,12 +14,10 @@ from operator import itemgetter
 from emafusion.protect.entities import Entity
 from emafusion.protect.recognisers import cued, passwords, places
 from emafusion.protect.recognisers.cues import Cues
-from emafusion.protect.recognisers.reading import Reading
+from emafusion.protect.recognisers.reading import APART, Reading
 
 Cell = tuple[int, int]
 """Where a cell stands."""
-APART = "\x00"
-"""Stands between texts that are read as one: no table goes on behind it."""
 _LINE = re.compile(r"[^\n]*\n?")
 _BLANKS = "  "
 """Parts columns that are set apart by blanks alone."""

@@ -21,8 +21,10 @@ UNSPACED = re.compile(f"[{_UNSPACED}\U00020000-\U0003ffff]")
 """Letters of languages that write no blanks between words: nothing tells where a word ends."""
 WORD = re.compile(rf"[^\W_{_UNSPACED}\U00020000-\U0003ffff]+")
 PIECE = re.compile(rf"{WORD.pattern}|{UNSPACED.pattern}+|[\s_-]+|.", re.DOTALL)
-APART = r"(?:[\s_-]|[^\w\s,.;!?]|\.(?!\s)){1,8}"
-"""What stands between the words of a term: blanks, marks that part no clauses, a dot of a name."""
+APART = r"(?:[\s_-]|[^\w\s,.;!?\x00]|\.(?!\s)){1,8}"
+"""What stands between the words of a term: blanks, marks that part no clauses, a dot of a name.
+
+No term goes on behind a NUL, which stands between texts that are read as one."""
 HUMP = re.compile("[A-ZÀ-ÖØ-Þ]*[a-zß-öø-ÿ]+|[A-ZÀ-ÖØ-Þ]+")
 HUMPED = re.compile("[a-zß-öø-ÿ][A-ZÀ-ÖØ-Þ]")
 """Where a word begins within another, as names do in programs: ``theHalcyonTeam``."""
