@@ -8,6 +8,7 @@ two versions of Kubernetes. Needs no Docker and no cluster.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,7 @@ def problems() -> Iterator[str]:
     found = helm.lint(str(CHART), strict=True)
     yield from map(str, [*found["messages"], *found["errors"]])
     with helm.Chart.load(str(CHART)) as chart:
-        for values in VALUES:
+        for values in [*VALUES, *shown()]:
             for name, text in chart.render(values, name="demo", namespace="prod").items():
                 yield from wrong(name, text)
         try:
@@ -60,6 +61,14 @@ def problems() -> Iterator[str]:
         except helm.HelmValuesError:
             return
         yield "the chart takes values that it does not know"
+
+
+def shown() -> list[Mapping[str, Any]]:
+    """The values that the chart's README shows."""
+    text = (CHART / "README.md").read_text()
+    return [
+        yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+    ]
 
 
 def wrong(name: str, text: str) -> Iterator[str]:

@@ -194,6 +194,28 @@ def test_every_value_of_the_chart_is_used() -> None:
     assert used - leaves(VALUES) == set()
 
 
+def test_prometheus_gets_a_key_that_may_read_metrics_alone() -> None:
+    template = (CHART / "templates" / "servicemonitor.yaml").read_text()
+    (credentials,) = re.findall(r"credentials: (.*)", template)
+    assert ".Values.serviceMonitor.existingSecret" in credentials
+    assert "EMAFUSION_KEY" not in template
+    assert VALUES["serviceMonitor"]["existingSecret"] != VALUES["existingSecret"]
+
+
+def test_the_chart_tells_what_its_network_policy_shuts_out_and_how_to_let_it_through() -> None:
+    text = (CHART / "README.md").read_text()
+    callers, servers = map(yaml.safe_load, re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S))
+    let_in = callers["networkPolicy"]["from"]
+    # A list takes the default's place: who was let in before still is.
+    assert {"podSelector": {}} in let_in
+    assert any("namespaceSelector" in each for each in let_in)
+    let_out = servers["networkPolicy"]["to"]
+    before = VALUES["networkPolicy"]["to"]
+    assert [each for each in before if each not in let_out] == []
+    (beside,) = [each for each in let_out if each not in before]
+    assert beside["ports"] == [{"protocol": "TCP", "port": 4318}]
+
+
 def test_probes_ask_for_addresses_that_need_no_key() -> None:
     template = (CHART / "templates" / "deployment.yaml").read_text()
     assert set(re.findall(r"httpGet: \{path: (\S+),", template)) == {"/healthz", "/readyz"}

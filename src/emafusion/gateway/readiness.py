@@ -47,12 +47,15 @@ class Readiness:
     ----------
     draining : bool
         Whether the process is about to stop, so that nothing more should be sent to it.
+    beside : callable
+        What is told beside the checks and does not count, either.
     """
 
     def __init__(self, checks: Mapping[str, Check], *, fields: Fields = dict) -> None:
         self.draining = False
         self._checks = dict(checks)
         self._fields = fields
+        self.beside: Fields = dict
         self._found: dict[str, str] = dict.fromkeys(checks, "not looked at yet")
 
     @property
@@ -84,7 +87,7 @@ class Readiness:
         """``GET /readyz``: 200 where requests should be sent here, else 503."""
         ready = self.ready
         status = "draining" if self.draining else "ready" if ready else "not ready"
-        body = {"status": status, "checks": self._found, **self._fields()}
+        body = {"status": status, "checks": self._found, **self.beside(), **self._fields()}
         return Response(
             msgspec.json.encode(body),
             200 if ready else 503,

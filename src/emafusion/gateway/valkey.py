@@ -20,6 +20,11 @@ log = logging.getLogger("emafusion.gateway")
 
 T = TypeVar("T")
 
+TRIED = "emafusion:tried"
+"""What is written to find out whether Valkey can be written."""
+TRIED_S = 60
+"""How long it stays, seconds."""
+
 
 class Down(Exception):  # noqa: N818 - a state, not a mistake
     """Valkey does not answer, or not as it should."""
@@ -89,6 +94,19 @@ class Link:
             self._well = True
             log.warning("Valkey answers again")
         return found
+
+    @property
+    def well(self) -> bool:
+        """Whether it answered when it was last asked."""
+        return self._well
+
+    async def answers(self) -> bool:
+        """Whether it can be written now, as everything it is used for needs; never raises."""
+        try:
+            await self.ask(lambda client: client.set(TRIED, b"", ex=TRIED_S))
+        except Down:
+            return False
+        return True
 
     async def aclose(self) -> None:
         """Close the connections."""

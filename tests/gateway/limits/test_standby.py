@@ -113,6 +113,21 @@ async def test_a_hanging_valkey_costs_one_wait_not_one_each(own: Server) -> None
     await link.aclose()
 
 
+async def test_whether_it_answers_is_known_without_requests(own: Server, link: Link) -> None:
+    assert await link.answers()
+    own.stop()
+    assert not await link.answers()
+    own.start()
+    await asyncio.sleep(0.15)
+    assert await link.answers()
+
+
+async def test_one_that_cannot_be_written_does_not_answer(own: Server, link: Link) -> None:
+    """Rates and answers are written: that it can be read is no use."""
+    await link.ask(lambda client: client.replicaof("127.0.0.1", 1))
+    assert not await link.answers()
+
+
 async def test_going_away_between_taking_and_settling_fails_nothing(
     own: Server, link: Link
 ) -> None:

@@ -211,28 +211,15 @@ def test_drafts_that_a_synthesis_took_words_from_were_not_discarded() -> None:
     assert [spent for _, spent in purposes(found)] == ["draft", "discarded", "draft", "synthesis"]
 
 
-def test_savings_are_net_and_against_the_dearest_model_unless_one_is_named() -> None:
-    spent = outcome(step("small", "right"), step("small", "0.9", purpose="judge", cost=0.5))
-    found = observed(fresh(), spent)
-    assert found["emafusion_baseline_usd_total/large"] == 10.0
-    assert found["emafusion_compared_usd_total/large"] == 1.5
-    found = observed(fresh("small"), spent)
-    assert found["emafusion_baseline_usd_total/small"] == 1.0
-    assert found["emafusion_compared_usd_total/small"] == 1.5
-
-
-def test_nothing_is_saved_where_the_caller_named_the_model_or_nobody_answered() -> None:
-    one = Forecast(estimates=outcome().forecast.estimates[1:])
-    for found in (outcome(step("large", "right"), forecast=one), outcome(error="all failed")):
-        assert not any("baseline" in name for name in observed(fresh(), found))
-
-
-def test_the_dearest_model_is_that_of_the_catalog_of_now() -> None:
-    models = {"small": MODELS["small"]}
-    baseline = Baseline(lambda: models)
-    assert baseline.model == "small"
-    models = MODELS
-    assert baseline.model == "large"
+def test_what_is_counted_once_nobody_comes_again_is_handed_on() -> None:
+    metrics = fresh()
+    metrics.finish()
+    seen = Observation("/v1/chat/completions", {"method": "POST", "state": {}})
+    metrics.began(seen)
+    seen.end()
+    metrics.ended(seen)
+    found = figures(metrics.exposition().decode())
+    assert found[f"emafusion_requests_total////v1/chat/completions/{GONE}"] == 1
 
 
 def test_keys_are_counted_only_where_that_was_asked_for() -> None:
@@ -257,6 +244,15 @@ def test_gauges_tell_what_no_request_shows() -> None:
     assert found["emafusion_checking/checks_usd"] == 0.25
     metrics.learning({"policies": [{"policy": "p1", "drift": []}]})
     assert counted(metrics)["emafusion_drift/small/p1"] == 0
+
+
+def test_valkey_is_told_of_only_where_there_is_one() -> None:
+    metrics = fresh()
+    assert not any("valkey" in name for name in counted(metrics))
+    metrics.valkey(False)
+    assert counted(metrics)["emafusion_valkey"] == 0
+    metrics.valkey(True)
+    assert counted(metrics)["emafusion_valkey"] == 1
 
 
 def test_a_folder_of_counts_that_the_library_does_not_share_is_refused(tmp_path: Path) -> None:

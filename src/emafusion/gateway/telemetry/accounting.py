@@ -1,6 +1,6 @@
 """What one outcome's money was spent on, and what a baseline would have spent instead.
 
-Knows outcomes, forecasts and prices; it counts nothing up.
+Knows outcomes, forecasts and prices; it counts nothing up. Nothing else tells of savings.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
-from emafusion.types import Model, Outcome, Step
+from emafusion.gateway.telemetry.given import given, own
+from emafusion.types import Model, Outcome, Step, Usage, replace
 
 Spent = Literal["draft", "discarded", "failed", "judge", "classifier", "synthesis"]
 """What a call's money went into: the answer's own text, text that nobody read, or opinions."""
@@ -45,6 +46,9 @@ def _material(outcome: Outcome) -> frozenset[int]:
 class Baseline:
     """What always asking one model would have cost: the configured one, else the dearest.
 
+    It would have been asked the same once, and have given the same answer at its own prices; where
+    it was asked, it is known what it cost.
+
     Parameters
     ----------
     models : callable
@@ -57,6 +61,7 @@ class Baseline:
         self._models = models
         self._named = named
         self._dearest = ""
+        self._thinking: set[str] = set()
         self._of: Mapping[str, Model] | None = None
 
     @property
@@ -66,19 +71,37 @@ class Baseline:
         if self._named is not None or models is self._of:
             return self._named or self._dearest
         self._of = models
-        self._dearest = max(models, key=lambda name: _price(models[name]), default="")
+        talking = [name for name in models if "embeddings" not in models[name].capabilities]
+        self._dearest = max(talking, key=lambda name: _price(models[name]), default="")
         return self._dearest
 
     def cost(self, outcome: Outcome) -> float | None:
-        """US dollars it would have cost by the request's own forecast.
+        """US dollars it would have cost to give the answer of `outcome`.
 
-        ``None`` where the forecast does not have it, or where nothing was to be chosen: the caller
-        named the model.
+        Where it was asked the whole request itself, what that did cost; 0 where no answer was
+        given. ``None`` where there is nothing to compare: nobody was asked, the caller named the
+        model, or the baseline could not have been asked.
         """
-        if len(outcome.forecast.estimates) < 2:
+        self._thinking.update(step.model for step in outcome.steps if step.usage.reasoning_tokens)
+        model = self._models().get(self.model)
+        forecast = outcome.forecast
+        # Who cannot see a request, or is down, has no estimate.
+        if model is None or len(forecast.estimates) < 2 or forecast.get(model.name) is None:
             return None
-        found = outcome.forecast.get(self.model)
-        return None if found is None else found.cost_usd
+        if not outcome.steps:
+            return None
+        asked = own(outcome, model.name)
+        if asked is not None:
+            return asked.cost_usd
+        usage = given(outcome)
+        return 0.0 if usage is None else model.cost(self._as_of(model, usage))
+
+    def _as_of(self, model: Model, usage: Usage) -> Usage:
+        """`usage` without the thinking before the answer, where `model` was not seen to think."""
+        if model.name in self._thinking or not usage.reasoning_tokens:
+            return usage
+        said = max(usage.completion_tokens - usage.reasoning_tokens, 0)
+        return replace(usage, completion_tokens=said, reasoning_tokens=0)
 
 
 def _price(model: Model) -> float:

@@ -7,6 +7,7 @@ kinds of errors are few; keys are counted, by their public id, only where that w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -66,6 +67,7 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=False)
         self._by_key = by_key
         self._now = 0
+        self._at_once = False
         self._buffers: list[_Buffer] = []
         self._families(self.registry)
 
@@ -92,6 +94,8 @@ class Metrics:
             self._count(outcome)
         if self._by_key:
             self._count_key(seen, outcome)
+        if self._at_once:
+            self.flush()
 
     def reloaded(self, result: str) -> None:
         """Count an attempt to take up another configuration: ``"taken"`` or ``"refused"``."""
@@ -114,6 +118,10 @@ class Metrics:
         """Take note of how much waits in each named queue."""
         for queue, length in lengths.items():
             self._queued.of(queue).set(length)
+
+    def valkey(self, answers: bool) -> None:
+        """Take note of whether Valkey answers; where none is used, nothing does."""
+        self._valkey.set(answers)
 
     def learning(self, status: Mapping[str, object]) -> None:
         """Take note of what :meth:`emafusion.client.Client.status` says."""
@@ -141,6 +149,11 @@ class Metrics:
         if self._backing is not None:
             self._backing.grow()
 
+    def finish(self) -> None:
+        """Hand on what was counted, and from now on everything at once: nobody will come again."""
+        self._at_once = True
+        self.flush()
+
     def exposition(self) -> bytes:
         """All that was flushed, in Prometheus' text format; of all workers, if there are several.
 
@@ -156,6 +169,12 @@ class Metrics:
         MultiProcessCollector(registry, path=str(self._folder))  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
+    @cached_property
+    def _valkey(self) -> Gauge:
+        # Without labels it would be there from the start, and say 0 where there is no Valkey.
+        made = _Maker(self.registry, self._buffers)
+        return made.gauge("valkey", "Whether Valkey answers; absent without one.", "livemin").of()
+
     def _count(self, outcome: Outcome) -> None:
         for step, spent in purposes(outcome):
             self._calls.of(step.model, spent, "failed" if step.error else "answered").add()
@@ -163,7 +182,7 @@ class Metrics:
             self._count_tokens(step.model, step.usage)
             if step.cost_usd > 0.0:
                 self._spent.of(step.model, spent).add(step.cost_usd)
-        baseline = self._baseline.cost(outcome) if outcome.error is None else None
+        baseline = self._baseline.cost(outcome)
         if baseline is not None:
             self._baseline_usd.of(self._baseline.model).add(baseline)
             self._compared.of(self._baseline.model).add(max(outcome.cost_usd, 0.0))
@@ -201,7 +220,7 @@ class Metrics:
         self._tokens = made.counter("tokens", "Tokens; output has reasoning.", "model", "kind")
         self._spent = made.counter("spent_usd", "US dollars.", "model", "purpose")
         self._baseline_usd = made.counter(
-            "baseline_usd", "US dollars the baseline would have cost, by forecast.", "baseline"
+            "baseline_usd", "US dollars of the baseline for the same answers.", "baseline"
         )
         self._compared = made.counter(
             "compared_usd", "US dollars spent, all in, where there is a baseline.", "baseline"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from emafusion.gateway.telemetry.metrics import Metrics
 
@@ -32,7 +32,14 @@ class Sampler:
         How much waits, by the queue's name.
     ready : callable, optional
         What ``/readyz`` says.
+
+    Attributes
+    ----------
+    valkey : callable, optional
+        Whether Valkey answers, where one is used; set before it runs.
     """
+
+    valkey: Callable[[], Awaitable[bool]] | None = None
 
     def __init__(
         self,
@@ -51,13 +58,17 @@ class Sampler:
 
     @contextlib.asynccontextmanager
     async def running(self, every_s: float = EVERY_S) -> AsyncIterator[None]:
-        """A block beside which the gauges are kept."""
-        task = asyncio.create_task(self._run(every_s))
+        """A block beside which the gauges are kept, and after which nothing counted is lost."""
+        tasks = [asyncio.create_task(self._run(every_s))]
+        if self.valkey is not None:
+            tasks.append(asyncio.create_task(self._probe(self.valkey, LOOKS * every_s)))
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            self._metrics.finish()
 
     def look(self) -> None:
         """Read every source once."""
@@ -76,3 +87,9 @@ class Sampler:
             await asyncio.sleep(every_s)
             self._metrics.lagged(max(time.monotonic() - due, 0.0))
             self._metrics.flush()
+
+    async def _probe(self, valkey: Callable[[], Awaitable[bool]], every_s: float) -> None:
+        # By itself: the loop's lag must not be one that Valkey has.
+        while True:
+            self._metrics.valkey(await valkey())
+            await asyncio.sleep(every_s)
