@@ -43,6 +43,7 @@ from emafusion.execute import (
 from emafusion.execute.hedging import Hedging
 from emafusion.judge import ComparisonJudge, Unread, screened
 from emafusion.plan import composing
+from emafusion.plan.eligible import settled
 from emafusion.protocols import (
     Checker,
     Classifier,
@@ -298,7 +299,7 @@ class Engine:
     async def _understand(self, case: Case) -> list[Model]:
         """Stages 1 to 3: who may see the request, of what kind it is, and what models promise.
 
-        A caller who named the model has chosen: of such a request no text is read.
+        Where a model was named, or its turn is not over, no text is read.
         """
         request, stages = case.request, case.stages
         models = self._named(request)
@@ -308,7 +309,7 @@ class Engine:
             [model.name for model in cleared], untold=found is not None and found.untold
         )
         cleared = self._reachable(cleared)
-        case.chosen = len(models) == 1 and request.knobs.arrangement == "single"
+        case.chosen = settled(request, models, cleared)
         if case.chosen:
             case.forecast = stages.predictor.usual(request, cleared)
             return cleared
@@ -438,11 +439,10 @@ class Engine:
         """A case that is recorded however it ends, if anything was spent on it."""
         knobs = request.knobs.over(self.chosen(request.knobs.policy)).over(self.knobs)
         request = replace(request, knobs=knobs)
-        limits = Limits(
-            max_cost_usd=request.knobs.max_cost_usd,
-            max_latency_s=request.knobs.max_latency_s,
+        limits = Limits(max_cost_usd=knobs.max_cost_usd, max_latency_s=knobs.max_latency_s)
+        ledger = Ledger(
+            self.models, self.providers, clock=self._clock, limits=limits, turn=request.turn
         )
-        ledger = Ledger(self.models, self.providers, clock=self._clock, limits=limits)
         stages = self.policies(request) if self.policies is not None else self.stages
         case = Case(request, ledger, stages=stages, created=self._clock.now(), end=self._record)
         case.told = told
@@ -546,7 +546,7 @@ class Case:
         self.forecast = Forecast(estimates=())
         self.plan: Plan | None = None
         self.chosen = False
-        """Whether the caller named the model that shall answer: nothing is left to decide."""
+        """Whether it is settled who answers first: nothing is left to decide."""
         self.told: Told | None = None
         self.recorded = False
 

@@ -61,6 +61,15 @@ def test_a_shipped_name_for_another_model_is_just_a_name() -> None:
         resolve("smollm2-135m", "vllm", upstream="smol", base_url="http://127.0.0.1:80/v1")
 
 
+def test_what_a_model_can_do_is_unknown_where_nobody_said() -> None:
+    found = resolve("small", "openai", upstream="gpt-4o-mini", base_url=OPENAI)
+    assert (found.declared, found.capabilities) == (False, frozenset())
+    for said in ([], ["tools"]):
+        told = resolve("gpt-4o-mini", "openai", base_url=OPENAI, capabilities=said)
+        assert (told.declared, told.capabilities) == (True, frozenset(said))
+    assert all(one.declared for one in local_models())
+
+
 def test_prices_and_windows_of_hosted_models_are_looked_up() -> None:
     model = resolve("small", "openai", upstream="gpt-4o-mini", base_url=OPENAI)
     assert (model.usd_per_mtok_in, model.usd_per_mtok_out) == (0.15, 0.6)

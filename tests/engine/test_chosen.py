@@ -14,7 +14,7 @@ from emafusion.protect import VisibilityProtector
 from emafusion.protocols import Port
 from emafusion.record import Memory
 from emafusion.testing import ScriptedProvider
-from emafusion.types import Answer, Knobs, Labels, Model, Request
+from emafusion.types import Answer, Knobs, Labels, Model, Request, Turn, replace
 
 from .staged import Clock
 
@@ -42,7 +42,12 @@ def model(name: str, context_window: int = 8192) -> Model:
     )
 
 
-def client(classifier: Counting, provider: ScriptedProvider) -> Client:
+POOL = (model("one"), model("two", context_window=512))
+
+
+def client(
+    classifier: Counting, provider: ScriptedProvider, pool: tuple[Model, ...] = POOL
+) -> Client:
     stages = Stages(
         protector=VisibilityProtector(),
         classifier=classifier,
@@ -51,7 +56,6 @@ def client(classifier: Counting, provider: ScriptedProvider) -> Client:
         panel=CalibratedPanel(),
         recorder=Memory(),
     )
-    pool = (model("one"), model("two", context_window=512))
     return Client(Engine(stages, pool, providers={"p": provider}, clock=Clock()))
 
 
@@ -94,6 +98,39 @@ async def test_limits_hold() -> None:
         await fusion.answer("word " * 2000, models=["two"], arrangement="single")
     with pytest.raises(BudgetError):
         await fusion.answer("Hello", models=["one"], arrangement="single", max_cost_usd=1e-9)
+
+
+async def test_what_is_left_of_the_money_bounds_a_named_models_answer() -> None:
+    provider = ScriptedProvider("four")
+    fusion = client(Counting(), provider)
+    usual = await fusion.answer("Hello", models=["one"], arrangement="single")
+    limit = usual.plan.cost_usd / 2
+    answer = await fusion.answer("Hello", models=["one"], arrangement="single", max_cost_usd=limit)
+    assert answer.text == "four"
+    bound = provider.calls[-1].params["max_tokens"]
+    assert isinstance(bound, int)
+    assert 16 <= bound < 250, "less than the answer that was forecast"
+    # Where there is a choice, the forecast says that no plan is worth asking for the money.
+    with pytest.raises(BudgetError, match="is expected to cost"):
+        await fusion.answer("Hello", max_cost_usd=limit)
+
+
+async def test_a_turn_goes_on_with_its_model_and_others_stand_by() -> None:
+    classifier, provider = Counting(), ScriptedProvider("four")
+    pool = (*POOL, model("three"))
+    fusion = client(classifier, provider, pool)
+    held = Request(
+        id="dec",
+        messages=({"role": "user", "content": "What is 2 + 2?"},),
+        knobs=Knobs(arrangement="single", prefer=0.0),
+        turn=Turn(model="three"),
+    )
+    answer = await fusion.engine.serve(held)
+    assert (answer.model, classifier.read) == ("three", 0)
+    assert answer.plan.fallbacks == ("one", "two", "three")
+    away = replace(held, id="dec_2", knobs=replace(held.knobs, models=("one", "two")))
+    assert (await fusion.engine.serve(away)).model == "one"
+    assert classifier.read == 1, "where it may not go on, the request is like any other"
 
 
 async def test_a_named_policy_fills_in_what_a_request_leaves_open() -> None:

@@ -376,6 +376,9 @@ async def test_cancelling_a_request_cancels_every_call() -> None:
         {"response_format": {"type": "json_object"}},
         {"tools": [{"type": "function", "function": {"name": "f"}}]},
         {"n": 2},
+        {"guided_json": {"type": "object"}},
+        {"modalities": ["text", "audio"], "audio": {"voice": "alloy"}},
+        {"stop": ["\n"]},
     ],
 )
 def test_answers_that_could_not_be_joined_are_not_split(more: dict[str, object]) -> None:

@@ -101,8 +101,12 @@ def test_where_no_part_failed_no_header_says_so(parted: Served) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
 def test_every_protocol_tells_of_parts_in_comments(parted: Served, path: str) -> None:
-    body = {"model": "emafusion", "max_tokens": 4000, "stream": True, "messages": ASK}
-    content = parted.ask({**body, "input": PROMPT}, path=path).content.decode()
+    asked = {
+        "/v1/messages": {"max_tokens": 4000, "messages": ASK},
+        "/v1/responses": {"max_output_tokens": 4000, "input": PROMPT},
+    }
+    body = {"model": "emafusion", "stream": True, **asked[path]}
+    content = parted.ask(body, path=path).content.decode()
     assert "1. Paris." in content
     assert "2. Paris." in content
     known = (": working", ": emafusion part ", "event: ")

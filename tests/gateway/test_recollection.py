@@ -96,7 +96,7 @@ def test_notes_lie_where_workers_find_them(tmp_path: Path, monkeypatch: pytest.M
     shared = msgspec.convert({"gateway": {"valkey": "env:TESTED_VALKEY"}}, Settings)
     assert opened(alone, worker())[0].notes is None
     assert isinstance(opened(shared, worker())[0].notes, ValkeyNotes)
-    beside = _notes(alone, tmp_path)
+    beside = _notes(None, tmp_path)
     assert isinstance(beside, FileNotes)
     assert beside.path.parent == tmp_path
     assert beside.path.suffix != ".db", "those are the workers' counts"

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from emafusion.client import Client
+from emafusion.errors import UnavailableError
 from emafusion.gateway.callers import Caller, Passage
 from emafusion.gateway.exchange import Exchange
 from emafusion.gateway.notes import FileNotes
 from emafusion.gateway.returns import Returns, open_loop
-from emafusion.types import Completion, Request, Usage, replace
+from emafusion.types import Completion, Request, Turn, Usage, replace
 
 from . import upstreams
-from .parts import Script, Served, client_of, served
+from .parts import Script, Scripted, Served, broken, catalog, client_of, served
 from .test_events import answer
 
 USER: dict[str, Any] = {"role": "user", "content": "Add what you see"}
@@ -63,6 +65,59 @@ def test_results_go_to_the_model_that_called(house: Served, stream: bool) -> Non
     assert house.ask(chat(*TURN, end, USER, emafusion=economy)).json["model"] == "cheap"
     # Whoever allows other models only is not given this one.
     assert house.ask(chat(*TURN, emafusion={"models": ["cheap"]})).json["model"] == "cheap"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_turn_goes_on_elsewhere_where_its_model_is_down(stream: bool) -> None:
+    with served(two_vendors()) as house:
+        economy: dict[str, Any] = {"prefer": 0.0}
+        first = house.ask(chat(emafusion={"models": ["dear"]}, stream=stream))
+        assert first.status == 200
+        house.script("dear").failure = broken(UnavailableError)
+        sealed = [{**call, "extra_content": {"google": {"s": "sealed"}}} for call in CALLS]
+        turn = [{**TURN[0], "tool_calls": sealed, "reasoning_details": ["sealed"]}, *RESULTS]
+        found = house.ask(chat(*turn, emafusion=economy)).json
+        assert found["model"] == "other"
+        assert found["emafusion"]["models"] == ["dear", "other"]
+        assert "sealed" in str(house.script("dear").calls[-1].messages)
+        theirs = house.script("other").calls[-1].messages
+        assert "sealed" not in str(theirs)
+        # It goes on with what it called itself, and of that nothing is left out.
+        own = {"id": "call_c", "type": "function", "extra_content": {"mark": "own"}}
+        own["function"] = {"name": "add", "arguments": "{}"}
+        more = [{"role": "assistant", "content": None, "tool_calls": [own]}]
+        more.append({"role": "tool", "tool_call_id": "call_c", "content": "2"})
+        house.script("dear").failure = None
+        assert house.ask(chat(*turn, *more, emafusion=economy)).json["model"] == "other"
+        assert house.script("other").calls[-1].messages == (*theirs, *more)
+        # Who names a model has everything handed on to it.
+        named = {**chat(*turn, *more), "model": "other"}
+        assert house.ask(named).json["model"] == "other"
+        assert "sealed" in str(house.script("other").calls[-1].messages)
+
+
+def two_vendors() -> Client:
+    """The dear model is one vendor's, `other` another's, which calls a tool, too."""
+    call = {"id": "call_c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    raw = {"choices": [{"message": message, "finish_reason": "tool_calls"}]}
+    told = {**scripts(), "other": Script(text="", raw=raw, tool_calls=(call,))}
+    dear, other = catalog(["dear", "other"])
+    elsewhere = [dear, replace(other, provider="elsewhere")]
+    found = client_of(told, models=elsewhere)
+    found.engine.providers = {**found.engine.providers, "elsewhere": Scripted(told)}
+    return found
+
+
+def test_who_may_not_see_it_does_not_stand_by() -> None:
+    with served(client_of(scripts())) as house:
+        assert house.ask(chat(emafusion={"models": ["dear"]})).status == 200
+        house.script("dear").failure = broken(UnavailableError)
+        alone = {"models": ["dear"], "prefer": 0.0}
+        assert house.ask(chat(*TURN, emafusion=alone)).status == 502
+        assert house.ask(chat(*TURN, emafusion={"private": True})).status == 400
+        assert house.script("cheap").calls == []
+        assert house.ask(chat(*TURN, emafusion={"prefer": 0.0})).json["model"] == "cheap"
 
 
 @pytest.mark.parametrize("beside", [[], [{"type": "text", "text": "Be brief."}]])
@@ -132,18 +187,19 @@ def passage(*messages: Any, team: str = "a") -> Passage:
 
 def model(returns: Returns, found: Passage) -> str | None:
     loop = open_loop(found.request.messages)
-    return None if loop is None else returns.model(found, loop)
+    turn = None if loop is None else returns.turn(found, loop)
+    return None if turn is None else turn.model
 
 
 async def test_another_tenant_or_question_is_not_taken_for_it(tmp_path: Path) -> None:
     notes = FileNotes(tmp_path / "notes")
     returns, remote = Returns(notes), Returns(notes)
     made = answer(Completion(text="", usage=Usage(), tool_calls=CALLS))
-    await returns.note(passage(), made)
+    await returns.note(passage(), made, after="call_z")
     loop = open_loop((USER, *TURN))
     assert loop is not None
     assert model(returns, passage(*TURN)) == "small"
-    assert await remote.told(passage(*TURN), loop) == "small"
+    assert await remote.told(passage(*TURN), loop) == Turn(model="small", after="call_z")
     assert model(returns, passage(*TURN, team="b")) is None
     assert await remote.told(passage(*TURN, team="b"), loop) is None
     other = passage(*TURN)

@@ -21,6 +21,7 @@ from emafusion.types import (
     Plan,
     Request,
     Single,
+    Turn,
     replace,
 )
 
@@ -117,6 +118,37 @@ def test_a_larger_budget_never_predicts_worse(limits: tuple[float, float]) -> No
 def test_a_limit_below_the_cheapest_model_is_refused_with_its_price() -> None:
     with pytest.raises(BudgetError, match=r"'small'.*0\.000001"):
         plan(request(max_cost_usd=1e-7))
+
+
+def test_what_a_named_model_may_cost_is_bounded_as_it_is_asked() -> None:
+    asked = request(max_cost_usd=1e-7, models=("large",), arrangement="single")
+    forecast = Forecast(estimates=FORECAST.estimates[2:])
+    found = plan(asked, forecast, POOL[2:])
+    assert found.arrangement == Single(model="large")
+    assert found.max_cost_usd == 1e-7
+    # Of several the forecast says which is worth the money, or that none is.
+    with pytest.raises(BudgetError):
+        plan(request(max_cost_usd=1e-7, models=("small", "large"), arrangement="single"))
+
+
+def test_who_called_tools_goes_on_before_all_others() -> None:
+    asked = request(prefer=0.0, arrangement="single", max_cost_usd=1e-5)
+    held = replace(asked, turn=Turn(model="middle"))
+    assert plan(asked).arrangement == Single(model="small")
+    assert plan(held).arrangement == Single(model="middle")
+    assert plan(held).fallbacks == ("large", "small", "middle")
+    # Unless it is expected to cost too much, or is not there.
+    for name in ("large", "gone"):
+        assert plan(replace(asked, turn=Turn(model=name))).arrangement == Single(model="small")
+
+
+def test_a_parameter_that_nobody_knows_is_one_models_to_answer() -> None:
+    shape = {"type": "json_object"}
+    known = request(prefer=0.6, params={"temperature": 0.5, "response_format": shape})
+    able = tuple(replace(one, capabilities=frozenset({"json"})) for one in POOL)
+    assert isinstance(plan(known, models=able).arrangement, Cascade)
+    unknown = request(prefer=0.6, params={"guided_json": shape})
+    assert isinstance(plan(unknown).arrangement, Single)
 
 
 def test_a_latency_limit_rules_out_slow_plans() -> None:

@@ -58,6 +58,7 @@ def resolve(
     if COMPLETION_BOUND.search(str(fields["upstream"])):
         fields["bound"] = "max_completion_tokens"
     fields |= written
+    fields["declared"] = "capabilities" in fields
     if any(field not in fields for field in LISTED):
         fields = _public(str(fields["upstream"]), base_url, written) | fields
     _check(name, fields)

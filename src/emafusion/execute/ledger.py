@@ -22,6 +22,7 @@ from emafusion.errors import (
     RejectedError,
     UnavailableError,
 )
+from emafusion.execute.handover import handed_over
 from emafusion.execute.waiting import Waits
 from emafusion.protocols import Clock, Provider, Watched
 from emafusion.providers import wire
@@ -35,6 +36,7 @@ from emafusion.types import (
     Model,
     Purpose,
     Step,
+    Turn,
     Usage,
 )
 
@@ -72,6 +74,8 @@ class Ledger:
         The time.
     limits : Limits
         The request's limits.
+    turn : Turn, optional
+        Whose turn of tool calls the request goes on with.
     """
 
     def __init__(
@@ -81,11 +85,13 @@ class Ledger:
         *,
         clock: Clock,
         limits: Limits,
+        turn: Turn | None = None,
     ) -> None:
         self._models = models
         self._providers = providers
         self._clock = clock
         self._limits = limits
+        self._turn = turn
         self._started = clock.tick()
         self._reserved: dict[int | None, float] = {}
         self._cleared: frozenset[str] | None = None
@@ -235,13 +241,22 @@ class Ledger:
                 raise DeadlineError(f"no time left to ask {name!r}", name)
         call = Call(
             model=model,
-            messages=tuple(messages),
+            messages=self._told(messages, model),
             params=params,
             timeout_s=timeout,
             purpose=purpose,
             untold=self._untold,
         )
         return self._bounded(call, share=share)
+
+    def _told(self, messages: Sequence[Message], model: Model) -> tuple[Message, ...]:
+        """`messages` as `model` can read them, of which others may have said some."""
+        turn = self._turn
+        if turn is None:
+            return tuple(messages)
+        if turn.model in self._models and self._models[turn.model].provider == model.provider:
+            return tuple(handed_over(messages, turn.after) if turn.after else messages)
+        return tuple(handed_over(messages))
 
     def _bounded(self, call: Call, *, share: float | None = None) -> tuple[Call, float]:
         """`call` with as long an answer as there is money for, and what that may cost.

@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct, field
 
 from emafusion.protect.vault import Vault
-from emafusion.types import Answer, DataClass, Message, Outcome, Request
+from emafusion.types import Answer, DataClass, Message, Outcome, Request, Turn
 
 Scope = Literal["chat", "embeddings", "models", "decisions", "feedback", "metrics", "admin"]
 """What a key may be used for."""
@@ -58,8 +58,8 @@ class Passage(Struct, kw_only=True):
 
     ``stated`` are the classes of its data that its key and its headers give it, ``conversation`` is
     its caller's name for that; ``echo`` is what of it the reply repeats, ``earlier`` those of its
-    messages that were masked before, ``kept`` the model whose tools' results it brings. Where it is
-    masked, which is before the first gate, ``vault`` has what was taken out: ``request``,
+    messages that were masked before, ``kept`` whose turn goes on with what tools have found. Where
+    it is masked, which is before the first gate, ``vault`` has what was taken out: ``request``,
     ``answer``, ``outcome`` and ``echo`` are masked from then.
     """
 
@@ -73,7 +73,7 @@ class Passage(Struct, kw_only=True):
     conversation: str = ""
     echo: Mapping[str, object] = field(default_factory=dict)
     earlier: tuple[Message, ...] = ()
-    kept: str = ""
+    kept: Turn | None = None
     vault: Vault | None = None
     reply_headers: dict[str, str] = field(default_factory=dict)
 

@@ -17,7 +17,8 @@ from emafusion.errors import StoreError
 from emafusion.gateway.callers import Passage
 from emafusion.gateway.notes import Notes, key
 from emafusion.gateway.returns import Loop, Returns, open_loop
-from emafusion.types import Answer, Request, replace
+from emafusion.plan.eligible import named
+from emafusion.types import Answer, Request, Turn, replace
 
 log = logging.getLogger("emafusion.gateway")
 
@@ -39,7 +40,7 @@ class Recollection:
         """Learn which model waits for what its tools have found, and what caches hold."""
         loop = open_loop(passage.request.messages)
         if loop is not None:
-            passage.kept = await self._caller(passage, loop) or ""
+            passage.kept = await self._caller(passage, loop)
         sessions = self._sessions(passage.request, client)
         if sessions is None or self._notes is None:
             return
@@ -53,7 +54,7 @@ class Recollection:
     async def remember(self, passage: Passage, answer: Answer, client: Client) -> None:
         """Note who answered `passage` with calls, and what caches hold of it now."""
         try:
-            await self._returns.note(passage, answer)
+            await self._returns.note(passage, answer, after=_after(passage, answer, client))
             sessions = self._sessions(passage.request, client)
             if sessions is not None and self._notes is not None:
                 told = sessions.told(passage.request.session)
@@ -61,14 +62,14 @@ class Recollection:
         except StoreError as failure:
             log.debug("other workers do not hear of a turn: %s", failure)
 
-    async def _caller(self, passage: Passage, loop: Loop) -> str | None:
+    async def _caller(self, passage: Passage, loop: Loop) -> Turn | None:
         """Who made the calls of `loop`: another worker may know better than this one."""
         try:
             told = await self._returns.told(passage, loop)
         except StoreError as failure:
             log.debug("who made a conversation's calls is not known: %s", failure)
             told = None
-        return told or self._returns.model(passage, loop)
+        return told or self._returns.turn(passage, loop)
 
     def _sessions(self, request: Request, client: Client) -> Sessions | None:
         """Who counts on vendors' caches, where they may hold something of `request`."""
@@ -84,18 +85,30 @@ class Recollection:
 
 
 def keep(passage: Passage, client: Client) -> None:
-    """Hold a conversation in mid-call to the model that called, as far as its terms allow.
+    """Have a conversation in mid-call go on with the model that called, as far as terms allow.
 
-    Done behind the gates: what a policy sets and a key forbids holds in mid-call, too.
+    The others that the request may be answered by stand by. Done behind the gates: what a policy
+    sets and a key forbids holds in mid-call, too. Who names a model is given that one.
     """
-    request, model = passage.request, passage.kept
-    if not model or model not in client.engine.models:
+    request, turn, engine = passage.request, passage.kept, client.engine
+    if turn is None or named(request):
         return
-    if request.knobs.private and client.engine.models[model].visibility != "private":
-        return  # it may not see what its tool has found
-    if request.knobs.models is None or model in request.knobs.models:
-        knobs = replace(request.knobs, models=(model,), arrangement="single", explore=False)
-        passage.request = replace(request, knobs=knobs)
+    knobs = request.knobs
+    if turn.model in engine.models and (knobs.models is None or turn.model in knobs.models):
+        knobs = replace(knobs, arrangement="single", explore=False)
+        usual = knobs.over(engine.chosen(knobs.policy)).over(engine.knobs).models
+        if usual is not None and turn.model not in usual:
+            knobs = replace(knobs, models=(turn.model, *usual))
+    passage.request = replace(request, knobs=knobs, turn=turn)
+
+
+def _after(passage: Passage, answer: Answer, client: Client) -> str:
+    """The last call that models of other vendors had made in the turn that `answer` is part of."""
+    kept, loop, models = passage.kept, open_loop(passage.request.messages), client.engine.models
+    if kept is None or loop is None or not {kept.model, answer.model} <= models.keys():
+        return ""
+    same = models[kept.model].provider == models[answer.model].provider
+    return kept.after if same else loop.calls[-1]
 
 
 def _name(passage: Passage) -> str:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from emafusion.gateway.callers import Passage
 from emafusion.gateway.notes import Notes, key
-from emafusion.types import Answer, Message, content_text
+from emafusion.types import Answer, Message, Turn, content_text
 
 KEPT_S = 24 * 3600.0
 """How long other workers are told of calls: a person may have to agree to them first."""
@@ -43,31 +43,37 @@ class Returns:
     def __init__(self, notes: Notes | None = None, limit: int = 20_000) -> None:
         self.limit = limit
         self._notes = notes
-        self._models: OrderedDict[str, str] = OrderedDict()
+        self._turns: OrderedDict[str, Turn] = OrderedDict()
 
-    async def note(self, passage: Passage, answer: Answer) -> None:
-        """Remember who answered `passage`, if with tool calls; raises ``StoreError``."""
+    async def note(self, passage: Passage, answer: Answer, *, after: str = "") -> None:
+        """Remember who answered `passage`, if with tool calls; raises ``StoreError``.
+
+        `after` identifies the last call that others had made before.
+        """
         calls = _identifiers(answer.completion.tool_calls)
         if not calls:
             return
         name = _name(passage, Loop(_question(passage.request.messages), calls))
-        self._models[name] = answer.model
-        self._models.move_to_end(name)
-        if len(self._models) > self.limit:
-            self._models.popitem(last=False)
+        self._turns[name] = turn = Turn(model=answer.model, after=after)
+        self._turns.move_to_end(name)
+        if len(self._turns) > self.limit:
+            self._turns.popitem(last=False)
         if self._notes is not None:
-            await self._notes.put(name, answer.model.encode(), KEPT_S)
+            await self._notes.put(name, f"{turn.model}\n{turn.after}".encode(), KEPT_S)
 
-    async def told(self, passage: Passage, loop: Loop) -> str | None:
+    async def told(self, passage: Passage, loop: Loop) -> Turn | None:
         """Who made the calls of `loop` as another worker may know; raises ``StoreError``."""
         if self._notes is None:
             return None
         found = await self._notes.get(_name(passage, loop))
-        return None if found is None else found.decode()
+        if found is None:
+            return None
+        model, _, after = found.decode().partition("\n")
+        return Turn(model=model, after=after)
 
-    def model(self, passage: Passage, loop: Loop) -> str | None:
+    def turn(self, passage: Passage, loop: Loop) -> Turn | None:
         """Who made the calls of `loop`, as far as this process knows."""
-        return self._models.get(_name(passage, loop))
+        return self._turns.get(_name(passage, loop))
 
 
 def open_loop(messages: Sequence[Message]) -> Loop | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from emafusion.catalog import tokens
-from emafusion.plan.eligible import one_voice
+from emafusion.plan.parameters import formless
 from emafusion.types import (
     Branch,
     Decompose,
@@ -22,9 +22,6 @@ from emafusion.types import (
     replace,
 )
 
-FORMED = ("response_format", "logprobs", "functions", "stop")
-"""Parameters that speak of one answer's form, which several joined would not have."""
-
 BOUNDS = ("max_tokens", "max_completion_tokens")
 LEAST_TOKENS = 512
 """A bound on the answer below which several answers would not find room in it."""
@@ -36,15 +33,14 @@ ORDERS = re.compile(
 
 
 def divisible(request: Request) -> bool:
-    """Whether `request` may be answered in parts: one user's text, any form, nobody's tools."""
-    if request.knobs.arrangement != "auto" or one_voice(request):
+    """Whether `request` may be answered in parts: one user's text, in any form."""
+    if request.knobs.arrangement != "auto" or not formless(request):
         return False
     last = request.messages[-1] if request.messages else {}
     plain = last.get("role") == "user" and isinstance(last.get("content"), str)
-    free = not any(request.params.get(name) for name in FORMED)
     told = any(ORDERS.search(content_text(message)) for message in request.messages[:-1])
     roomy = all(_tokens(request.params, name) >= LEAST_TOKENS for name in BOUNDS)
-    return plain and free and roomy and not told
+    return plain and roomy and not told
 
 
 def requests(request: Request, split: Split) -> list[Request]:

@@ -5,7 +5,8 @@ Knows hard limits only. Whether a model would do well is not asked here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from emafusion.catalog import tokens
 from emafusion.errors import ContextTooLongError, NoModelError
@@ -14,35 +15,61 @@ from emafusion.types import Model, Request
 ROOM = 256
 """Tokens that must be left for the answer when the caller sets no bound."""
 
+PARTS: Final[Mapping[str, frozenset[str]]] = {
+    "image_url": frozenset({"vision"}),
+    "file": frozenset({"vision"}),
+    "input_audio": frozenset({"audio"}),
+}
+"""What parts of messages take. Vendors read a file as its text and as pictures of its pages."""
+
+SHOWN = 8
+"""Models that a message names, at most."""
+
+
+def named(request: Request) -> bool:
+    """Whether the caller named the one model that shall answer."""
+    knobs = request.knobs
+    return knobs.arrangement == "single" and len(set(knobs.models or ())) == 1
+
+
+def settled(request: Request, offered: Collection[Model], left: Collection[Model]) -> bool:
+    """Whether it is decided who answers first, `left` of the models that were `offered`.
+
+    There is no other, or the turn of one of them is not over.
+    """
+    if request.knobs.arrangement != "single":
+        return False
+    held = request.turn is not None and any(one.name == request.turn.model for one in left)
+    return held or len(offered) == 1
+
 
 def eligible(request: Request, models: Sequence[Model]) -> list[Model]:
     """The models that have what `request` needs and room for it.
 
+    Those that are said to have it; where none of them has room, those of which nobody said what
+    they have. A model that the caller named is asked whatever is said of it, and so is one that
+    goes on with a turn of its own: their upstreams know better.
+
     Raises
     ------
     NoModelError
-        No model has the capabilities.
+        Every model is said not to have the capabilities.
     ContextTooLongError
-        None of those that have them has room.
+        None of the others has room.
     """
-    wanted = capabilities(request)
-    capable = [model for model in models if wanted <= model.capabilities]
-    if not capable:
-        needs = ", ".join(sorted(wanted)) or "any capability"
-        raise NoModelError(
-            f"no permitted model offers {needs}; add one that does, or widen `models`", "models"
-        )
     prompt = tokens.count_messages(request.messages)
     wished = request.max_tokens or ROOM
-    fitting = [model for model in capable if _fits(prompt, wished, model)]
-    if not fitting:
-        widest = max(capable, key=lambda model: model.context_window)
-        raise ContextTooLongError(
-            f"the prompt takes about {prompt} tokens and the answer needs room; the widest "
-            f"permitted model, {widest.name!r}, holds {widest.context_window}; shorten the prompt",
-            "messages",
-        )
-    return fitting
+    able = _able(request, models)
+    for group in able:
+        fitting = [model for model in group if _fits(prompt, wished, model)]
+        if fitting:
+            return fitting
+    widest = max((one for group in able for one in group), key=lambda one: one.context_window)
+    raise ContextTooLongError(
+        f"the prompt takes about {prompt} tokens and the answer needs room; the widest "
+        f"permitted model, {widest.name!r}, holds {widest.context_window}; shorten the prompt",
+        "messages",
+    )
 
 
 def capabilities(request: Request) -> frozenset[str]:
@@ -56,23 +83,34 @@ def capabilities(request: Request) -> frozenset[str]:
         wanted.add("json")
     if params.get("logprobs"):
         wanted.add("logprobs")
+    modalities = params.get("modalities")
+    if isinstance(modalities, (list, tuple)) and "audio" in modalities:
+        wanted.add("audio")
     for message in request.messages:
         content = message.get("content")
         for part in content if isinstance(content, (list, tuple)) else ():
             kind = part.get("type") if isinstance(part, Mapping) else None
-            wanted |= {"image_url": {"vision"}, "input_audio": {"audio"}}.get(str(kind), set())
+            wanted |= PARTS.get(str(kind), frozenset())
     return frozenset(wanted)
 
 
-def one_voice(request: Request) -> bool:
-    """Whether only one model can speak: tools, several choices or raw log-probabilities."""
-    params = request.params
-    several = params.get("n")
-    return bool(
-        params.get("tools")
-        or params.get("functions")
-        or params.get("logprobs")
-        or (isinstance(several, int) and several > 1)
+def _able(request: Request, models: Sequence[Model]) -> list[list[Model]]:
+    """Those of `models` that are said to offer what is wanted, and those that may; not empty."""
+    if named(request):
+        return [list(models)]
+    wanted = capabilities(request)
+    keeps = request.turn.model if request.turn is not None else ""
+    sure = [one for one in models if wanted <= one.capabilities or one.name == keeps]
+    unsaid = [one for one in models if not one.declared and one not in sure]
+    if sure or unsaid:
+        return [sure, unsaid]
+    needs = ", ".join(map(repr, sorted(wanted)))
+    who = ", ".join(repr(one.name) for one in models[:SHOWN]) + ", …" * (len(models) > SHOWN)
+    raise NoModelError(
+        f"the request needs {needs}, which the setting 'capabilities' does not have for any "
+        f"permitted model ({who}); add it under [models.NAME] of one that offers it, or permit "
+        "another model",
+        "models",
     )
 
 

@@ -11,10 +11,11 @@ from emafusion.errors import BudgetError, NoModelError
 from emafusion.plan.adaptive import FittedRule
 from emafusion.plan.candidates import Candidate, alone, candidates, chosen
 from emafusion.plan.dial import Dial
-from emafusion.plan.eligible import eligible, one_voice
+from emafusion.plan.eligible import eligible, named
 from emafusion.plan.judging import with_judge
 from emafusion.plan.outlook import Signals
-from emafusion.types import Estimate, Forecast, Model, Plan, Request
+from emafusion.plan.parameters import one_voice
+from emafusion.types import Estimate, Forecast, Model, Plan, Request, Single
 
 DEFAULT_PREFER = 0.5
 DEAREST = 1e9
@@ -58,11 +59,11 @@ class UtilityPlanner:
         RequestError
             No model has the capabilities or the room; or a named model does not exist.
         BudgetError
-            Every single model is expected to cost more than the limit.
+            Every single model is expected to cost more than the limit, and none was named.
         """
         served = eligible(request, models)
-        named = {estimate.model: estimate for estimate in forecast.estimates}
-        estimates = [named[model.name] for model in served]
+        told = {estimate.model: estimate for estimate in forecast.estimates}
+        estimates = [told[model.name] for model in served]
         dearest = max(estimate.cost_usd for estimate in estimates)
         prefer = DEFAULT_PREFER if request.knobs.prefer is None else request.knobs.prefer
         price = self._dial.usd_per_quality(prefer, dearest)
@@ -85,10 +86,13 @@ class UtilityPlanner:
                 "cascade needs them at different prices",
                 "arrangement",
             )
-        within = _within(offered, request)
+        # What the one model that was named costs is bounded as it is asked: there is no choice.
+        within = offered if named(request) else _within(offered, request)
         if not within:
             raise _too_dear(estimates, request)
-        best = chosen(within, price, usd_per_second=self._usd_per_second)
+        best = _kept(within, request)
+        if best is None:
+            best = chosen(within, price, usd_per_second=self._usd_per_second)
         return self._plan(best, within, estimates=estimates, request=request, price=price)
 
     def _fitted(
@@ -144,6 +148,14 @@ def _within(offered: Sequence[Candidate], request: Request) -> list[Candidate]:
     if timely or not affordable:
         return timely
     return [min(affordable, key=lambda candidate: candidate.worst_s)]
+
+
+def _kept(within: Sequence[Candidate], request: Request) -> Candidate | None:
+    """The model whose turn it still is, alone, if it is among the candidates."""
+    if request.turn is None:
+        return None
+    alone = Single(model=request.turn.model)
+    return next((one for one in within if one.arrangement == alone), None)
 
 
 def _affordable(estimates: Sequence[Estimate], request: Request) -> list[Estimate]:

@@ -38,7 +38,7 @@ from emafusion.types.plans import (
     Tier,
 )
 from emafusion.types.protection import CLASSES, DataClass, Findings, highest
-from emafusion.types.requests import Clearance, Knobs, Request, content_text
+from emafusion.types.requests import Clearance, Knobs, Request, Turn, content_text
 from emafusion.types.values import (
     AXES,
     Arrangement,
@@ -93,6 +93,7 @@ __all__ = [
     "Step",
     "Synthesis",
     "Tier",
+    "Turn",
     "Usage",
     "Value",
     "Verdict",

@@ -41,7 +41,9 @@ class Model(Value, frozen=True, kw_only=True):
     ``upstream`` the model's name there. ``judge`` marks a model that may serve as a judge.
     ``ability`` is an expert's opinion of its success rate before any outcome was seen, worth
     ``ability_weight`` outcomes (pseudo-counts). ``bound`` is the one name under which its upstream
-    takes the bound on an answer's tokens; ``None`` where it takes either.
+    takes the bound on an answer's tokens; ``None`` where it takes either. ``declared`` is false
+    where nobody said what the model can do beyond text: ``capabilities`` is empty then, and tells
+    nothing.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Model(Value, frozen=True, kw_only=True):
     context_window: int = 8192
     max_output: int = 4096
     capabilities: frozenset[str] = frozenset()
+    declared: bool = True
     visibility: Visibility = "public"
     judge: bool = False
     ability: Mapping[str, float] = field(default_factory=dict)

@@ -47,14 +47,26 @@ class Knobs(Value, frozen=True, kw_only=True):
         )
 
 
+class Turn(Value, frozen=True, kw_only=True):
+    """Who called the tools whose results a conversation brings, and may go on with them.
+
+    ``model`` made the last calls. ``after`` identifies the last call that others had made before it
+    took over; it is empty where nobody had.
+    """
+
+    model: str
+    after: str = ""
+
+
 class Request(Value, frozen=True, kw_only=True):
     """One query: the messages, the protocol's own parameters, and emafusion's knobs.
 
     ``params`` are the body's further fields (``temperature``, ``max_tokens``, ``tools``,
     ``response_format`` …), handed on untouched. ``id`` is the decision's identifier; ``caller``
     tells callers apart, and is empty where there is but one; ``session`` tells conversations
-    apart, and is empty where the request belongs to none. ``protection`` is what the first stage
-    found in it, where it looked.
+    apart, and is empty where the request belongs to none. ``turn`` is whose turn it is still, where
+    the request brings what tools have found. ``protection`` is what the first stage found in it,
+    where it looked.
     """
 
     id: str
@@ -63,6 +75,7 @@ class Request(Value, frozen=True, kw_only=True):
     knobs: Knobs = field(default_factory=Knobs)
     caller: str = ""
     session: str = ""
+    turn: Turn | None = None
     protection: Findings | None = None
 
     @property
