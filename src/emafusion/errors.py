@@ -21,9 +21,9 @@ What a user may see is the message alone: no error here carries a key, a prompt 
     │   ├── AuthenticationError   the upstream refused our key
     │   ├── RateLimitedError      the upstream asked us to slow down; carries ``retry_after_s``
     │   ├── DeadlineError         no answer before the deadline (HTTP 504)
-    │   ├── UnavailableError      refused, reset, closed early, or a 5xx
+    │   ├── UnavailableError      refused, reset, closed early, or a 5xx; carries ``retry_after_s``
     │   ├── BadResponseError      it answered, but not in its own protocol
-    │   └── RejectedError         it understood the request and refused it (4xx)
+    │   └── RejectedError         it understood the request and refused it (4xx); carries its code
     ├── StoreError             the record could not be written or read (HTTP 503)
     │   └── StoreUnreachableError  a database is away; carries ``retry_after_s``
     ├── ArtefactError          a fitted policy's folder is missing, damaged or of another version
@@ -178,7 +178,19 @@ class DeadlineError(ProviderError):
 
 
 class UnavailableError(ProviderError):
-    """The upstream could not be reached, closed early, or answered 5xx."""
+    """The upstream could not be reached, closed early, or answered 5xx.
+
+    Parameters
+    ----------
+    message, model
+        As :class:`ProviderError`.
+    retry_after_s : float, optional
+        Seconds the upstream asked us to wait.
+    """
+
+    def __init__(self, message: str, model: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message, model)
+        self.retry_after_s = retry_after_s
 
 
 class BadResponseError(ProviderError):
@@ -186,7 +198,31 @@ class BadResponseError(ProviderError):
 
 
 class RejectedError(ProviderError):
-    """The upstream understood the request and refused it (a 4xx other than 401, 403, 429)."""
+    """The upstream understood the request and refused it (a 4xx other than 401, 403, 408, 429).
+
+    Parameters
+    ----------
+    message, model
+        As :class:`ProviderError`.
+    status : int, default 400
+        The status to tell the caller: 400, 413 or 422.
+    code, param : str, optional
+        What is wrong and the field at fault, as the upstream names them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        model: str,
+        *,
+        status: int = 400,
+        code: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message, model)
+        self.status = status
+        self.code = code
+        self.param = param
 
 
 class StoreError(EmafusionError):

@@ -22,6 +22,7 @@ from emafusion.types import (
     Request,
     Single,
     Usage,
+    replace,
 )
 
 LATE_S = 30.0
@@ -53,17 +54,17 @@ class Paced(ScriptedProvider):
 
 
 _USED = Usage(prompt_tokens=10, completion_tokens=10)
+_MODELS = tuple(
+    Model(name=name, provider="p", upstream=name, usd_per_mtok_in=1.0, usd_per_mtok_out=1.0)
+    for name in "ab"
+)
 
 
 def trial(provider: ScriptedProvider, hedging: Hedging | None) -> tuple[Trial, Ledger]:
-    models = tuple(
-        Model(name=name, provider="p", upstream=name, usd_per_mtok_in=1.0, usd_per_mtok_out=1.0)
-        for name in "ab"
-    )
-    ledger = Ledger({m.name: m for m in models}, {"p": provider}, clock=Clock(), limits=Limits())
+    ledger = Ledger({m.name: m for m in _MODELS}, {"p": provider}, clock=Clock(), limits=Limits())
     estimates = tuple(
         Estimate(model=m.name, quality=0.5, quality_std=0.1, cost_usd=1e-5, latency_s=10.0)
-        for m in models
+        for m in _MODELS
     )
     plan = Plan(
         arrangement=Single(model="a"), quality=0.5, cost_usd=1e-5, latency_s=0.01, fallbacks=("b",)
@@ -106,6 +107,23 @@ async def test_without_hedging_nobody_is_asked_twice() -> None:
     asked, _ = trial(provider, None)
     assert await asked.question_until_answered(("a", "b"))
     assert len(provider.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("resting", "instead", "calls"), [("a", "b", ["a", "b"]), ("b", "b", ["a"]), ("a", None, ["a"])]
+)
+async def test_nobody_is_asked_too_while_it_asks_for_a_wait(
+    resting: str, instead: str | None, calls: list[str]
+) -> None:
+    class Resting(Paced):
+        def reachable(self, model: Model) -> bool:
+            return model.name != resting
+
+    provider = Resting({"a": [0.3, 0.0], "b": [0.0]})
+    asked, _ = trial(provider, Hedging(after_s=0.02))
+    asked.ask = replace(asked.ask, models=_MODELS)
+    await asked.question(["a"], instead=instead)
+    assert [call.model.name for call in provider.calls] == calls
 
 
 async def test_a_first_failure_waits_for_the_other_call() -> None:

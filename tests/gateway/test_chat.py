@@ -24,6 +24,7 @@ def test_the_engine_chooses_and_says_what_it_did(house: Served, openai: OpenAI) 
     answer = raw.parse()
     account = answer.model_dump()["emafusion"]
     assert answer.id == account["decision_id"] == raw.headers["x-emafusion-decision"]
+    assert answer._request_id == answer.id
     assert answer.object == "chat.completion"
     assert answer.model in {"small", "large"}
     assert answer.model == account["model"] == raw.headers["x-emafusion-model"]

@@ -13,6 +13,7 @@ import pytest
 from emafusion.gateway import Settings
 from emafusion.providers import marks
 from emafusion.providers.bridge import BridgeProvider
+from emafusion.providers.wire import THINKING, request_body
 from emafusion.testing.upstream import Upstream
 from emafusion.types import Model
 
@@ -71,6 +72,7 @@ def test_an_answer_is_a_message(house: Served, claude: anthropic.Anthropic) -> N
     assert answer.usage.cache_read_input_tokens == 3
     assert answer.usage.output_tokens == 7
     assert answer.id == raw.headers["x-emafusion-decision"]
+    assert answer._request_id == answer.id
     assert house.get(f"/v1/decisions/{answer.id}").json["model"] == "small"
 
 
@@ -260,6 +262,7 @@ def test_the_fields_have_their_names_in_the_chat_protocol(house: Served) -> None
         "tool_choice": {"type": "function", "function": {"name": "add"}},
         "parallel_tool_calls": False,
         "reasoning_effort": "medium",
+        THINKING: {"type": "enabled", "budget_tokens": 5000},
         "response_format": {"type": "json_schema", "json_schema": schema},
         "not_yet_invented": [1],
     }
@@ -284,6 +287,14 @@ def test_a_choice_among_no_tools_says_nothing(house: Served, kind: str) -> None:
 def test_thinking_that_nobody_is_told_of_is_left_to_the_model(house: Served, kind: str) -> None:
     assert ask(house, thinking={"type": kind}).status == 200
     assert not sent(house).params.keys() & {"thinking", "reasoning_effort"}
+    body = request_body(sent(house), stream=False)
+    assert not [name for name in body if "thinking" in name]
+
+
+def test_thinking_is_nobodys_where_the_engine_chooses(house: Served) -> None:
+    thinking = {"type": "enabled", "budget_tokens": 5000}
+    assert ask(house, model="emafusion", thinking=thinking).status == 200
+    assert not sent(house).params.keys() & {THINKING, "reasoning_effort"}
 
 
 def test_tool_calls_are_blocks(claude: anthropic.Anthropic) -> None:

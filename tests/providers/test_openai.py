@@ -269,10 +269,15 @@ async def test_health(upstream: Upstream) -> None:
     await nobody.aclose()
 
 
-async def test_nobody_there() -> None:
-    provider = OpenAIProvider("http://127.0.0.1:1/v1", attempts=1)
-    with pytest.raises(UnavailableError, match="no connection to the upstream of 'the-echo'"):
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "nobody.invalid"])
+async def test_nobody_there(host: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Callers read what is raised: where we asked is for the log."""
+    provider = OpenAIProvider(f"http://{host}/v1", attempts=1)
+    told = r"^no connection to the upstream of 'the-echo': [\w ]+$"
+    with pytest.raises(UnavailableError, match=told) as raised:
         await provider.complete(call())
+    assert host.partition(":")[0] not in str(raised.value)
+    assert host in caplog.text
     await provider.aclose()
 
 

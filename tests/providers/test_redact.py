@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from emafusion.errors import ConfigError
 from emafusion.providers.openai import OpenAIProvider
-from emafusion.providers.redact import redacted
+from emafusion.providers.redact import places, redacted
 from growth import LINEAR, growth
 
 
@@ -31,6 +31,19 @@ def test_keys_are_removed(key: str) -> None:
 def test_credentials_in_addresses_are_removed() -> None:
     assert "hunter2" not in redacted("cannot reach http://me:hunter2@host/v1")
     assert "abc" not in redacted("header Authorization: Bearer abc")
+    assert redacted("at https://token@host/a") == "at https://[redacted]host/a"
+    assert "ter2" not in redacted("at https://me:hun@ter2@host/a")
+
+
+def test_what_a_terminal_would_obey_is_not_shown() -> None:
+    assert redacted("a\x1b[31mb\u202ec\x00d") == "a�[31mb�c�d"
+
+
+def test_where_an_upstream_was_asked_is_known_in_each_way_it_may_quote_it() -> None:
+    known = places("http://me:pw@10.1.2.3:8000/v1")
+    told = redacted("no 10.1.2.3:8000, nor 10.1.2.3, nor http://me:pw@10.1.2.3:8000/v1", *known)
+    assert told == "no [redacted], nor [redacted], nor [redacted]"
+    assert places("http://model/v1") == ["http://model/v1"]
 
 
 def test_a_known_secret_is_removed_whatever_it_looks_like() -> None:

@@ -101,9 +101,12 @@ async def test_a_stream_that_begins_lets_others_ask() -> None:
     assert provider.status().busy == 0
 
 
-async def test_a_pause_that_was_asked_for_is_kept() -> None:
+@pytest.mark.parametrize("kind", [RateLimitedError, UnavailableError])
+async def test_a_pause_that_was_asked_for_is_kept(
+    kind: type[RateLimitedError | UnavailableError],
+) -> None:
     clock = Clock()
-    provider = around(RateLimitedError("slow down", "m", retry_after_s=40.0), clock)
+    provider = around(kind("slow down", "m", retry_after_s=40.0), clock)
     await complete(provider, 1)
     clock.time += 39.0
     with pytest.raises(RateLimitedError) as raised:
@@ -111,6 +114,19 @@ async def test_a_pause_that_was_asked_for_is_kept() -> None:
     assert raised.value.retry_after_s is not None
     assert 1.0 <= raised.value.retry_after_s <= 5.0
     assert asked(provider) == 1
+
+
+async def test_while_a_short_wait_is_kept_others_are_asked_instead() -> None:
+    async with Upstream() as upstream:
+        provider = Resilient(OpenAIProvider(upstream.base_url))
+        task = asyncio.create_task(provider.complete(call("429-once", timeout_s=30.0)))
+        while provider.reachable(model("429-once")):
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        assert provider.reachable(model())
+        assert (await task).text == "echo: Hi there"
+        assert provider.reachable(model("429-once"))
+        await provider.aclose()
 
 
 @pytest.mark.parametrize(

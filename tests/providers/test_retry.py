@@ -82,6 +82,23 @@ async def test_the_wait_that_was_asked_for_is_kept_before_the_second_attempt() -
     assert made[1] - made[0] >= 0.2
 
 
+async def test_every_status_wait_is_kept_and_told_before_it_begins() -> None:
+    attempt, made = failing(UnavailableError("busy", "m", retry_after_s=0.2), limited(0.1))
+    told: list[tuple[float, int]] = []
+    await retried(
+        attempt, attempts=3, within_s=5, asked=lambda wait_s: told.append((wait_s, len(made)))
+    )
+    assert made[1] - made[0] >= 0.2
+    assert told == [(0.2, 1), (0.1, 2)]
+
+
+async def test_a_longer_wait_is_left_to_the_caller() -> None:
+    attempt, made = failing(UnavailableError("busy", "m", retry_after_s=6.0))
+    with pytest.raises(UnavailableError):
+        await retried(attempt, attempts=3, within_s=60)
+    assert len(made) == 1
+
+
 async def test_a_wait_beyond_the_time_left_is_not_begun() -> None:
     async def slow() -> str:
         await asyncio.sleep(0.15)

@@ -177,6 +177,19 @@ def test_content_may_be_parts() -> None:
             {"prompt_tokens": 9, "completion_tokens": 1, "prompt_cache_hit_tokens": 4},
             Usage(prompt_tokens=9, completion_tokens=1, cached_tokens=4),
         ),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 1, "cached_tokens": 4},
+            Usage(prompt_tokens=9, completion_tokens=1, cached_tokens=4),
+        ),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 1,
+                "cached_tokens": 4,
+                "prompt_tokens_details": {"cached_tokens": 3},
+            },
+            Usage(prompt_tokens=9, completion_tokens=1, cached_tokens=3),
+        ),
     ],
 )
 def test_usage(usage: object, read: Usage | None) -> None:
@@ -303,3 +316,14 @@ async def test_a_stream_that_ends_without_a_count_is_estimated_whole() -> None:
     async for chunk in ended(spoken(), call()):
         pieces.add(chunk)
     assert pieces.completion(call()).usage.completion_tokens == 400
+
+
+def test_where_a_stream_stopped_is_gathered() -> None:
+    gathered = wire.Gathered()
+    for choice in (
+        {"index": 0, "delta": {"content": "a"}, "stop_reason": None},
+        {"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "END"},
+    ):
+        gathered.add(wire.chunk_of({"choices": [choice]}))
+    (choice,) = gathered.completion(call()).raw["choices"]  # type: ignore[index,misc] # a table
+    assert choice["stop_reason"] == "END"

@@ -54,11 +54,17 @@ class Hedging:
         return ratio * estimate.latency_s
 
     async def first(
-        self, estimate: Estimate | None, ask: Callable[[], Asking], again: Callable[[], Asking]
+        self,
+        estimate: Estimate | None,
+        ask: Callable[[], Asking],
+        *,
+        again: Callable[[], Asking],
+        may: Callable[[], bool],
     ) -> list[End]:
         """How `ask` ended, or `again` where that was late: one draft, or every failure there was.
 
-        When this returns or raises, both calls have ended.
+        `may` says, once it is late, whether whom `again` asks lets itself be asked now. When this
+        returns or raises, both calls have ended.
         """
         self._allowance.earn()
         now = asyncio.get_running_loop().time
@@ -66,7 +72,7 @@ class Hedging:
         calls = [asyncio.create_task(ask())]
         try:
             done, _ = await asyncio.wait(calls, timeout=self.after(estimate))
-            if not done and self._allowance.spend():
+            if not done and may() and self._allowance.spend():
                 calls.append(asyncio.create_task(again()))
             return await _settled(calls)
         finally:

@@ -205,17 +205,20 @@ class Trial:
         """Ask `models` together and keep every draft that comes; failures are kept aside.
 
         Of one model that is late, and where requests are hedged, `instead` is asked too, or the
-        same model once more: the first of the two drafts is kept.
+        same model once more: the first of the two drafts is kept. Not while whoever would be asked
+        beside it has asked to be left alone.
         """
         asked: dict[str, int] = {}
         calls = []
         hedging = self.ask.hedging
         if hedging is not None and len(models) == 1:
             (model,) = models
+            second = instead or model
             results: Sequence[Draft | EmafusionError] = await hedging.first(
                 self.ask.forecast.get(model),
                 lambda: self._sample(model, 0),
-                lambda: self._sample(instead or model, 0),
+                again=lambda: self._sample(second, 0),
+                may=lambda: self._reachable(second),
             )
         elif len(models) == 1:
             # Most requests ask one model: a task of its own would cost more than it brings.
@@ -256,8 +259,10 @@ class Trial:
         ]
         if not failures:
             return True
-        if not all(map(may_pass, failures)):
-            return False
+        return all(map(may_pass, failures)) and self._reachable(name)
+
+    def _reachable(self, name: str) -> bool:
+        """Whether the model `name` would let itself be asked now, as far as is known."""
         model, port = self.ask.model(name), self._port
         return model is None or not isinstance(port, Watched) or port.reachable(model)
 

@@ -20,7 +20,7 @@ from emafusion.gateway.conversations import session
 from emafusion.gateway.exchange import Exchange, caller_of
 from emafusion.gateway.faults import fault_of
 from emafusion.gateway.presence import Presence
-from emafusion.gateway.replies import encode, header_value, headers_of
+from emafusion.gateway.replies import decided, encode, header_value, headers_of
 from emafusion.gateway.settings import Settings
 from emafusion.gateway.shielding import classes
 from emafusion.gateway.stream import EventStream, Teller
@@ -129,16 +129,16 @@ class Conversation(Generic[A]):
 
 def refusal(failure: EmafusionError, passage: Passage, path: str) -> Response:
     """What was refused or failed before anything was sent, in the shape that `path` has."""
-    response = fault_of(failure).response(path)
+    response = fault_of(failure, passage.outcome).response(path)
     response.headers.update(passage.reply_headers)
     if passage.outcome is not None:
-        response.headers["x-emafusion-decision"] = passage.request.id
+        response.headers.update(decided(passage.request.id))
     return response
 
 
 def _known_at_start(asked: Asked) -> dict[str, str]:
     """The headers of a stream, sent before the engine has decided anything."""
-    headers = {"x-emafusion-decision": asked.request.id}
+    headers = decided(asked.request.id)
     if asked.direct and asked.request.knobs.models:
         headers["x-emafusion-model"] = header_value(asked.request.knobs.models[0])
     return headers

@@ -1,7 +1,8 @@
 """Every failure in the shape and with the status that the clients of its address expect.
 
 Knows emafusion's error tree, HTTP's statuses, and both protocols' errors: OpenAI's, and Anthropic's
-below ``/v1/messages``. Shows an error's message and nothing else of it.
+below ``/v1/messages``. Shows an error's message and nothing else of it, and of what is the server's
+own (where its databases and settings are) its kind alone: the log has the rest.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from emafusion.errors import (
     UnknownModelError,
 )
 from emafusion.gateway.replies import encode
+from emafusion.types import Outcome
 
 log = logging.getLogger("emafusion.gateway")
 
@@ -135,7 +137,13 @@ _KINDS: dict[type[EmafusionError], _Kind] = {
     EmafusionError: _Kind(500, "server_error", "internal_error", retry=False),
 }
 
-_PASSING = (LimitedError, OverloadedError, RateLimitedError, StoreUnreachableError)
+_PASSING = (
+    LimitedError,
+    OverloadedError,
+    RateLimitedError,
+    UnavailableError,
+    StoreUnreachableError,
+)
 
 UNEXPECTED = Fault(
     status=500,
@@ -160,20 +168,37 @@ CROWDED = Fault(
 )
 
 
-def fault_of(error: EmafusionError) -> Fault:
-    """`error` as a client sees it; one that is not the client's doing is logged, too."""
+def fault_of(error: EmafusionError, outcome: Outcome | None = None) -> Fault:
+    """`error` as a client sees it; one that is not the client's doing is logged, too.
+
+    Where nobody but the model that failed was asked, as far as `outcome` tells, what it says of the
+    request is told as it says it, for the client may act on it.
+    """
     kind = next(_KINDS[base] for base in type(error).__mro__ if base in _KINDS)
     if kind.status >= 500 and not isinstance(error, OverloadedError):
         log.warning("%s", one_line(_logged(error)))
+    asked = {step.model for step in outcome.steps} if outcome is not None else ()
+    told = error if isinstance(error, RejectedError) and len(asked) <= 1 else None
     return Fault(
-        status=kind.status,
-        message=str(error),
+        status=kind.status if told is None else told.status,
+        message=_message(error, kind),
         type=kind.type,
-        code=kind.code,
-        param=_param(error),
+        code=kind.code if told is None else told.code or kind.code,
+        param=_param(error) if told is None else told.param,
         retry=kind.retry,
         retry_after_s=error.retry_after_s if isinstance(error, _PASSING) else None,
     )
+
+
+def _message(error: EmafusionError, kind: _Kind) -> str:
+    """What callers are told of `error`, whoever they are."""
+    if isinstance(error, ProviderError) or kind.status < 500:
+        return str(error)
+    if isinstance(error, StoreUnreachableError):
+        return "a database of this server's cannot be reached now; ask again"
+    if isinstance(error, StoreError):
+        return "a database of this server's cannot be written or read; its log says why"
+    return UNEXPECTED.message if kind.status == 500 else str(error)
 
 
 def _logged(error: EmafusionError) -> str:

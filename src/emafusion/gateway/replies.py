@@ -115,7 +115,7 @@ def planned(plan: Plan) -> str:
 def headers_of(answer: Answer) -> dict[str, str]:
     """What was done for `answer`, in brief."""
     found = {
-        "x-emafusion-decision": answer.decision_id,
+        **decided(answer.decision_id),
         "x-emafusion-model": header_value(answer.model),
         "x-emafusion-confidence": f"{answer.confidence:.4f}",
         "x-emafusion-cost-usd": f"{answer.cost_usd:.9f}",
@@ -126,6 +126,11 @@ def headers_of(answer: Answer) -> dict[str, str]:
     if failed:
         found["x-emafusion-failed-parts"] = str(failed)
     return found
+
+
+def decided(decision_id: str) -> dict[str, str]:
+    """The headers that name a decision: ours, and those in which OpenAI's and Anthropic's look."""
+    return dict.fromkeys(("x-emafusion-decision", "x-request-id", "request-id"), decision_id)
 
 
 def header_value(text: str) -> str:

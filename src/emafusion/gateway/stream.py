@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from emafusion.errors import EmafusionError
 from emafusion.gateway.callers import Gate, Passage
 from emafusion.gateway.exchange import Exchange
-from emafusion.gateway.faults import STOPPING, Fault
+from emafusion.gateway.faults import STOPPING, Fault, fault_of
 from emafusion.gateway.presence import Gone, Presence
 from emafusion.types import Answer, Chunk
 
@@ -110,7 +110,7 @@ class EventStream(Response):
         except EmafusionError as failure:
             if not line.began:
                 raise
-            last = self._events.failed(failure)
+            last = self._events.failed(fault_of(failure, self._passage.outcome))
         except asyncio.CancelledError:
             if not line.began:
                 raise

@@ -19,6 +19,7 @@ from emafusion.errors import (
     ProviderError,
     RateLimitedError,
     RejectedError,
+    UnavailableError,
 )
 from emafusion.evaluate.questions import Question
 from emafusion.execute import Ledger, Limits
@@ -139,7 +140,7 @@ class Asker:
             await pace.turn()
             try:
                 return await call()
-            except RateLimitedError as failure:
+            except (RateLimitedError, UnavailableError) as failure:
                 wait_s = failure.retry_after_s
                 if wait_s is None or wait_s > LONGEST_HOLD_S:
                     raise

@@ -7,13 +7,15 @@ format, so what comes back is read as any other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+import logging
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from emafusion.errors import (
@@ -26,11 +28,12 @@ from emafusion.errors import (
     RejectedError,
     UnavailableError,
 )
-from emafusion.providers import marks, wire
+from emafusion.providers import anthropics, marks, wire
 from emafusion.providers.deadline import deadline_errors
 from emafusion.providers.ending import ended
-from emafusion.providers.redact import redacted
-from emafusion.providers.refusals import retry_after_s
+from emafusion.providers.redact import places, redacted
+from emafusion.providers.refusals import rejected, retry_after_s
+from emafusion.providers.rests import Rests
 from emafusion.providers.retry import Allowance, retried
 from emafusion.types import Call, Chunk, Completion, Model
 
@@ -38,14 +41,14 @@ if TYPE_CHECKING:
     from any_llm import AnyLLM
     from any_llm.exceptions import AnyLLMError
 
+log = logging.getLogger("emafusion.providers")
+
 T = TypeVar("T")
 # any-llm's types are those of the vendors' packages, which need not be installed.
 Ask: TypeAlias = Callable[[], Awaitable[Any]]
 Pieces: TypeAlias = tuple[Any | None, AsyncIterator[Any]]
 
 HEALTH_TIMEOUT_S = 3.0
-ANTHROPICS = frozenset({"anthropic", "azureanthropic", "vertexaianthropic"})
-"""any-llm's names of those who speak Anthropic's format, in which a cache is told what to keep."""
 HANDED_ON = frozenset(
     {
         "frequency_penalty",
@@ -75,6 +78,21 @@ HANDED_ON = frozenset(
 model, another address for our key, or another header."""
 LEFT_OUT = frozenset({"metadata", "prediction", "safety_identifier", "store", "verbosity"})
 """What clients send of their own accord and no answer depends on: notes, and hints."""
+NEUTRAL: Final[Mapping[str, object]] = {
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "n": 1,
+    "parallel_tool_calls": True,
+    "presence_penalty": 0,
+    "response_format": {"type": "text"},
+    "stop": [],
+    "tools": [],
+    "top_logprobs": 0,
+}
+"""What some clients send to say nothing, although a vendor may not know the field."""
+_UNKNOWN = re.compile(r"unexpected keyword argument '(\w{1,64})'")
+"""What is said of an argument that the vendor's package does not have."""
 
 
 class BridgeProvider:
@@ -108,6 +126,7 @@ class BridgeProvider:
         self.vendor = vendor
         self.attempts = attempts
         self._allowance = Allowance()
+        self._rests = Rests()
         self._api_key = api_key
         self._base_url = base_url
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AnyLLM] = WeakKeyDictionary()
@@ -143,6 +162,10 @@ class BridgeProvider:
             return True
         return False
 
+    def reachable(self, model: Model) -> bool:
+        """Whether `model` asks for no wait now; asks nobody."""
+        return self._rests.over(model.upstream)
+
     async def aclose(self) -> None:
         """Close the vendor's connections, as far as its package has a way to."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
@@ -176,8 +199,10 @@ class BridgeProvider:
         try:
             if AnyLLM.get_provider_class(self.vendor).MAX_RETRIES_SUPPORT != "unsupported":
                 options["max_retries"] = 0
-            return AnyLLM.create(
-                self.vendor,
+            make: Callable[..., AnyLLM] = partial(AnyLLM.create, self.vendor)
+            if self.vendor in anthropics.VENDORS:
+                make = anthropics.telling(AnyLLM.get_provider_class(self.vendor))
+            return make(
                 api_key=self._api_key,
                 api_base=self._base_url,
                 unified_exceptions=True,
@@ -198,12 +223,9 @@ class BridgeProvider:
         client = await self._client(call)
         options = _options(call)
         messages = wire.messages_of(call)
-        if self.vendor in ANTHROPICS:
+        if self.vendor in anthropics.VENDORS:
             messages = marks.native(wire.led(call))
-            tools = marks.native_tools(call.params.get("tools"))
-            if tools is not None:
-                # any-llm's own would lose their marks.
-                options["extra_body"] = {"tools": tools}
+            options = anthropics.native(options, call.params)
         if stream and "stream_options" in call.params:
             options["stream_options"] = call.params["stream_options"]
         if client.TIMEOUT_SUPPORT != "unsupported":
@@ -234,6 +256,7 @@ class BridgeProvider:
             attempts=self.attempts,
             within_s=call.timeout_s,
             allowance=self._allowance,
+            asked=partial(self._rests.ask, call.model.upstream),
         )
 
     async def _chunks(self, pieces: Pieces, call: Call, deadline: float) -> AsyncGenerator[Chunk]:
@@ -275,22 +298,37 @@ class BridgeProvider:
 
         name = call.model.name
         text = f"{name!r} at {self.vendor}: {self._text(error)}"
+        wait_s = retry_after_s(_headers(error))
         if isinstance(error, theirs.RateLimitError):
-            headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-            return RateLimitedError(text, name, retry_after_s=retry_after_s(headers))
+            return RateLimitedError(text, name, retry_after_s=wait_s)
         if isinstance(error, (theirs.AuthenticationError, theirs.MissingApiKeyError)):
             return AuthenticationError(f"{text}; check the provider's api_key", name)
         if isinstance(error.original_exception, ValueError):
             # The vendor's package could not read what came.
             return BadResponseError(text, name)
-        if isinstance(error, _refusals()) or 400 <= (error.status_code or 0) < 500:
-            return RejectedError(text, name)
+        status = error.status_code or 0
+        if isinstance(error, _refusals()) or (400 <= status < 500 and status != 408):
+            return self._rejected(error, text, call)
         if isinstance(error.original_exception, (TypeError, LookupError, AttributeError)):
             return BadResponseError(text, name)
-        return UnavailableError(text, name)
+        if not status:
+            # Where we asked is for the log.
+            log.warning("no answer for %r: %s", name, redacted(str(error), self._api_key))
+            text = f"no answer from {self.vendor} for {name!r}"
+        return UnavailableError(text, name, retry_after_s=wait_s)
+
+    def _rejected(self, error: AnyLLMError, text: str, call: Call) -> RejectedError:
+        """The error for a refused request; what the vendor does not take is told in our words."""
+        name, untaken = call.model.name, _untaken(error)
+        if untaken is None:
+            status = error.status_code or 400
+            return rejected(text, name, status=status, code=error.code, param=error.param)
+        text = f"{name!r} at {self.vendor} takes no {redacted(untaken)}; leave it out"
+        field = untaken.partition(" ")[0]
+        return rejected(text, name, code="unsupported_parameter", param=field)
 
     def _text(self, error: Exception) -> str:
-        return redacted(str(error), self._api_key)
+        return redacted(str(error), self._api_key, *places(self._base_url or ""))
 
 
 def vendors() -> tuple[str, ...]:
@@ -308,14 +346,38 @@ def vendors() -> tuple[str, ...]:
 def _options(call: Call) -> dict[str, Any]:
     """The parameters of `call` as any-llm's arguments; raises :class:`RejectedError` for others."""
     body = wire.request_body(call, stream=False)
+    body = {n: v for n, v in body.items() if n not in NEUTRAL or v not in (None, NEUTRAL[n])}
     options = {name: value for name, value in body.items() if name in HANDED_ON}
     for name, value in body.items():
         if value is not None and name not in HANDED_ON | LEFT_OUT | wire.OURS:
-            raise RejectedError(
+            raise rejected(
                 f"{name[:60]!r} cannot be handed on to {call.model.name!r}; leave it out",
                 call.model.name,
+                code="unsupported_parameter",
+                param=name,
             )
     return options
+
+
+def _untaken(error: AnyLLMError) -> str | None:
+    """A field, or a use of one, that the vendor or any-llm does not take, where `error` says so."""
+    from any_llm.exceptions import UnsupportedParameterError
+
+    if isinstance(error, UnsupportedParameterError):
+        return error.parameter_name
+    found = _UNKNOWN.search(str(error.original_exception))
+    typed = isinstance(error.original_exception, TypeError)
+    return found.group(1) if typed and found is not None else None
+
+
+def _headers(error: AnyLLMError) -> Mapping[str, str]:
+    """The headers of the response that `error` tells of, as far as its package keeps them."""
+    response = getattr(error.original_exception, "response", None)
+    headers = getattr(response, "headers", None)
+    asked = getattr(error, "retry_after", None)
+    if isinstance(headers, Mapping) and (asked is None or "Retry-After" in headers):
+        return headers
+    return {} if asked is None else {"Retry-After": str(asked)}
 
 
 def _refusals() -> tuple[type[AnyLLMError], ...]:

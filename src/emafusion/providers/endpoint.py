@@ -1,13 +1,16 @@
 """One HTTP address: pooled connections, its key, and what can go wrong on the way.
 
 It knows aiohttp; it does not know what is said over the connections. The key appears in no message
-and in no representation.
+and in no representation; the address in no message, for callers read those: the log has it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import os
+import re
 from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,13 +20,17 @@ from weakref import WeakKeyDictionary
 from emafusion.errors import BadResponseError, ConfigError, ProviderError, UnavailableError
 from emafusion.providers.ending import BrokenOff
 from emafusion.providers.outgoing import HEADERS
-from emafusion.providers.redact import redacted
+from emafusion.providers.redact import places, redacted
 from emafusion.providers.refusals import refusal
 from emafusion.types import Call
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
+log = logging.getLogger("emafusion.providers")
+
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where the words of a class's name part."""
 CONNECTIONS = 512
 LARGEST_BODY = 32 << 20
 LARGEST_VECTORS = 64 << 20
@@ -71,7 +78,7 @@ class Endpoint:
         for name, value in self._headers.items():
             if not value.isprintable():
                 raise ConfigError(f"the header {name!r} or the api_key has a line break in it")
-        self.secrets = (api_key, *(headers or {}).values())
+        self.secrets = (api_key, *(headers or {}).values(), *places(self.base_url))
         self._held = 0
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, ClientSession] = (
             WeakKeyDictionary()
@@ -300,7 +307,7 @@ def _translated(error: Exception, name: str, *, begun: bool) -> ProviderError | 
         case aiohttp.ClientResponseError():
             return BadResponseError(
                 f"the upstream of {name!r} does not speak HTTP as it should "
-                f"({error.message[:80]!r})",
+                f"({redacted(error.message)[:80]!r})",
                 name,
             )
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
@@ -315,8 +322,18 @@ def _translated(error: Exception, name: str, *, begun: bool) -> ProviderError | 
 
 
 def _lost(name: str, error: Exception) -> str:
-    reason = redacted(str(error)) or type(error).__name__
-    return f"no connection to the upstream of {name!r}: {reason}"
+    """What callers are told of a lost connection: its kind, without where it led."""
+    log.warning("no connection to the upstream of %r: %s", name, redacted(str(error)))
+    return f"no connection to the upstream of {name!r}: {_kind(error)}"
+
+
+def _kind(error: Exception) -> str:
+    """Why a connection failed, in the system's words where it has any."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number)
+    words = _WORDS.sub(" ", type(error).__name__).lower()
+    return words.removeprefix("client ").removesuffix(" error")
 
 
 def _check_plain(response: ClientResponse, call: Call) -> None:

@@ -22,6 +22,7 @@ from emafusion.providers.embedding import Embedding, embedded
 from emafusion.providers.ending import ended
 from emafusion.providers.endpoint import Endpoint, Patience, blocks
 from emafusion.providers.refusals import refusal_in
+from emafusion.providers.rests import Rests
 from emafusion.providers.retry import Allowance, retried
 from emafusion.providers.sse import Events, EventTooLarge
 from emafusion.types import Call, Chunk, Completion, Model
@@ -74,6 +75,7 @@ class OpenAIProvider:
         self.attempts = attempts
         self.stall_s = stall_s
         self._allowance = Allowance()
+        self._rests = Rests()
 
     def __repr__(self) -> str:
         return f"OpenAIProvider({self._endpoint!r})"
@@ -97,6 +99,7 @@ class OpenAIProvider:
                     attempts=self.attempts,
                     within_s=call.timeout_s,
                     allowance=self._allowance,
+                    asked=partial(self._rests.ask, call.model.upstream),
                 )
 
     async def stream(self, call: Call) -> AsyncGenerator[Chunk]:
@@ -125,6 +128,10 @@ class OpenAIProvider:
                 return await self._endpoint.status("models") in {200, 404, 405}
         return False
 
+    def reachable(self, model: Model) -> bool:
+        """Whether `model` asks for no wait now; asks nobody."""
+        return self._rests.over(model.upstream)
+
     async def aclose(self) -> None:
         """Close every pooled connection."""
         await self._endpoint.aclose()
@@ -150,6 +157,7 @@ class OpenAIProvider:
                 attempts=self.attempts,
                 within_s=call.timeout_s,
                 allowance=self._allowance,
+                asked=partial(self._rests.ask, call.model.upstream),
             )
         patience = Patience(deadline, self.stall_s)
         try:

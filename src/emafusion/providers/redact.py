@@ -6,6 +6,7 @@ Whoever wrote the text may mean harm: what it takes to read grows with its lengt
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 LONGEST = 300
 REDACTED = "[redacted]"
@@ -17,7 +18,7 @@ _OPAQUE = 32
 """Characters of letters and digits in a row that are taken for a key, whoever issued it."""
 
 _BEARER = re.compile(r"(?i)(?<![a-z0-9])(?:bearer|basic)\s+\S+")
-_USER = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+@")
+_USER = re.compile(r"(?<=://)[^/\s]+@")
 _ADDRESS = re.compile(r"://\S+")
 _WORD = re.compile(r"(?i)[a-z0-9_\-*]{8,}")
 _PREFIX = re.compile(r"(?i)(?<![a-z0-9])(?:sk|pk|rk|ak|gsk|xai|key|api|hf|ghp|aiza|akia)")
@@ -29,7 +30,8 @@ _LETTER = re.compile(r"(?i)[a-z]")
 def redacted(text: str, *secrets: str | None) -> str:
     """`text` on one line, at most 300 characters, without what should not be read.
 
-    Key-looking strings, passwords and queries in addresses, and `secrets` are replaced.
+    Key-looking strings, names, passwords and queries in addresses, and `secrets` are replaced; so
+    is what a terminal would obey instead of printing it.
     """
     for secret in secrets:
         if secret:
@@ -42,13 +44,23 @@ def redacted(text: str, *secrets: str | None) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
+def places(url: str) -> list[str]:
+    """How an upstream could quote the `url` it was asked at, which callers need not know.
+
+    A bare word, which may as well mean something else, is not among them.
+    """
+    parts = urlsplit(url)
+    named = (url, parts.netloc, parts.netloc.rpartition("@")[2], parts.hostname or "")
+    return [name for name in named if "." in name or ":" in name]
+
+
 def _line(text: str) -> str:
     """The beginning of `text` on one line; the word at which it is cut is left out."""
     line = " ".join(text.split(None, LONGEST)[:LONGEST])
-    if len(line) <= _READ:
-        return line
-    cut = line[:_READ]
-    return cut.rpartition(" ")[0] or cut
+    if len(line) > _READ:
+        line = line[:_READ]
+        line = line.rpartition(" ")[0] or line
+    return line if line.isprintable() else "".join(c if c.isprintable() else "�" for c in line)
 
 
 def _without_query(found: re.Match[str]) -> str:

@@ -21,12 +21,13 @@ from emafusion.errors import (
     RejectedError,
     UnavailableError,
 )
-from emafusion.protocols import Provider
+from emafusion.protocols import Provider, Watched
 from emafusion.providers import breaker, bulkhead
 from emafusion.providers.breaker import Breaker, State
 from emafusion.providers.bulkhead import Bulkhead, Full
 from emafusion.providers.embedding import Embedder, Embedding
-from emafusion.providers.retry import LONGEST_ASKED_S
+from emafusion.providers.rests import LONGEST_ASKED_S
+from emafusion.providers.retry import asked_s
 from emafusion.types import Call, Chunk, Completion, Model, replace
 
 PATIENCE_S = 10.0
@@ -133,16 +134,17 @@ class Resilient:
 
     async def healthy(self, model: Model) -> bool:
         """Whether `inner` is, and `model` is not known to be down."""
-        return self.reachable(model) and await self.inner.healthy(model)
+        return self._admits(model) and await self.inner.healthy(model)
 
     async def aclose(self) -> None:
         """Close `inner`."""
         await self.inner.aclose()
 
     def reachable(self, model: Model) -> bool:
-        """Whether a call to `model` would be let through now; asks nobody."""
-        found = self._breakers.get(model.upstream)
-        return found is None or found.admits
+        """Whether a call to `model` would be let through now, and it asked for no wait."""
+        inner = self.inner
+        awake = not isinstance(inner, Watched) or inner.reachable(model)
+        return awake and self._admits(model)
 
     def status(self) -> Standing:
         """How the vendor stands, for probes and metrics."""
@@ -153,6 +155,10 @@ class Resilient:
         return Standing(
             busy=self.bulkhead.busy, waiting=self.bulkhead.waiting, circuits=tuple(circuits)
         )
+
+    def _admits(self, model: Model) -> bool:
+        found = self._breakers.get(model.upstream)
+        return found is None or found.admits
 
     def _breaker(self, upstream: str) -> Breaker:
         found = self._breakers.get(upstream)
@@ -239,13 +245,11 @@ class _Turn:
         breaker, trial = self._breaker, self.trial
         if failure is None or isinstance(failure, RejectedError):
             breaker.succeeded(trial=trial)
-        elif isinstance(failure, RateLimitedError):
-            asked = failure.retry_after_s
+        elif self._to_blame(failure):
+            asked = asked_s(failure)
             # A shorter pause is waited for where the call is made.
             long = asked is not None and asked > LONGEST_ASKED_S
             breaker.failed(trial=trial, asked_s=asked if long else None)
-        elif self._to_blame(failure):
-            breaker.failed(trial=trial)
         else:
             breaker.abandoned(trial=trial)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from emafusion.errors import ProviderError, RateLimitedError, UnavailableError
 from emafusion.providers.ending import BrokenOff
+from emafusion.providers.rests import LONGEST_ASKED_S
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -17,8 +18,6 @@ T = TypeVar("T")
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 8.0
-LONGEST_ASKED_S = 5.0
-"""An upstream that asks for a longer wait is left to the caller, who may have another model."""
 
 
 class Allowance:
@@ -76,13 +75,15 @@ async def retried(
     attempts: int,
     within_s: float,
     allowance: Allowance | None = None,
+    asked: Callable[[float], None] | None = None,
 ) -> T:
     """What `attempt` returns, after at most `attempts` tries.
 
     Waits as long as the upstream asked (``Retry-After``) and a little longer, else exponentially
     longer with jitter; a wait that would not end within `within_s` seconds of the first try, or for
     whose retry there is no `allowance`, is not begun, and the last error is raised. An answer that
-    broke off is not asked for again, for it may have been billed.
+    broke off is not asked for again, for it may have been billed. `asked` is told the seconds of
+    every wait that the upstream asks for, before it begins.
     """
     began = time.monotonic()
     if allowance is not None:
@@ -90,11 +91,12 @@ async def retried(
     try:
         return await attempt()
     except ProviderError as failure:
+        _tell(failure, asked)
         if attempts < 2 or not may_pass(failure):
             raise
         first = failure
     left_s = within_s - (time.monotonic() - began)
-    limits = _Limits(attempts, left_s, allowance)
+    limits = _Limits(attempts, left_s, allowance, asked)
     return await _again(attempt, first, limits)
 
 
@@ -102,6 +104,14 @@ class _Limits(NamedTuple):
     attempts: int
     within_s: float
     allowance: Allowance | None
+    asked: Callable[[float], None] | None
+
+
+def _tell(failure: ProviderError, asked: Callable[[float], None] | None) -> None:
+    """Tell the wait that the upstream asks for with `failure`, if it does."""
+    wait_s = asked_s(failure)
+    if asked is not None and wait_s is not None:
+        asked(wait_s)
 
 
 async def _again(attempt: Callable[[], Awaitable[T]], first: ProviderError, limits: _Limits) -> T:
@@ -132,24 +142,34 @@ async def _again(attempt: Callable[[], Awaitable[T]], first: ProviderError, limi
     async def replayed() -> T:
         for failure in past:
             raise failure
-        return await attempt()
+        try:
+            return await attempt()
+        except ProviderError as failure:
+            _tell(failure, limits.asked)
+            raise
 
     return await retrying(replayed)
 
 
 def may_pass(error: BaseException) -> bool:
     """Whether what failed with `error` may succeed when asked again, and is not paid twice."""
-    if isinstance(error, RateLimitedError):
-        return (error.retry_after_s or 0.0) <= LONGEST_ASKED_S
     if isinstance(error, BrokenOff):
         return not error.begun
-    return isinstance(error, UnavailableError)
+    passing = isinstance(error, (RateLimitedError, UnavailableError))
+    return passing and (asked_s(error) or 0.0) <= LONGEST_ASKED_S
+
+
+def asked_s(error: BaseException | None) -> float | None:
+    """Seconds that the upstream asked us to wait as it failed with `error`, if it did."""
+    if isinstance(error, (RateLimitedError, UnavailableError)):
+        return error.retry_after_s
+    return None
 
 
 def _wait_s(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, RateLimitedError) and error.retry_after_s is not None:
+    wait_s = asked_s(state.outcome.exception() if state.outcome else None)
+    if wait_s is not None:
         # Never before, and not all at the same moment.
-        return error.retry_after_s * random.uniform(1.0, 1.1)
+        return wait_s * random.uniform(1.0, 1.1)
     ceiling = min(FIRST_WAIT_S * 2 ** (state.attempt_number - 1), LONGEST_WAIT_S)
     return random.uniform(ceiling / 2, ceiling)

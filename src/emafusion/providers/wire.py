@@ -16,9 +16,10 @@ from emafusion.providers import marks
 from emafusion.types import Call, Chunk, Completion, Message, Model, Usage, content_text, replace
 from emafusion.types.models import Bound
 
-OURS = frozenset({"model", "messages", "stream", "stream_options"})
+THINKING = "emafusion_thinking"
+"""The parameter that carries ``thinking`` as Anthropic's clients spell it, to who reads it so."""
+OURS = frozenset({"model", "messages", "stream", "stream_options", THINKING})
 """The request's fields that a provider sets itself; ``params`` never override them."""
-
 
 MOST_TOKENS = 1 << 24
 """A count beyond this is no count: an upstream's slip must not empty a budget."""
@@ -37,6 +38,7 @@ _ANSWERED = {
 _BESIDE = (
     ("cached_tokens", "cache_read_input_tokens"),
     ("cached_tokens", "prompt_cache_hit_tokens"),
+    ("cached_tokens", "cached_tokens"),
     ("cache_write_tokens", "cache_creation_input_tokens"),
 )
 
@@ -342,6 +344,7 @@ class _Choice:
         self.texts: list[str] = []
         self.logprobs: list[float] = []
         self.reason: str | None = None
+        self._stop: object = None
         self._tokens: dict[str, list[object]] = {}
         self._tools: dict[int, list[dict[str, object]]] = {}
         self._beside: dict[str, object] = {}
@@ -356,7 +359,8 @@ class _Choice:
         return tuple(call for index in sorted(self._tools) for call in self._tools[index])
 
     def add(self, choice: Mapping[str, object]) -> None:
-        """Take in what is no text and no end."""
+        """Take in what is no text and no end; and which of the caller's sequences it ended at."""
+        self._stop = choice.get("stop_reason") or self._stop
         logprobs = choice.get("logprobs")
         if is_table(logprobs):
             self.logprobs.extend(logprobs_of(choice))
@@ -384,7 +388,13 @@ class _Choice:
     def body(self, place: int) -> dict[str, object]:
         """The choice of a whole answer."""
         message = self._message()
-        choice = {"index": place, "message": message, "finish_reason": self.reason or "stop"}
+        choice: dict[str, object] = {
+            "index": place,
+            "message": message,
+            "finish_reason": self.reason or "stop",
+        }
+        if self._stop is not None:
+            choice["stop_reason"] = self._stop
         if self._tokens:
             choice["logprobs"] = self._tokens
         return choice

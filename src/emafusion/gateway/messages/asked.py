@@ -18,6 +18,7 @@ from emafusion.gateway.callers import Caller
 from emafusion.gateway.exchange import signed
 from emafusion.gateway.messages.turns import Table, marked, turns_of
 from emafusion.providers.marks import FIELD
+from emafusion.providers.wire import THINKING
 from emafusion.types import Message, Request
 
 _SAME = ("temperature", "top_p", "top_k")
@@ -160,6 +161,8 @@ def _params(body: Mapping[str, object], fields: _Fields, *, direct: bool) -> dic
     effort = _effort(fields)
     if direct and effort is not None:
         params["reasoning_effort"] = effort
+    if direct and fields.thinking is not None:
+        params[THINKING] = body["thinking"]
     return params
 
 
