@@ -17,6 +17,7 @@ import typer
 from emafusion import __version__
 from emafusion.cli import (
     asking,
+    budgets,
     erase,
     evaluating,
     keys,
@@ -26,7 +27,9 @@ from emafusion.cli import (
     promoting,
     serving,
     showing,
+    spending,
     synthesising,
+    teams,
 )
 from emafusion.cli.console import note, say
 from emafusion.errors import ConfigError, DataError, EmafusionError, RequestError
@@ -49,9 +52,10 @@ app.command()(asking.ask)
 app.command()(asking.explain)
 app.add_typer(listing.app, name="models")
 app.command()(serving.serve)
-app.add_typer(keys.keys, name="keys")
-app.add_typer(keys.teams, name="teams")
-app.add_typer(keys.budget, name="budget")
+app.add_typer(keys.app, name="keys")
+app.add_typer(teams.app, name="teams")
+app.add_typer(budgets.app, name="budget")
+app.command()(spending.spend)
 app.command()(erase.erase)
 app.command()(showing.demo)
 app.command()(synthesising.synthesise)

@@ -57,6 +57,9 @@ class Vanishing:
             raise StoreError("it is away")
         return self._database.transact(work)
 
+    def read(self, work: Callable[[Connection], T]) -> T:
+        return self.transact(work)
+
     def close(self) -> None:
         self._database.close()
 

@@ -75,7 +75,7 @@ def registry(connect: Connect) -> Registry:
 
 @pytest.fixture
 def alice(registry: Registry) -> Caller:
-    registry.put_team("ops", Terms())
+    registry.create_team("ops", Terms())
     key, _ = registry.create("alice", team="ops")
     return Caller(key=key.id, name="alice", team="ops")
 

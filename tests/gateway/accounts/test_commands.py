@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from emafusion.cli.keys import budget, keys, teams
+from emafusion.cli import budgets, keys, teams
 from emafusion.errors import ConfigError
 
 Run = Callable[..., Result]
@@ -19,9 +19,9 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     app = typer.Typer()
-    app.add_typer(keys, name="keys")
-    app.add_typer(teams, name="teams")
-    app.add_typer(budget, name="budget")
+    app.add_typer(keys.app, name="keys")
+    app.add_typer(teams.app, name="teams")
+    app.add_typer(budgets.app, name="budget")
     place = str(tmp_path / "accounts.db")
 
     def typed(line: str) -> Result:
@@ -87,18 +87,31 @@ def test_teams_and_budgets(run: Run) -> None:
         "keys create alice --team none",
         "keys change nobody --prefer 1",
         "keys change nobody --unset colour",
+        "keys change alice",
+        "keys change alice --team none",
+        "keys change alice --scopes everything",
+        "keys change alice --models ,",
+        "teams create ops --prefer 1",
+        "teams change ops",
+        "teams change ops --unset expires",
+        "teams change none --prefer 1",
+        "budget show alice",
+        "budget show team:none",
+        "budget remove key:nobody",
         "budget set alice 5",
         "budget set model:a -5",
         "teams remove none",
     ],
 )
 def test_what_cannot_be_done_says_why(run: Run, line: str) -> None:
+    run("teams create ops")
+    run("keys create alice")
     with pytest.raises((ConfigError, SystemExit)):
         run(line)
 
 
 def test_the_place_must_be_named() -> None:
-    found = CliRunner().invoke(keys, ["list"])
+    found = CliRunner().invoke(keys.app, ["list"])
     assert isinstance(found.exception, ConfigError)
     assert "--accounts" in str(found.exception)
 
@@ -125,10 +138,37 @@ def test_a_key_is_changed_in_what_is_said_and_in_nothing_else(run: Run) -> None:
     assert changed["expires"] - made["key"]["expires"] == pytest.approx(30 * 86400, abs=60)
     kept = {"id", "name", "created", "team"}
     assert {k: changed[k] for k in kept} == {k: made["key"][k] for k in kept}
-    assert sorted(changed["scopes"]) == sorted(made["key"]["scopes"])  # a set has no order
+    assert changed["scopes"] == made["key"]["scopes"] == sorted(changed["scopes"])
 
     freed = json.loads(run("keys change alice --unset models,min-quality,expires --json").stdout)
     assert freed["terms"] == {"prefer": 0.3, "requests_per_minute": 7}
     assert freed["expires"] is None
     rotated = run("keys rotate alice").stdout
     assert rotated.startswith(f"emf_{made['key']['id']}_")
+
+
+def test_a_team_is_changed_in_what_is_said_and_in_nothing_else(run: Run) -> None:
+    run("teams create ops --models b,a --prefer 0.3 --requests-per-minute 600")
+    changed = json.loads(run("teams change ops --prefer 0.5 --class internal --json").stdout)
+    expected = {"models": ["a", "b"], "prefer": 0.5, "data_class": "internal"}
+    assert changed["terms"] == {**expected, "requests_per_minute": 600}
+    freed = json.loads(run("teams change ops --unset requests-per-minute,class --json").stdout)
+    assert freed["terms"] == {"models": ["a", "b"], "prefer": 0.5}
+    assert json.loads(run("teams show ops --json").stdout)["team"] == freed
+
+
+def test_a_key_is_given_other_scopes_and_another_team(run: Run) -> None:
+    run("teams create ops")
+    made = json.loads(run("keys create alice --prefer 0.3 --expires 30d --json").stdout)["key"]
+    moved = json.loads(run("keys change alice --scopes models,chat --team ops --json").stdout)
+    assert moved == {**made, "team": "ops", "scopes": ["chat", "models"]}
+    freed = json.loads(run("keys change alice --unset team --json").stdout)
+    assert freed == {**moved, "team": ""}
+
+
+@pytest.mark.parametrize("line", ["budget show team:ops", "budget remove team:ops"])
+def test_who_holds_no_budget_is_told_so(run: Run, line: str) -> None:
+    run("teams create ops")
+    found = run(line)
+    assert "team:ops has no budget" in found.stderr
+    assert found.stdout == ""

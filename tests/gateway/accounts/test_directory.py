@@ -147,7 +147,7 @@ async def test_a_key_without_its_team_is_nobodys(
     connect: Connect, registry: Registry, directory: Directory, clock: Clock
 ) -> None:
     """It would have none of the terms that bound it."""
-    registry.put_team("ops", Terms(models=frozenset({"a"})))
+    registry.create_team("ops", Terms(models=frozenset({"a"})))
     _, token = registry.create("alice", team="ops", expires=clock.now - 1)
     registry.remove_team("ops")
     with pytest.raises(ConfigError, match="no team 'ops'"):
@@ -156,13 +156,13 @@ async def test_a_key_without_its_team_is_nobodys(
     fresh = Directory(Line(connect()), clock=clock)
     await fresh.begin()
     assert await fresh.identify(token) is None
-    registry.put_team("ops", Terms())
+    registry.create_team("ops", Terms())
     assert await fresh.identify(token) is not None
     await fresh.aclose()
 
 
 async def test_a_teams_terms_bind_its_keys(registry: Registry, directory: Directory) -> None:
-    registry.put_team("ops", Terms(models=frozenset({"a", "b"}), prefer=0.2, min_quality=0.5))
+    registry.create_team("ops", Terms(models=frozenset({"a", "b"}), prefer=0.2, min_quality=0.5))
     terms = Terms(models=frozenset({"b", "c"}), min_quality=0.3, requests_per_minute=5)
     key, token = registry.create("alice", team="ops", terms=terms)
     caller = await directory.identify(token)
@@ -172,7 +172,7 @@ async def test_a_teams_terms_bind_its_keys(registry: Registry, directory: Direct
     assert caller.tenant == "team:ops"
     [rates] = directory.rates(caller)
     assert (rates.holder, rates.requests_per_minute) == (f"key:{key.id}", 5)
-    registry.put_team("ops", Terms(tokens_per_minute=7))
+    registry.change_team("ops", lambda _: Terms(tokens_per_minute=7))
     found = caller
     await soon(lambda: len(directory.rates(found)) == 2)
     caller = await directory.identify(token)
@@ -181,8 +181,31 @@ async def test_a_teams_terms_bind_its_keys(registry: Registry, directory: Direct
     assert [one.tokens_per_minute for one in directory.rates(caller)] == [None, 7]
 
 
+async def test_a_key_that_changed_its_team_has_the_new_ones_bounds(
+    registry: Registry, directory: Directory
+) -> None:
+    """A request that came before goes on with the old one's, and teaches the next none of them."""
+    for team in ("old", "new"):
+        registry.create_team(team, Terms(requests_per_minute=len(team)))
+        registry.set_budget(f"team:{team}", "day", 1.0)
+    key, token = registry.create("alice", team="old")
+    before = await directory.identify(token)
+    assert before is not None
+    registry.change("alice", lambda one: structs.replace(one, team="new"))
+    _, other = registry.create("bob")
+    assert await directory.identify(other) is not None  # so it has looked
+    after = await directory.identify(token)
+    assert after is not None
+    for caller in (before, after):
+        holder = f"team:{caller.team}"
+        assert [one.holder for one in directory.budgets(caller)] == [holder]
+        assert [one.holder for one in directory.rates(caller)] == [holder]
+    assert (before.team, after.team) == ("old", "new")
+    assert after.key == key.id
+
+
 async def test_budgets_are_found_key_first(registry: Registry, directory: Directory) -> None:
-    registry.put_team("ops", Terms())
+    registry.create_team("ops", Terms())
     key, token = registry.create("alice", team="ops")
     registry.set_budget("team:ops", "day", 3.0)
     registry.set_budget("key:alice", "total", 2.0)

@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from msgspec import structs
 
 from emafusion.databases import Connection
 from emafusion.errors import ConfigError, StoreError
-from emafusion.gateway.accounts import Registry, Terms, database
+from emafusion.gateway.accounts import Key, Registry, Terms, database
 from emafusion.gateway.accounts.database import Database, migrations
 from emafusion.gateway.accounts.sqlite import SQLiteDatabase
 
@@ -36,7 +37,7 @@ def registry(connect: Connect) -> Registry:
 
 
 def test_a_key_is_read_as_it_was_made(registry: Registry) -> None:
-    registry.put_team("search", Terms(prefer=0.5))
+    registry.create_team("search", Terms(prefer=0.5))
     key, token = registry.create(
         "alice", team="search", scopes=frozenset({"chat"}), terms=TERMS, expires=2000.0
     )
@@ -92,7 +93,7 @@ def test_what_cannot_be_a_name(registry: Registry, name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be a name"):
         registry.create(name)
     with pytest.raises(ConfigError, match="cannot be a name"):
-        registry.put_team(name, Terms())
+        registry.create_team(name, Terms())
 
 
 def test_sql_in_a_name_is_a_name(registry: Registry) -> None:
@@ -104,7 +105,7 @@ def test_sql_in_a_name_is_a_name(registry: Registry) -> None:
 def test_a_team_goes_when_its_keys_have_gone(registry: Registry) -> None:
     with pytest.raises(ConfigError, match="no team 'ops'"):
         registry.create("alice", team="ops")
-    registry.put_team("ops", Terms())
+    registry.create_team("ops", Terms())
     key, _ = registry.create("alice", team="ops")
     with pytest.raises(ConfigError, match=key.id):
         registry.remove_team("ops")
@@ -113,23 +114,65 @@ def test_a_team_goes_when_its_keys_have_gone(registry: Registry) -> None:
     assert registry.teams() == []
     with pytest.raises(ConfigError, match="no team"):
         registry.remove_team("ops")
-    registry.put_team("ops", TERMS)
+    registry.create_team("ops", TERMS)
     assert registry.team("ops").terms == TERMS
 
 
+def test_a_team_is_made_once_and_then_changed(registry: Registry) -> None:
+    """A second ``create`` would take away what bounds its keys."""
+    registry.create_team("ops", TERMS)
+    with pytest.raises(ConfigError, match="team 'ops' already: 'emafusion teams change'"):
+        registry.create_team("ops", Terms())
+    assert registry.team("ops").terms == TERMS
+    changed = registry.change_team("ops", lambda old: structs.replace(old, prefer=0.75))
+    assert changed == registry.team("ops")
+    assert changed.terms == structs.replace(TERMS, prefer=0.75)
+    with pytest.raises(ConfigError, match="no team 'opps'"):
+        registry.change_team("opps", lambda old: old)
+
+
 def test_a_key_takes_other_terms(registry: Registry) -> None:
-    registry.create("alice")
-    changed = registry.change("alice", lambda key: structs.replace(key, terms=TERMS, id="other"))
-    assert changed.terms == registry.key("alice").terms == TERMS
-    assert changed.id != "other"
+    made, token = registry.create("alice")
+    registry.create_team("ops", Terms())
+    changed = registry.change(
+        "alice",
+        lambda key: structs.replace(
+            key, terms=TERMS, team="ops", scopes=frozenset({"chat"}), id="other", name="bob"
+        ),
+    )
+    expected = structs.replace(made, terms=TERMS, team="ops", scopes=frozenset({"chat"}))
+    assert changed == registry.key("alice") == registry.key(token) == expected
+    with pytest.raises(ConfigError, match="no team 'opps'"):
+        registry.change("alice", lambda key: structs.replace(key, team="opps"))
+    freed = registry.change("alice", lambda key: structs.replace(key, team=""))
+    assert freed.team == ""
+    registry.remove_team("ops")
     registry.revoke("alice")
     with pytest.raises(ConfigError, match="is revoked"):
         registry.change(changed.id, lambda key: key)
 
 
+def test_a_revocation_is_not_undone_by_a_change_made_meanwhile(
+    registry: Registry, connect: Connect
+) -> None:
+    registry.create("alice")
+    revoking = Thread(target=Registry(connect()).revoke, args=("alice",))
+
+    def edit(key: Key) -> Key:
+        revoking.start()
+        revoking.join(timeout=0.5)
+        return structs.replace(key, terms=TERMS)
+
+    changed = registry.change("alice", edit)
+    revoking.join()
+    found = registry.key(changed.id)
+    assert found.revoked is not None
+    assert found.terms == TERMS
+
+
 def test_budgets_are_set_seen_and_taken_away(registry: Registry) -> None:
     key, _ = registry.create("alice")
-    registry.put_team("ops", Terms())
+    registry.create_team("ops", Terms())
     assert registry.set_budget("key:alice", "day", 5.0) == f"key:{key.id}"
     registry.set_budget("team:ops", "month", 0.1)
     registry.set_budget("model:gpt", "total", 0.0)
@@ -146,6 +189,8 @@ def test_budgets_are_set_seen_and_taken_away(registry: Registry) -> None:
 def test_who_cannot_hold_a_budget(registry: Registry, holder: str) -> None:
     with pytest.raises(ConfigError):
         registry.set_budget(holder, "day", 1.0)
+    with pytest.raises(ConfigError):
+        registry.holder(holder)
 
 
 @pytest.mark.parametrize("usd", [-1.0, float("nan"), float("inf"), 1e10])
@@ -187,7 +232,7 @@ def test_a_transaction_that_fails_changes_nothing(connect: Connect) -> None:
     one = connect()
 
     def work(connection: Connection) -> None:
-        connection.run("INSERT INTO emf_workers VALUES ('w', 1.0)")
+        connection.run("INSERT INTO emf_workers (id, seen) VALUES ('w', 1.0)")
         raise ConfigError("stop")
 
     with pytest.raises(ConfigError, match="stop"):

@@ -78,11 +78,8 @@ class Budgets:
         if not held:
             return 0, []
         knobs = passage.request.knobs
-        usd = knobs.max_cost_usd
-        if usd is None:
-            usd = max(self._estimate(passage.request, passage.caller), LEAST_USD)
-        # An estimate that is no number asks for more than any budget has.
-        amount = nano(usd if usd <= MOST_USD else MOST_USD)
+        usd = self._most_usd(passage)
+        amount = nano(usd)
         purses = [self.till.purse(one) for one in held]
         if usd <= LEAST_USD:  # what costs nothing need not wait
             amount = 0
@@ -92,6 +89,14 @@ class Budgets:
             narrowed = structs.replace(knobs, max_cost_usd=usd)
             passage.request = structs.replace(passage.request, knobs=narrowed)
         return amount, purses
+
+    def _most_usd(self, passage: Passage) -> float:
+        """What a request may cost, US dollars: by its own limit, else by the estimate."""
+        usd = passage.request.knobs.max_cost_usd
+        if usd is None:
+            usd = max(self._estimate(passage.request, passage.caller), LEAST_USD)
+        # An estimate that is no number asks for more than any budget has.
+        return usd if usd <= MOST_USD else MOST_USD
 
     async def _take(self, purses: Sequence[Purse], amount: int) -> None:
         """Reserve `amount` of all or of none, always in the same order."""
@@ -114,22 +119,28 @@ class Budgets:
                 raise
 
     def settle(self, passage: Passage, amount: int, purses: Sequence[Purse]) -> None:
-        """Put back `amount` of `purses` less what the request cost; tell its models' budgets.
+        """Put back `amount` of `purses` less what the request cost; tell books and models' budgets.
 
-        Of a request whose caller left, calls without an end count as what they may have cost.
+        Of a request whose caller left, calls without an end count as what they may have cost: on
+        the books no more than is reserved for it where there is a budget.
         """
         outcome = passage.outcome
-        left = outcome is not None and outcome.abandoned
-        steps = () if outcome is None else outcome.steps
-        unsettled = 0.0 if outcome is None else outcome.unsettled_usd
+        if outcome is None:
+            for purse in purses:
+                self.till.settle(purse, amount, spent=0)
+            return
         spent = nano(passage.spent_usd)
-        # The bounds of calls made one after another may exceed together what they had to share.
-        spent = max(spent, min(spent + nano(unsettled), amount))
+        unsettled = nano(outcome.unsettled_usd)
+        if unsettled:
+            # The bounds of calls made one after another may exceed together what they had to share.
+            most = amount if purses else nano(self._most_usd(passage))
+            unsettled = max(min(unsettled, most - spent), 0)
         for purse in purses:
-            self.till.settle(purse, amount, spent=spent)
+            self.till.settle(purse, amount, spent=spent + unsettled)
+        self.till.tally.book(passage.caller, outcome, unsettled=unsettled)
         budgets = self._model_budgets()
-        for step in steps if budgets else ():
-            cost = step.cost_usd + (step.unsettled_usd if left else 0.0)
+        for step in outcome.steps if budgets else ():
+            cost = step.cost_usd + (step.unsettled_usd if outcome.abandoned else 0.0)
             for budget in budgets.get(step.model, ()):
                 self.till.settle(self.till.purse(budget), 0, spent=nano(cost))
 

@@ -28,6 +28,10 @@ class Database(Protocol):
         """
         ...
 
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """As :meth:`transact`, where `work` changes nothing: however long, nobody waits for it."""
+        ...
+
     def close(self) -> None:
         """Give back what is open."""
         ...

@@ -102,8 +102,9 @@ class Directory:
         self._teams: dict[str, Team] = {}
         self._budgets: dict[str, dict[str, Budget]] = {}
         self._entries: dict[str, _Entry] = {}
-        self._held: dict[str, tuple[Budget, ...]] = {}
-        self._rates: dict[str, tuple[Rates, ...]] = {}
+        # By key and team: what came before its key changed teams is still bound by the old one.
+        self._held: dict[tuple[str, str], tuple[Budget, ...]] = {}
+        self._rates: dict[tuple[str, str], tuple[Rates, ...]] = {}
         self._fresh_at = float("-inf")
         self._asking: list[asyncio.Future[None]] = []
         self._woken = asyncio.Event()
@@ -147,7 +148,7 @@ class Directory:
 
     def budgets(self, caller: Caller) -> tuple[Budget, ...]:
         """The budgets of `caller`'s key, then its team's, the shortest period first."""
-        held = self._held.get(caller.key)
+        held = self._held.get((caller.key, caller.team))
         if held is None:
             holders = (f"key:{caller.key}", f"team:{caller.team}")
             held = tuple(
@@ -156,14 +157,14 @@ class Directory:
                 for period in PERIODS
                 if period in self._budgets.get(holder, ())
             )
-            self._held[caller.key] = held
+            self._held[caller.key, caller.team] = held
         return held
 
     def rates(self, caller: Caller) -> tuple[Rates, ...]:
         """What `caller`'s key and its team may ask for per minute, where anything bounds it."""
-        found = self._rates.get(caller.key)
+        found = self._rates.get((caller.key, caller.team))
         if found is None:
-            found = self._rates[caller.key] = self._rated(caller)
+            found = self._rates[caller.key, caller.team] = self._rated(caller)
         return found
 
     def _rated(self, caller: Caller) -> tuple[Rates, ...]:

@@ -7,13 +7,15 @@ half a second; here is nothing of requests.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 from msgspec import structs
 
 from emafusion.databases import Connection
 from emafusion.errors import ConfigError
-from emafusion.gateway.accounts import leases, rows, tokens
+from emafusion.gateway.accounts import books, leases, rows, tokens
+from emafusion.gateway.accounts.books import Side, Spent
 from emafusion.gateway.accounts.database import Database
 from emafusion.gateway.accounts.terms import (
     HOLDERS,
@@ -27,6 +29,8 @@ from emafusion.gateway.accounts.terms import (
     nano,
 )
 from emafusion.gateway.callers import Scope
+
+T = TypeVar("T")
 
 LONGEST_NAME = 100
 
@@ -69,7 +73,7 @@ class Registry:
                 _team(connection, team)
             rows.write_key(connection, one)
 
-        self._database.transact(work)
+        self._change(work)
         return key, tokens.join(key.id, secret)
 
     def keys(self) -> list[Key]:
@@ -81,20 +85,26 @@ class Registry:
         return self._database.transact(lambda connection: _found(connection, told)).key
 
     def change(self, told: str, edit: Callable[[Key], Key]) -> Key:
-        """Give the key the terms and the end that `edit` gives it; its secret stays."""
+        """Give the key the team, scopes, terms and end that `edit` gives it; its secret stays."""
 
         def work(connection: Connection) -> Key:
             one = _found(connection, told)
             if one.key.revoked is not None:
                 raise ConfigError(f"key {one.key.id!r} is revoked: create another")
-            if one.key.team:
-                _team(connection, one.key.team)  # an expired one may have outlived its team
             edited = edit(one.key)
-            key = structs.replace(one.key, terms=edited.terms, expires=edited.expires)
+            if edited.team:
+                _team(connection, edited.team)  # an expired one may have outlived its team
+            key = structs.replace(
+                one.key,
+                team=edited.team,
+                scopes=edited.scopes,
+                terms=edited.terms,
+                expires=edited.expires,
+            )
             rows.write_key(connection, structs.replace(one, key=key))
             return key
 
-        return self._database.transact(work)
+        return self._change(work)
 
     def rotate(self, told: str, *, grace_s: float) -> tuple[Key, str]:
         """The key with a new secret, and the token; the old one goes on for `grace_s` seconds.
@@ -114,7 +124,7 @@ class Registry:
             rows.write_key(connection, fresh)
             return key
 
-        key = self._database.transact(work)
+        key = self._change(work)
         return key, tokens.join(key.id, secret)
 
     def revoke(self, told: str) -> Key:
@@ -126,13 +136,33 @@ class Registry:
             rows.write_key(connection, structs.replace(one, key=key))
             return key
 
-        return self._database.transact(work)
+        return self._change(work)
 
-    def put_team(self, name: str, terms: Terms) -> Team:
-        """Make the team `name`, or give it other terms."""
+    def create_team(self, name: str, terms: Terms) -> Team:
+        """Make the team `name`, which must not be there yet."""
         team = Team(name=_name(name), created=self._clock(), terms=terms)
-        self._database.transact(lambda connection: rows.write_team(connection, team))
+
+        def work(connection: Connection) -> None:
+            if any(there and one.name == name for one, there in rows.teams(connection)):
+                raise ConfigError(
+                    f"there is a team {name!r} already: 'emafusion teams change' gives it other "
+                    "terms"
+                )
+            rows.write_team(connection, team)
+
+        self._change(work)
         return team
+
+    def change_team(self, name: str, edit: Callable[[Terms], Terms]) -> Team:
+        """Give the team `name` the terms that `edit` makes of those it has."""
+
+        def work(connection: Connection) -> Team:
+            one = _team(connection, name)
+            team = structs.replace(one, terms=edit(one.terms))
+            rows.write_team(connection, team)
+            return team
+
+        return self._change(work)
 
     def teams(self) -> list[Team]:
         """Every team."""
@@ -159,13 +189,20 @@ class Registry:
                 )
             rows.write_team(connection, team, removed=now)
 
-        self._database.transact(work)
+        self._change(work)
+
+    def holder(self, told: str) -> str:
+        """Who `told`, ``key:ID``, ``key:NAME``, ``team:NAME`` or ``model:NAME``, is; keys by id.
+
+        Which models there are is not known here.
+        """
+        return self._database.transact(lambda connection: _holder(connection, told))
 
     def set_budget(self, holder: str, period: Period, usd: float | None) -> str:
         """Let `holder` cost at most `usd` US dollars a period; ``None`` takes the budget away.
 
-        `holder` is ``key:ID`` or ``key:NAME``, ``team:NAME`` or ``model:NAME``; with the id in its
-        place where it is a key's it is returned. Counting begins with the budget.
+        `holder` is as for :meth:`holder`, whose answer is returned. Counting begins with the
+        budget.
         """
         if usd is not None and not 0 <= usd <= MOST_USD:
             raise ConfigError(f"a budget is from 0 to {MOST_USD:,.0f} US dollars, not {usd}")
@@ -176,11 +213,24 @@ class Registry:
             rows.write_budget(connection, rows.BudgetRow(resolved, period, most))
             return resolved
 
-        return self._database.transact(work)
+        return self._change(work)
 
     def spending(self) -> list[Spending]:
         """Every budget and what has become of it in its present window."""
         return self._database.transact(lambda one: leases.spending(one, self._clock()))
+
+    def spent(self, by: Collection[Side], *, since: str, until: str) -> list[Spent]:
+        """What was spent between two days, as :func:`books.spent`."""
+        return self._database.read(lambda one: books.spent(one, by, since=since, until=until))
+
+    def _change(self, work: Callable[[Connection], T]) -> T:
+        """The result of `work`, which nobody else's change comes between: not even a revocation."""
+
+        def alone(connection: Connection) -> T:
+            rows.next_edition(connection)  # others wait here, before they read anything
+            return work(connection)
+
+        return self._database.transact(alone)
 
 
 def _name(name: str) -> str:
@@ -217,7 +267,10 @@ def _team(connection: Connection, name: str) -> Team:
 def _holder(connection: Connection, told: str) -> str:
     kind, _, name = told.partition(":")
     if kind not in HOLDERS or not name:
-        raise ConfigError(f"{told!r} holds no budget: use key:ID, team:NAME or model:NAME")
+        raise ConfigError(
+            f"{told[:LONGEST_NAME]!r} holds no budget: write key:ID, key:NAME, team:NAME or "
+            "model:NAME"
+        )
     if kind == "key":
         return f"key:{_found(connection, name).key.id}"
     if kind == "team":

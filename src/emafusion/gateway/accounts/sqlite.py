@@ -37,9 +37,23 @@ class SQLiteDatabase:
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """The result of `work` in one transaction, committed; see :class:`Database`."""
+        return self._within("BEGIN IMMEDIATE", work)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """As :meth:`transact`, beside whoever writes meanwhile; see :class:`Database`."""
+        return self._within("BEGIN", work)
+
+    def close(self) -> None:
+        """Close the file; the next transaction opens it again."""
+        if self._open is not None:
+            with suppress(sqlite3.Error):
+                self._open.close()
+        self._open = None
+
+    def _within(self, begin: str, work: Callable[[Connection], T]) -> T:
         try:
             connection = self._connected()
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(begin)
             try:
                 result = work(Transaction(connection))
             except BaseException:
@@ -51,13 +65,6 @@ class SQLiteDatabase:
             self.close()
             raise StoreError(f"cannot use the accounts in {str(self._path)!r}: {error}") from error
         return result
-
-    def close(self) -> None:
-        """Close the file; the next transaction opens it again."""
-        if self._open is not None:
-            with suppress(sqlite3.Error):
-                self._open.close()
-        self._open = None
 
     def _connected(self) -> sqlite3.Connection:
         """The connection, made anew where the file was removed or replaced under it."""

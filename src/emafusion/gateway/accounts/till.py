@@ -18,10 +18,12 @@ from pathlib import Path
 
 from emafusion.databases import Connection
 from emafusion.errors import OverloadedError, StoreError, StoreUnreachableError
-from emafusion.gateway.accounts import leases, wills
+from emafusion.gateway.accounts import books, leases, wills
+from emafusion.gateway.accounts.books import Message
 from emafusion.gateway.accounts.database import Line
 from emafusion.gateway.accounts.leases import Claim, Standing
 from emafusion.gateway.accounts.purse import RETRY_S, Purse
+from emafusion.gateway.accounts.tally import Tally
 from emafusion.gateway.accounts.terms import Budget, Period, window
 from emafusion.gateway.accounts.wills import Will
 
@@ -50,6 +52,11 @@ class Till:
         How often the store is told what was spent, seconds.
     notes : Path, optional
         A folder where workers of this machine leave word of what they used; see :mod:`wills`.
+
+    Attributes
+    ----------
+    tally : Tally
+        What requests came to, whatever limits them: the store is told of it, too.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Till:
     ) -> None:
         self.worker = secrets.token_hex(8)
         self.overspent: frozenset[str] = frozenset()
+        self.tally = Tally(clock)
         self._line = line
         self._models = models
         self._clock = clock
@@ -98,6 +106,8 @@ class Till:
         # Twice: a claim whose answer was not heard is made again before another.
         for _ in range(2):
             await self._exchange([one for one in self._active if not one.quiet])
+        while self.tally.untold and self.trouble is None:
+            await self._exchange(())
         if self.trouble is not None:
             return  # told by the exchange; the next one reads the will
         if not all(one.quiet for one in self._active):
@@ -184,8 +194,8 @@ class Till:
                 beat_at = now + self._sync_s
                 self._beat()
             due = [one for one in self._active if beat or _pressing(one, now)]
-            if due or (beat and self._models()):
-                await self._exchange(due)
+            if due or (beat and (self.tally.untold or self._models())):
+                await self._exchange(due, beat=beat)
             if now >= self._care_at and self.trouble is None:
                 self._care_at = now + CARE_S
                 with suppress(StoreError):  # the next exchange tells
@@ -216,12 +226,14 @@ class Till:
             if purse.quiet:
                 self._active.discard(purse)
 
-    async def _exchange(self, purses: Sequence[Purse]) -> None:
+    async def _exchange(self, purses: Sequence[Purse], *, beat: bool = True) -> None:
         claims = [one.claim() for one in purses]
+        news = self.tally.message() if beat else None
         budgets, now = self._models(), self._clock()
 
         def work(connection: Connection) -> tuple[list[Standing], frozenset[str]]:
-            return self._told(connection, claims), leases.overspent(connection, budgets, now)
+            standings = self._told(connection, claims, news)
+            return standings, leases.overspent(connection, budgets, now)
 
         try:
             standings, self.overspent = await self._line.ask(work)
@@ -231,13 +243,21 @@ class Till:
             self._in_trouble(error)
             return
         self._in_trouble(None)
+        if news is not None:
+            self.tally.heard()
         for purse, standing in zip(purses, standings, strict=True):
             purse.answered(standing, time.monotonic())
 
-    def _told(self, connection: Connection, claims: Sequence[Claim]) -> list[Standing]:
-        if not claims:
+    def _told(
+        self, connection: Connection, claims: Sequence[Claim], news: Message | None
+    ) -> list[Standing]:
+        if not claims and news is None:
             return []
-        return leases.exchange(connection, self.worker, now=connection.clock(), claims=claims)
+        worker, now = self.worker, connection.clock()
+        standings = leases.exchange(connection, worker, now=now, claims=claims)
+        if news is not None:  # last: what every worker writes to is locked no longer than needed
+            books.enter(connection, worker, news)
+        return standings
 
     def _in_trouble(self, error: StoreError | None) -> None:
         if error is not None and self.trouble is None:
