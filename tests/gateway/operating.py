@@ -28,6 +28,7 @@ from emafusion.gateway.telemetry.accounting import Baseline
 from emafusion.gateway.telemetry.metrics import Metrics
 from emafusion.gateway.telemetry.observations import Witness
 from emafusion.gateway.telemetry.sampler import Sampler
+from emafusion.gateway.texts import Start, Texts
 from emafusion.gateway.workers import COUNTS, Leash, Workers
 from emafusion.record import Store
 
@@ -94,12 +95,17 @@ def parent(told: Told, bound: socket.socket, environment: Mapping[str, str]) -> 
     """Keep workers; say the address, and the parent's exit status."""
     inner = msgspec.structs.replace(told, workers=0)
 
-    def command(listening: int, leash: int) -> Sequence[str]:
+    def command(listening: int, leash: int, _: Start) -> Sequence[str]:
         text = msgspec.json.encode(inner).decode()
         return [sys.executable, "-m", "gateway.operating", text, str(listening), str(leash)]
 
     kept = Workers(
-        command, bound, count=told.workers, stop_s=told.drain_s + 5.0, environment=environment
+        command,
+        bound,
+        count=told.workers,
+        stop_s=told.drain_s + 5.0,
+        environment=environment,
+        texts=Texts("", lambda: ""),
     )
     return kept.run()
 

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from emafusion.config.settings import GatewaySettings, Settings
 from emafusion.errors import ConfigError
+from emafusion.gateway import opening
 from emafusion.gateway.assembly import Choices, Collector, assembled
 from emafusion.gateway.exchange import Exchange
 from emafusion.gateway.telemetry.observations import Witness
 
-from .parts import Script, client_of
+from .parts import Script, client_of, until
 from .telemetry.collecting import Collecting, names_of_spans
 from .telemetry.house import asking, opened
+from .valkeys import running
 
 
 @pytest.fixture
@@ -38,6 +41,22 @@ def test_without_choices_there_are_metrics_and_readiness() -> None:
         counted = house.get("/metrics").content.decode()
     assert 'emafusion_tokens_total{kind="input",model="small"} 11.0' in counted
     assert "emafusion_ready 1.0" in counted
+
+
+def test_valkey_that_is_away_is_told_of_and_is_no_reason_to_send_requests_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with running() as server:
+        monkeypatch.setenv("SHARED", server.url)
+        chosen = Settings(gateway=GatewaySettings(valkey="env:SHARED"))
+        found, operations = opening.opened(chosen, client_of({"small": Script()}))
+        server.stop()
+        with opened(found, operations) as house:
+            until(lambda: "emafusion_valkey 0.0" in house.get("/metrics").content.decode())
+            reply = house.get("/readyz")
+        server.start()
+    assert reply.status == 200
+    assert reply.json["valkey"].startswith("it does not answer")
 
 
 def test_what_is_made_anew_is_traced_as_well(collector: Collecting) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from emafusion.client import identifier
-from emafusion.config.settings import CacheSettings, GatewaySettings, Settings
+from emafusion.config.settings import (
+    CacheSettings,
+    GatewaySettings,
+    Settings,
+    TelemetrySettings,
+)
 from emafusion.gateway.callers import Passage
 from emafusion.gateway.entrance import Entrance
 from emafusion.gateway.exchange import Exchange
-from emafusion.gateway.opening import opened
+from emafusion.gateway.opening import opened, resumed
 from emafusion.types import Request
 
 from .parts import Script, client_of
@@ -54,3 +59,22 @@ async def test_places_and_caches_follow_a_reload_and_the_rest_is_named() -> None
         assert await reload()
         assert await cached(exchange) is None
     await exchange.client.aclose()
+
+
+async def test_who_takes_anothers_place_after_a_reload_begins_with_what_was_in_effect() -> None:
+    began = Settings(gateway=GatewaySettings(places=5, accounts="there.sqlite3"))
+    taken = Settings(
+        cache=CacheSettings(answers="exact"),
+        gateway=GatewaySettings(places=7),
+        telemetry=TelemetrySettings(log="json"),
+    )
+    found = resumed(began, taken)
+    assert found.gateway == GatewaySettings(places=7, accounts="there.sqlite3")
+    assert found.telemetry == began.telemetry
+    assert found.cache == taken.cache
+    client = client_of({"small": Script()})
+    found = resumed(Settings(), taken)
+    _, operations = opened(found, client, make=lambda: client, chosen=lambda: taken)
+    assert operations.reload is not None
+    assert operations.reload.late == ("telemetry.log",)
+    await client.aclose()

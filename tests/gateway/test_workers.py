@@ -208,28 +208,60 @@ def hang_up(starts: Path) -> None:
 
 
 CHILD = """
-import os, signal, socket, sys
+import os, pathlib, signal, socket, sys
 signal.alarm(60)
-leash = socket.socket(fileno=int(sys.argv[1]))
-leash.send(b".")
-print("serves", os.getpid(), flush=True)
+_, leash, taken, refusing = sys.argv
+leash = socket.socket(fileno=int(leash))
+taken, refusing = pathlib.Path(taken), pathlib.Path(refusing)
+
+def reload(*_):
+    if refusing.exists() and refusing.read_text() in ("all", str(os.getpid())):
+        leash.send(b"not me\\n")
+        return
+    text = (taken.parent / "offered.toml").read_text()
+    os.write(1, f"took {os.getpid()} {text}\\n".encode())
+    leash.send(b"\\n")
+
+signal.signal(signal.SIGHUP, reload)
+text = taken.read_text()
+if text == "unfit":
+    leash.send(b"unfit to start with\\n")
+    sys.exit(2)
+os.write(1, f"serves {os.getpid()} {text}\\n".encode())
+leash.send(b"\\n")
 leash.recv(1)
 """
 STARTING = """
-import logging, os, signal, socket, sys
+import logging, os, pathlib, signal, socket, sys
+from emafusion.errors import ConfigError
+from emafusion.gateway.texts import Texts
 from emafusion.gateway.workers import Workers
 
-_, program, child = sys.argv
+_, program, child, folder = sys.argv
+folder = pathlib.Path(folder)
+settings = folder / "settings.toml"
+
+
+def read():
+    try:
+        return settings.read_text()
+    except OSError as error:
+        raise ConfigError(f"no settings: {error.strerror}") from error
+
+
 signal.alarm(60)
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 bound = socket.create_server(("127.0.0.1", 0))
 sys.exit(
     Workers(
-        lambda _, leash: [program, "-c", child, str(leash)],
+        lambda _, leash, start: [
+            program, "-c", child, str(leash), str(start.taken), str(folder / "refusing")
+        ],
         bound,
         count=2,
         stop_s=3,
         environment=dict(os.environ),
+        texts=Texts(read(), read),
     ).run()
 )
 """
@@ -240,7 +272,8 @@ def parent(tmp_path: Path) -> Iterator[tuple[Any, Path]]:
     """A parent of workers, and the program they run."""
     program = tmp_path / "python"
     program.symlink_to(sys.executable)
-    command = [sys.executable, "-c", STARTING, str(program), CHILD]
+    (tmp_path / "settings.toml").write_text("first")
+    command = [sys.executable, "-c", STARTING, str(program), CHILD, str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     with process:
         yield process, program
@@ -254,7 +287,12 @@ def serving(process: Any) -> int:
 
 def line(process: Any, start: str) -> str:
     """The next line that begins with `start`, past others."""
-    return str(next(one for one in process.stdout if one.startswith(start)))
+    past: list[str] = []
+    for one in process.stdout:
+        if one.startswith(start):
+            return str(one)
+        past.append(one)
+    raise AssertionError(f"it ended with {process.wait(30)}: {''.join(past)}")
 
 
 def test_a_worker_that_cannot_be_started_ends_none_of_the_others(parent: tuple[Any, Path]) -> None:
@@ -277,18 +315,76 @@ def test_a_worker_that_cannot_be_replaced_goes_on(parent: tuple[Any, Path]) -> N
     begun = serving(process), serving(process)
     program.unlink()
     process.send_signal(signal.SIGUSR2)
-    for _ in begun:
-        line(process, "no other worker can be started (")
+    line(process, "no other worker can be started (")
     assert all(map(alive, begun))
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
 
 
 def test_where_no_worker_can_be_started_or_ever_serves_the_parent_ends(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("first")
     for program, child, status in (
         (str(tmp_path / "none"), CHILD, 1),
         (sys.executable, "raise SystemExit(7)", 7),
     ):
-        command = [sys.executable, "-c", STARTING, program, child]
+        command = [sys.executable, "-c", STARTING, program, child, str(tmp_path)]
         ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
         assert ended.returncode == status
+
+
+def test_what_one_refuses_none_has_and_a_replacement_starts_with_what_all_took(
+    parent: tuple[Any, Path], tmp_path: Path
+) -> None:
+    process, _ = parent
+    settings, refusing = tmp_path / "settings.toml", tmp_path / "refusing"
+    one, other = serving(process), serving(process)
+    settings.write_text("second")
+    refusing.write_text(str(other))
+    process.send_signal(signal.SIGHUP)
+    assert line(process, "took ").split()[1:] == [str(one), "second"]
+    _, third, text = line(process, "serves ").split()
+    assert text == "first"
+    assert "not me" in line(process, "the settings are as they were: ")
+    os.kill(other, signal.SIGKILL)
+    _, fourth, text = line(process, "serves ").split()
+    assert text == "first"
+
+    refusing.unlink()
+    process.send_signal(signal.SIGHUP)
+    took = {line(process, "took ").split()[1] for _ in range(2)}
+    assert took == {third, fourth}
+    settings.unlink()
+    os.kill(int(third), signal.SIGKILL)
+    assert line(process, "serves ").split()[2] == "second"
+
+
+def test_without_a_file_or_with_an_unfit_one_everything_stays_and_it_is_said(
+    parent: tuple[Any, Path], tmp_path: Path
+) -> None:
+    process, _ = parent
+    settings, refusing = tmp_path / "settings.toml", tmp_path / "refusing"
+    begun = serving(process), serving(process)
+    refusing.write_text("all")  # who is asked by mistake would take what was offered before
+    settings.unlink()
+    for number in (signal.SIGHUP, signal.SIGUSR2):
+        process.send_signal(number)
+        assert "no settings: No such file" in line(process, "the settings are as they were: ")
+    settings.write_text("unfit")
+    process.send_signal(signal.SIGUSR2)
+    assert "unfit to start with" in line(process, "the settings are as they were: ")
+    assert all(map(alive, begun))
+
+
+def test_a_replacement_that_cannot_start_is_an_error_with_its_reason(
+    parent: tuple[Any, Path], tmp_path: Path
+) -> None:
+    process, program = parent
+    one, _ = serving(process), serving(process)
+    program.unlink()
+    program.write_text(
+        f"#!{sys.executable}\nimport os, sys\nos.write(int(sys.argv[3]), b'the disk is gone\\n')\n"
+    )
+    program.chmod(0o700)
+    os.kill(one, signal.SIGKILL)
+    found = next(each for each in process.stdout if "could not start" in each)
+    assert "the disk is gone; 1 of 2 serve" in found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from emafusion.client import Client
 from emafusion.config.load import address, secret
@@ -53,7 +53,8 @@ def opened(
     environment : mapping, optional
         Where a worker's parent says where workers share their counts, and their notes.
     chosen : callable, optional
-        The settings that `make` built its last client of; the gates take them up, too.
+        The settings that `make` built its last client of; the gates take them up, too. Where they
+        differ from `settings` already, that is what waits for a restart.
 
     Raises
     ------
@@ -64,7 +65,9 @@ def opened(
     entrance = Entrance(_doors(settings), lambda: serving[0].client if serving else client)
     counts = (environment or {}).get(COUNTS)
     folder = None if counts is None else Path(counts)
-    notes = _notes(settings, folder)
+    url = secret(settings.gateway.valkey, "gateway.valkey")
+    link = None if url is None else Link(url)
+    notes = _notes(link, folder)
     exchange = Exchange(client, entrance.gates, notes=notes, rates=entrance.rates)
     serving.append(exchange)
     operations = assembled(
@@ -75,9 +78,19 @@ def opened(
         checks=_checks(entrance, exchange),
         outgoing=HEADERS,
     )
+    if operations.sampler is not None and link is not None:
+        operations.sampler.valkey = link.answers
+        operations.readiness.beside = partial(_beside, link)
     if operations.reload is not None and chosen is not None:
         operations.reload.renew = partial(_renewed, entrance, exchange, began=settings, now=chosen)
-    return exchange, replace(operations, keeper=entrance)
+        operations.reload.late = _late(chosen(), settings)
+    return exchange, structs.replace(operations, keeper=entrance)
+
+
+def resumed(began: Settings, taken: Settings) -> Settings:
+    """What a server that began with `began` serves with once it has taken up `taken`."""
+    gateway = structs.replace(began.gateway, places=taken.gateway.places)
+    return structs.replace(taken, gateway=gateway, telemetry=began.telemetry)
 
 
 def _renewed(
@@ -90,14 +103,19 @@ def _renewed(
     def take() -> tuple[str, ...]:
         entrance.renew(doors)
         exchange.gates = entrance.gates
-        return tuple(
-            f"{table}.{name}"
-            for table, fixed in AT_RESTART.items()
-            for name in fixed
-            if getattr(getattr(chosen, table), name) != getattr(getattr(began, table), name)
-        )
+        return _late(chosen, began)
 
     return take
+
+
+def _late(chosen: Settings, began: Settings) -> tuple[str, ...]:
+    """The settings of `chosen` that only a restart takes up where `began` is in effect."""
+    return tuple(
+        f"{table}.{name}"
+        for table, fixed in AT_RESTART.items()
+        for name in fixed
+        if getattr(getattr(chosen, table), name) != getattr(getattr(began, table), name)
+    )
 
 
 def _doors(settings: Settings) -> Doors:
@@ -113,11 +131,15 @@ def _doors(settings: Settings) -> Doors:
     )
 
 
-def _notes(settings: Settings, folder: Path | None) -> Notes | None:
+def _beside(link: Link) -> Mapping[str, object]:
+    """What ``/readyz`` tells of Valkey, whose absence is no reason to send requests elsewhere."""
+    return {"valkey": "ok" if link.well else "it does not answer; each process counts rates alone"}
+
+
+def _notes(link: Link | None, folder: Path | None) -> Notes | None:
     """Where workers leave notes for one another: in Valkey, else where they share their counts."""
-    url = secret(settings.gateway.valkey, "gateway.valkey")
-    if url is not None:
-        return ValkeyNotes(Link(url))
+    if link is not None:
+        return ValkeyNotes(link)
     # Not named .db: those are counts.
     return None if folder is None else FileNotes(folder / "conversations.sqlite3")
 

@@ -94,7 +94,7 @@ class Reload:
             except (EmafusionError, OSError, RecursionError) as error:
                 deep = isinstance(error, RecursionError)
                 self.refused = "the settings are nested too deeply" if deep else str(error)
-                log.warning("the configuration is not taken up: %s", self.refused)
+                log.error("the configuration is not taken up: %s", self.refused)
                 self._told("refused")
                 return False
             task = asyncio.create_task(self._hand_over(client))

@@ -13,16 +13,17 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emafusion.client import Client
-from emafusion.errors import ConfigError
+from emafusion.errors import ConfigError, StoreError
 from emafusion.gateway import garbage
 from emafusion.gateway.exchange import Exchange
 from emafusion.gateway.operations import Operations
+from emafusion.gateway.readiness import recording
 from emafusion.gateway.routes import app
 from emafusion.gateway.settings import LOOPBACK, Settings
 from emafusion.gateway.signals import hear
@@ -102,6 +103,11 @@ def serve(
         What operators get.
     leash : Leash, optional
         What ties this process to the one that started it.
+
+    Raises
+    ------
+    EmafusionError
+        It cannot begin, such as for a database that is away; or not end in good order.
     """
     told = None if ready is None else lambda: ready(_url(bound))
     # The other half is for upstreams, databases and what else a request opens.
@@ -158,13 +164,13 @@ def _server(
     class Server(uvicorn.Server):
         beside: asyncio.Task[None] | None = None
         closes_at: float | None = None
+        life = contextlib.AsyncExitStack()
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await exchange.client.warm()
+            self.life = await _begun(exchange, self.config.app)
             await super().startup(sockets)
             garbage.set_aside()
-            work = told() if told is not None else None
-            if work is not None:
+            if told is not None and (work := told()) is not None:
                 self.beside = asyncio.create_task(work)
             if leash is not None:
                 leash.hold(lost=self.stop)
@@ -180,6 +186,8 @@ def _server(
                 self.beside.cancel()
                 await asyncio.wait([self.beside])
             await super().shutdown(sockets)
+            if not self.force_exit:
+                await self.life.aclose()
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             doing.drain()
@@ -192,8 +200,7 @@ def _server(
         async def on_tick(self, counter: int) -> bool:
             if self.closes_at is not None and time.monotonic() >= self.closes_at:
                 self.should_exit = True
-            if counter % LOOK_TICKS == 0:
-                _look(self.server_state.connections)
+            _look(self.server_state.connections, counter)
             return await super().on_tick(counter)
 
         def stop(self) -> None:
@@ -201,6 +208,37 @@ def _server(
             self.should_exit = True
 
     return Server(_config(exchange, settings, doing))
+
+
+async def _begun(exchange: Exchange, application: Any) -> contextlib.AsyncExitStack:
+    """What ends the application's life; where that cannot begin, what was opened for it is closed.
+
+    Uvicorn would log what is raised as a defect, and end the process without it.
+    """
+    life = contextlib.AsyncExitStack()
+    async with contextlib.AsyncExitStack() as unless:
+        unless.push_async_callback(_close, exchange)
+        await exchange.client.warm()
+        await _usable(recording(lambda: exchange.client)(), "[record] path")
+        beginning = life.enter_async_context(application.router.lifespan_context(application))
+        await _usable(beginning, "[gateway] accounts")
+        unless.pop_all()
+    return life
+
+
+async def _usable(opening: Awaitable[object], setting: str) -> None:
+    """Wait for a database; raises ``StoreError`` that says what to do where it cannot be used."""
+    try:
+        await opening
+    except StoreError as error:
+        do = f"see that it is whole and can be reached, or name another in {setting}"
+        raise StoreError(f"{error}; {do}") from error
+
+
+async def _close(exchange: Exchange) -> None:
+    await exchange.client.aclose()
+    if exchange.notes is not None:
+        await exchange.notes.aclose()
 
 
 def _config(exchange: Exchange, settings: Settings, operations: Operations) -> uvicorn.Config:
@@ -212,7 +250,7 @@ def _config(exchange: Exchange, settings: Settings, operations: Operations) -> u
         application,
         http=_protocol(settings),
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -232,11 +270,12 @@ def _reload_on_sighup(operations: Operations, leash: Leash | None) -> None:
     under_way: set[asyncio.Task[None]] = set()
 
     async def again() -> None:
+        refused = "it failed; the log says why"
         try:
-            await reload()
+            refused = "" if await reload() else reload.refused or refused
         finally:
             if leash is not None:
-                leash.tell()
+                leash.tell(refused)
 
     def begin() -> None:
         task = asyncio.create_task(again())
@@ -255,8 +294,10 @@ def _protocol(settings: Settings) -> type[asyncio.Protocol] | str:
     return bounded(settings)
 
 
-def _look(connections: Iterable[object]) -> None:
-    """End connections that do not get on, where their protocol can tell."""
+def _look(connections: Iterable[object], tick: int) -> None:
+    """End connections that do not get on, where their protocol can tell: not at every tick."""
+    if tick % LOOK_TICKS:
+        return
     try:
         from emafusion.gateway.heads import look
     except ImportError:
