@@ -127,9 +127,10 @@ def _bytes(path: Path) -> bytes:
 
 
 def held(folder: Path, private: Tap) -> list[str]:
-    """Which of all that is secret any file, log or trace holds."""
-    files = [one for one in folder.rglob("*") if one.is_file() and one.name != "emafusion.toml"]
-    everything = b"\n".join([*map(_bytes, files), *private.traces])
+    """Which of all that is secret any file, log or trace holds, but for the settings' own text."""
+    told = _bytes(folder / "emafusion.toml")
+    files = (_bytes(one) for one in folder.rglob("*") if one.is_file())
+    everything = b"\n".join([*(one for one in files if one != told), *private.traces])
     return [one for one in ANYWHERE if any(form in everything for form in spellings(one))]
 
 
