@@ -92,6 +92,7 @@ class Resilient:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.inner = inner
+        self._watched = inner if isinstance(inner, Watched) else None
         self.terms = terms or Terms()
         self.bulkhead = Bulkhead(
             concurrent=self.terms.concurrent, queue=self.terms.queue, queue_s=self.terms.queue_s
@@ -142,8 +143,7 @@ class Resilient:
 
     def reachable(self, model: Model) -> bool:
         """Whether a call to `model` would be let through now, and it asked for no wait."""
-        inner = self.inner
-        awake = not isinstance(inner, Watched) or inner.reachable(model)
+        awake = self._watched is None or self._watched.reachable(model)
         return awake and self._admits(model)
 
     def status(self) -> Standing:
