@@ -308,7 +308,7 @@ class Engine:
         case.ledger.restrict(
             [model.name for model in cleared], untold=found is not None and found.untold
         )
-        cleared = self._reachable(cleared)
+        cleared = self._reachable(cleared, request)
         case.chosen = settled(request, models, cleared)
         if case.chosen:
             case.forecast = stages.predictor.usual(request, cleared)
@@ -457,13 +457,15 @@ class Engine:
             case.stages.dialogues.note(case.request, outcome)
         await case.stages.recorder.record(outcome)
 
-    def _reachable(self, models: list[Model]) -> list[Model]:
-        """Those of `models` that are not known to be down; all of them where every one is."""
-        watched = self._watched
+    def _reachable(self, models: list[Model], request: Request) -> list[Model]:
+        """Those of `models` not known to be down, or whose turn it is; all where none is."""
+        kept, watched = request.turn and request.turn.model, self._watched
         up = [
             model
             for model in models
-            if model.provider not in watched or watched[model.provider].reachable(model)
+            if model.name == kept
+            or model.provider not in watched
+            or watched[model.provider].reachable(model)
         ]
         return up or models
 

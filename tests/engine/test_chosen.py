@@ -133,6 +133,27 @@ async def test_a_turn_goes_on_with_its_model_and_others_stand_by() -> None:
     assert classifier.read == 1, "where it may not go on, the request is like any other"
 
 
+class Resting(ScriptedProvider):
+    """Its model "three" has asked for a wait."""
+
+    def reachable(self, asked: Model) -> bool:
+        return asked.name != "three"
+
+
+async def test_a_turn_outlives_a_wait_that_its_model_asked_for() -> None:
+    """Else another would keep it, for good."""
+    provider = Resting("four")
+    fusion = client(Counting(), provider, (*POOL, model("three")))
+    asked = Request(
+        id="dec",
+        messages=({"role": "user", "content": "What is 2 + 2?"},),
+        knobs=Knobs(arrangement="single", prefer=0.0),
+    )
+    assert (await fusion.engine.serve(asked)).model != "three"
+    held = replace(asked, id="dec_2", turn=Turn(model="three"))
+    assert (await fusion.engine.serve(held)).model == "three"
+
+
 async def test_a_named_policy_fills_in_what_a_request_leaves_open() -> None:
     fusion = client(Counting(), ScriptedProvider("four"))
     fusion.engine.named = {"frugal": Knobs(models=("one",), arrangement="single")}

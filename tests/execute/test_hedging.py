@@ -21,6 +21,7 @@ from emafusion.types import (
     Plan,
     Request,
     Single,
+    Turn,
     Usage,
     replace,
 )
@@ -60,7 +61,9 @@ _MODELS = tuple(
 )
 
 
-def trial(provider: ScriptedProvider, hedging: Hedging | None) -> tuple[Trial, Ledger]:
+def trial(
+    provider: ScriptedProvider, hedging: Hedging | None, *, turn: Turn | None = None
+) -> tuple[Trial, Ledger]:
     ledger = Ledger({m.name: m for m in _MODELS}, {"p": provider}, clock=Clock(), limits=Limits())
     estimates = tuple(
         Estimate(model=m.name, quality=0.5, quality_std=0.1, cost_usd=1e-5, latency_s=10.0)
@@ -69,7 +72,7 @@ def trial(provider: ScriptedProvider, hedging: Hedging | None) -> tuple[Trial, L
     plan = Plan(
         arrangement=Single(model="a"), quality=0.5, cost_usd=1e-5, latency_s=0.01, fallbacks=("b",)
     )
-    request = Request(id="r", messages=({"role": "user", "content": "Who?"},))
+    request = Request(id="r", messages=({"role": "user", "content": "Who?"},), turn=turn)
     ask = Ask(request=request, forecast=Forecast(estimates=estimates), plan=plan, hedging=hedging)
     return Trial(ask, port=ledger, panel=CalibratedPanel({}, ())), ledger
 
@@ -85,6 +88,15 @@ async def test_a_late_answer_is_replaced_by_the_next_best_models() -> None:
     assert errors == {"a": "cancelled", "b": None}
     # The prompt of the call that was ended is paid at least.
     assert all(step.cost_usd > 0 for step in ledger.steps)
+
+
+async def test_whose_turn_it_is_is_asked_once_more_rather_than_another() -> None:
+    """Another that answered would keep the turn to its end."""
+    provider = Paced({"a": [LATE_S, 0.0], "b": [0.0]})
+    asked, _ = trial(provider, Hedging(after_s=0.02), turn=Turn(model="a"))
+    assert await asked.question_until_answered(("a", "b"))
+    assert [draft.model for draft in asked.drafts] == ["a"]
+    assert [call.model.name for call in provider.calls] == ["a", "a"]
 
 
 async def test_the_only_model_is_asked_once_more() -> None:

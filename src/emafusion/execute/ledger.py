@@ -39,6 +39,7 @@ from emafusion.types import (
     Turn,
     Usage,
 )
+from emafusion.types.models import USUAL_TIERS
 
 SHORTEST_ANSWER = 16
 """Tokens below which an answer is not worth paying for."""
@@ -395,7 +396,13 @@ class _Entry:
             text=done.text if done is not None else "",
             part=self._part,
             unsettled_usd=0.0 if told else max(self.bound_usd - cost, 0.0),
+            service_tier=_tier(call.params),
         )
+
+
+def _tier(params: Mapping[str, object]) -> str:
+    tier = params.get("service_tier")
+    return "" if tier in USUAL_TIERS else str(tier)
 
 
 def _unpriced(name: str, params: Mapping[str, object]) -> RejectedError:

@@ -244,7 +244,10 @@ class Trial:
         while waiting := [name for name in waiting if self.worth_asking(name)]:
             before = len(self.drafts)
             model, *waiting = waiting
-            await self.question([model], instead=waiting[0] if waiting else None)
+            # Whose turn it is asks once more: another would keep the rest of it.
+            turn = self.ask.request.turn
+            held = turn is not None and turn.model == model
+            await self.question([model], instead=waiting[0] if waiting and not held else None)
             if len(self.drafts) > before:
                 return True
         return False

@@ -199,7 +199,9 @@ class FileNotes:
         if now - self._swept > SWEEP_EVERY_S or self._written > self.max_bytes // 8:
             self._swept, self._written = now, 0
             database.execute(_EXPIRE, (now,))
-            database.execute(_SHRINK, (self.max_bytes,))
+            (held,) = database.execute(_HELD).fetchone()
+            if held > self.max_bytes:
+                database.execute(_SHRINK, (self.max_bytes,))
 
     def _make_room(self, database: sqlite3.Connection, size: int) -> None:
         """Have `size` bytes fit; raises ``OSError`` where they cannot."""

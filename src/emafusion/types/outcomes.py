@@ -138,6 +138,7 @@ class Step(Value, frozen=True, kw_only=True):
     """One call as it went, for the record; a failed call is a step too, with its ``error``.
 
     Where nobody waited for its end, it may have cost ``unsettled_usd`` beyond ``cost_usd``.
+    ``service_tier`` is the vendor's that was asked for, where that has prices of its own.
     """
 
     model: str
@@ -150,6 +151,7 @@ class Step(Value, frozen=True, kw_only=True):
     text: str = ""
     part: int | None = None
     unsettled_usd: float = 0.0
+    service_tier: str = ""
 
 
 class Origin(Value, frozen=True, kw_only=True):

@@ -101,6 +101,13 @@ def test_of_a_stream_cut_short_what_came_is_compared() -> None:
     assert saved(broken) == -1.4
 
 
+def test_a_service_tier_is_the_baselines_too_or_nothing_is_compared() -> None:
+    found = outcome(call(SMALL, "right", 10, 2, service_tier="flex"))
+    half = {"small": SMALL, "large": replace(LARGE, service_tiers={"flex": 0.5})}
+    assert saved(found, Baseline(lambda: half)) == 9.0 - found.cost_usd
+    assert saved(found) is None
+
+
 def test_several_choices_are_several_with_the_baseline() -> None:
     """Their tokens are in one usage."""
     assert saved(outcome(call(SMALL, "right", 10, 3 * 2))) == 34.0 - 3.4

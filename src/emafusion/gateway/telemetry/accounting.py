@@ -93,8 +93,12 @@ class Baseline:
         asked = own(outcome, model.name)
         if asked is not None:
             return asked.cost_usd
+        tier = next((step.service_tier for step in outcome.steps if step.service_tier), None)
+        priced = model.at(tier)
+        if priced is None:
+            return None
         usage = given(outcome)
-        return 0.0 if usage is None else model.cost(self._as_of(model, usage))
+        return 0.0 if usage is None else priced.cost(self._as_of(model, usage))
 
     def _as_of(self, model: Model, usage: Usage) -> Usage:
         """`usage` without the thinking before the answer, where `model` was not seen to think."""
