@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, cast
 
 import pytest
@@ -178,6 +179,14 @@ async def test_what_stands_beside_a_value_says_what_it_is(given: object) -> None
         {"type": "phone", "created": 1700000000, "value": "none"},
         {"max_tokens": 200000, "timeout_ms": 30000, "id": 123456, "zoom": 10000},
         {"name": "region", "value": "eu-west-1"},
+        {"phone": {"verified_at": 1700000000, "attempts": 12345}},
+        {"secret": {"namespace": "prod-2"}, "passwords": {"file": "src/auth2.py"}},
+        {"secrets": [{"path": "vault/kv2/db", "version": "v12"}]},
+        {"title": "Password reset", "id": "PROJ-1234"},
+        {"title": "Phone support", "number": 10012345},
+        {"kind": "Secret", "id": "a1-b2-c3", "data": {"crt": "LS0tLS1CRUdJ2"}},
+        {"schema": {"properties": {"password": {"pattern": "^[a-z0-9!]{8,}$"}}}},
+        {"ids": list(range(100000, 100100)), "points": [[10000, 20000]] * 40},
         ["ls", "-l", "src/x1"],
     ],
 )
@@ -185,6 +194,9 @@ async def test_names_of_fields_and_other_neighbours_stay(given: object) -> None:
     asked = Request(id="d", messages=(calling(given),))
     found = await Shield(MINT, [Structured()], rules=Rules()).protect(asked)
     assert found.request.messages == asked.messages
+
+
+LONG = "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0z" * 20
 
 
 @pytest.mark.parametrize(
@@ -202,7 +214,13 @@ async def test_names_of_fields_and_other_neighbours_stay(given: object) -> None:
         ({"identifier": [{"type": {"text": "SSN"}, "value": "219099999"}]}, "219099999"),
         ({"document": {"type": "passport", "number": "531234567"}}, "531234567"),
         ({"phoneNumbers": [{"type": "mobile", "number": "4155552671"}]}, "4155552671"),
-        ({"customer": {"phone": {"extra": {"value": 20123456}}}}, "20123456"),
+        ({"customer": {"phone": {"main": {"value": 20123456}}}}, "20123456"),
+        ({"phones": {"reception": 20123456}}, "20123456"),
+        ({"phone": {"label": "Reception", "value": "20123456"}}, "20123456"),
+        ({"name": "API_TOKEN", "value": LONG}, LONG),
+        ({"api_key": {"value": LONG}}, LONG),
+        ({"secrets": {"text": LONG}}, LONG),
+        ({"phone": list(range(20123456, 20123556))}, "20123555"),
         ({"phone": 20123456}, "20123456"),
         ({"dob": 19870314}, "19870314"),
         ({"pin_code": 471147}, "471147"),
@@ -226,6 +244,39 @@ def named_within(size: int) -> None:
 
 def test_names_farther_out_take_time_in_proportion() -> None:
     assert growth(named_within, 500, 2000) < LINEAR
+
+
+SPELT = ["".join(cs) for cs in product(*zip("identifier", "IDENTIFIER", strict=True))]
+
+
+def neutrally_named(size: int) -> None:
+    """Read a call's arguments of `size` fields, all of neutral names."""
+    texts.strings(Request(id="d", messages=(calling(dict.fromkeys(SPELT[:size], "")),)))
+
+
+def test_neighbours_take_time_in_proportion() -> None:
+    assert growth(neutrally_named, 256, 1024) < LINEAR
+
+
+def test_the_numbers_of_a_long_list_are_few_texts() -> None:
+    given = {"a": {"series": {"values": list(range(10000, 30000))}}}
+    found = texts.texts(Request(id="d", messages=(calling(given),)))
+    read, _ = masking.readings(found)
+    assert sum(map(len, read)) < 3 * len(json.dumps(given))
+
+
+def over(text: str, *_: object) -> str:
+    """A text with a placeholder over some of its numbers, and what divides them."""
+    return text.replace("20001, 20002", "[X]")
+
+
+def test_what_goes_over_numbers_of_a_list_is_taken_out() -> None:
+    asked = Request(id="d", messages=(calling([*range(20000, 20100), -7, "20001"]),))
+    said: Any = texts.changed(asked, over).messages[0]["tool_calls"]
+    told = json.loads(said[0]["function"]["arguments"])
+    assert "20001, 20002" not in str(told)
+    assert "[X]" in told[0]
+    assert told[1:] == [""] * 99 + [-7, "20001"]
 
 
 NUMBERS = (

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from emafusion.protect.bare import Numbers
 from emafusion.protect.forms import spoken
-from emafusion.protect.nested import Unescaped, begins_json, field_depth, meanings, string_depth
+from emafusion.protect.meanings import meanings
+from emafusion.protect.nested import Unescaped
 from emafusion.protect.placeholders import ANY, Mint
 from emafusion.protect.rules import Rules
 from emafusion.protect.shield import Protected, Shield
@@ -122,23 +123,6 @@ def test_every_place_of_a_string_is_known(text: str, ascii_: int) -> None:
     assert [found.place(one) for one in places] == list(range(len(text) + 1))
     for n, (start, end) in enumerate(pairwise(places)):
         assert json.loads(f'"{said[start:end]}"') == text[n]
-
-
-def test_how_deep_a_string_begins_is_told_by_its_name() -> None:
-    for text, depth in (
-        ('{"a": "', 1), (r'{\"a\": \"', 2), (r'\\\"a\\\" : \\\"', 3), ('say: "', 0),
-        ('"a", "', 0), ('"a": ', 0), (r'"a\": "', 0), ("", 0),
-    ):  # fmt: skip
-        assert field_depth(text, len(text)) == depth, text
-    for text, depth in (
-        (r'{"a": "x \"y\" ', 1), (r'{"b": "{\"a\": \"x ', 2), (r'"[\n \"x\",\n  \"y ', 2),
-        ('{"a": "', 1), (r'"[\"[\\\"', 3), (r'"{\"a\": 1, ', 1), ("", 1),
-    ):  # fmt: skip
-        assert string_depth(text, len(text)) == depth, text
-    for text in ('{"', ' [\n{"a"', '["a"'):
-        assert begins_json(text)
-    for text in ("[EMAIL_", "[1](", "{a", "It is {", "[[x]]", ""):
-        assert not begins_json(text)
 
 
 FORM = {

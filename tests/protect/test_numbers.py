@@ -34,6 +34,9 @@ def found(text: str) -> set[tuple[str, str]]:
         "bytes 4096-8191",
         "ports 3000-3999, 8000-8999",
         "rows 2500-3000 of 5000-9999",
+        "2019-1348",
+        "MS 2017-0144, CVE-2012-3456",
+        "years 2010-2020, 2020-2021",
         "x = 1000 + 442079460958",
         "-  1\n+ 1732290123,\n+ 20079 46095",
     ],
@@ -57,6 +60,12 @@ def test_small_measures_stay_numbers() -> None:
         ("Hi\n+ 44 20 7946 0958", "+ 44 20 7946 0958"),
         (f"Hi{BETWEEN}+ 442079460958", "+ 442079460958"),
         ("tel: 2024-3094", "2024-3094"),
+        ("Rio: 2012-3456", "2012-3456"),
+        ("desk 2041-7788", "2041-7788"),
+        ("0011 44 20 7946 0958", "0011 44 20 7946 0958"),
+        ("Dial 0011 44 20 7946 0958", "0011 44 20 7946 0958"),
+        ("Fax 0011-49-30-1234567", "0011-49-30-1234567"),
+        ("0011442079460958", "0011442079460958"),
     ],
 )
 def test_what_is_dialled_is_found_all_the_same(text: str, value: str) -> None:
@@ -70,6 +79,8 @@ def test_what_is_dialled_is_found_all_the_same(text: str, value: str) -> None:
         '<PackageReference Include="X" Version="4.3.1.2"/>',
         "numpy-1.2.3.4.tar.gz",
         "typing_extensions >= 3.10.0.0",
+        "numpy>=1.2.3.4,<=1.3.0.0 and pip >= 23.1.0.2, gzip~=1.2.3.4",
+        "gem 'rails', '~> 7.0.4.3'",
         "How do I bind uvicorn to 127.0.0.1:8000?",
     ],
 )
@@ -78,7 +89,19 @@ def test_versions_and_the_own_machine_are_no_addresses(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['update("10.1.2.3")', "10.1.2.3.", "ip.addr == 10.1.2.3", "10.1.2.3.in-addr.arpa"]
+    "text",
+    [
+        'update("10.1.2.3")',
+        "10.1.2.3.",
+        "ip.addr == 10.1.2.3",
+        "10.1.2.3.in-addr.arpa",
+        "src_ip <= 10.1.2.3",
+        "clientIp >= 10.1.2.3",
+        "if addr >= 10.1.2.3: drop",
+        "~> 10.1.2.3",
+        "acl src <= 10.1.2.3",
+        "iplist >= 10.1.0.5 and <= 10.1.2.3",
+    ],
 )
 def test_addresses_in_code_are(text: str) -> None:
     assert ("IP", "10.1.2.3") in found(text)

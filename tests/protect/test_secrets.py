@@ -105,11 +105,61 @@ def test_lines_may_be_numbered() -> None:
     assert text[: key.start] + text[key.end :] == "   1\t\n   6\tbye now"
 
 
+LISTED = {
+    "grep": ("server.key-{n}-", ""),
+    "numbers": ("    {n}→", ""),
+    "compose": ("web_1  | ", ""),
+    "log": ("2024-01-01T00:00:{n}Z app ", ""),
+    "named": ("[log] ", ""),
+    "bytes": ("    b'", "\\n'"),
+    "echo": ("echo '", "' >> k"),
+}
+
+
+@pytest.mark.parametrize(("before", "behind"), LISTED.values(), ids=LISTED)
+def test_lines_of_a_key_without_a_foot_are_found_whatever_is_beside_them(
+    before: str, behind: str
+) -> None:
+    lines = [f"{before.format(n=n)}{line}{behind}" for n, line in enumerate([*LINES, "aB3d=="], 8)]
+    text = "\n".join([f"{before.format(n=7)}{HEAD}{behind}", *lines, "bye now"])
+    (key,) = (one for one in FOUND(text) if one.score == 1)
+    assert text[key.start : key.end].startswith(HEAD)
+    assert text[key.end :] == f"{behind}\nbye now"
+
+
+@pytest.mark.parametrize("text", ["{head}<br>{body}<br>x", "{head} # prod\n{body}\nx"])
+def test_so_are_those_behind_a_mark_or_a_comment(text: str) -> None:
+    text = text.format(head=HEAD, body="<br>".join(LINES))
+    (key,) = FOUND(text)
+    assert text[key.end :] in ("<br>x", "\nx")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "a\nb\nc\nd\n" + LINES[0],
+        "/home/User1/Projects/MyApp/src/main/java/App",
+        "commit 4f2a9c1d4f2a9c1d4f2a9c1d4f2a9c1d4f2a9c1d",
+    ],
+)
+def test_what_is_no_line_of_a_key_or_far_from_its_head_is_left(rest: str) -> None:
+    assert said(f"See {HEAD} in it.\n{rest}") == []
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "redis-cli -h db -a {} ping",
+        "redis-cli -p16379 -a {} ping",
+        "redis-cli -h db -a {} -p16379",
         "sshpass -p {} ssh root@db",
+        "sshpass -p {} ssh -p22022 db",
+        "sshpass -p {} scp -P22022 a db:",
+        "mongosh -p27018 -u root -p {}",
+        "mongosh --port 27018 -p {}",
+        "mysql -P33060 -u root -p{}",
+        "curl -x proxy1 \\\n  -u jane:{} https://x",
+        "sqlplus -S scott/{}@db",
         "sshpass -p '{}' ssh root@db",
         "mongosh -u root -p {}",
         "docker login -u jane -p {} reg.example",
@@ -139,10 +189,23 @@ def test_a_password_is_found_in_commands_and_in_plain_words(text: str) -> None:
     assert said(text.format(VALUE)) == [VALUE]
 
 
+def test_a_command_within_another_has_its_own_password() -> None:
+    text = f"sshpass -p {VALUE} curl -U bob:x1y2z -u jane:z2y1x https://x"
+    assert said(text) == [VALUE, "x1y2z", "z2y1x"]
+
+
+@pytest.mark.parametrize("text", ["mysql -u root -p48213", "sshpass -p 48213 ssh -p 22022 db"])
+def test_a_password_of_digits_is_no_port(text: str) -> None:
+    assert said(text) == ["48213"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "docker run -p 8080:8080 image1",
+        "docker login reg.example; docker run -p 8080:8080 image1",
+        "redis-cli -p16379 ping",
+        "sshpass -f pw1 ssh -p 22022 db",
         "ssh -p 22022 jane@host1",
         "redis-cli -p 16379 ping",
         "mysql -u root -p orders2024",
@@ -184,11 +247,23 @@ def test_code_that_makes_a_token_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "key", ["aB3dE6gH9jK2(mN5pQ8", "x9Kd3PzQ4rT7uW1[abC", "k20PqR7sT4vW9zB3(!"]
+)
+@pytest.mark.parametrize("text", ["api_key: {}", "access_token={}", "export API_TOKEN={}\n"])
+def test_a_bracket_within_a_key_makes_no_code_of_it(text: str, key: str) -> None:
+    assert said(text.format(key)) == [key]
+
+
+@pytest.mark.parametrize(
     "piece",
     [HEAD, f"{HEAD}\n", f"{HEAD}\nMIIEow\n", f"{HEAD}\nA: b\n", f"{FOOT}{HEAD}\n1\n",
      "sshpass -p ", "docker login -p ", "sqlplus a/", "create identified by ",
      "'--password',\n", "- --password\n", '"redis-cli","-a",', "password (", "password's ",
-     "phone: [1234567, ", "密码pass", "CVE-2024-3094 ", "0.0012345678 ", "\n+ 44 20 7946", "\r"],
+     "phone: [1234567, ", "密码pass", "CVE-2024-3094 ", "0.0012345678 ", "\n+ 44 20 7946", "\r",
+     "curl -u a:b\\\n", "sshpass ",
+     "mysql -p1 ", f"{HEAD}\nx| {LINES[0]}\n\n", f"| {LINES[0]}\n", "sqlplus -a ",
+     '"password": {"new": "a", ', '"password": {', '{"type": "password ', "ip >= 1.2.3.4, ",
+     "a>=1.2.3.4", "0011 1 "],
 )  # fmt: skip
 def test_none_of_it_takes_more_than_its_length_asks_for(piece: str) -> None:
     quarter, whole = (piece * (size // len(piece)) for size in (10_000, 40_000))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -14,7 +14,8 @@ from emafusion.protect.placeholders import Mint
 from emafusion.protect.recognisers.terms import Terms
 from emafusion.protect.rules import Rules
 from emafusion.protect.shield import Protected, Shield
-from emafusion.protect.structured import Structured
+from emafusion.protect.structured import RECOGNISERS, Structured
+from emafusion.protect.texts import ECHO
 from emafusion.types import Request
 
 MAIL, CARD = "jane.roe@harbour.example", 4111111111111111
@@ -74,7 +75,7 @@ def tool(**properties: Any) -> dict[str, Any]:
         (said("Hello"), {"metadata": {"id": MAIL, MAIL: "type"}}),
         (said("Hello"), {"tools": [tool(id={"type": "string", "description": f"As {MAIL}"})]}),
         (said("Hello"), {"tools": [tool(type={"enum": [CARD], "default": float(CARD)})]}),
-        (said("Hello"), {"customer": {"card": CARD, "other": -CARD}, "card": CARD}),
+        (said("Hello"), {"customer": {"card": CARD, "other": -CARD}, "cards": [CARD]}),
     ],
 )
 async def test_no_place_hides_a_value(message: dict[str, Any], params: dict[str, Any]) -> None:
@@ -108,6 +109,8 @@ async def test_what_the_protocol_made_stays() -> None:
     signature = "Ab9/+" * 20
     params: dict[str, Any] = {
         "seed": CARD,
+        "max_tokens": CARD,
+        "thinking": {"budget_tokens": CARD},
         "user_id": 2**63,
         "temperature": float("inf"),
         "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}},
@@ -141,10 +144,10 @@ PASSWORD, PHONE = "Tr0ub4dor9", "20123456"
 @pytest.mark.parametrize(
     ("params", "secret"),
     [
-        ({"tools": [tool(password={"type": "string", "default": PASSWORD})]}, PASSWORD),
-        ({"tools": [tool(password={"enum": ["none", PASSWORD]})]}, PASSWORD),
-        ({"tools": [tool(login={"properties": {"password": {"const": PASSWORD}}})]}, PASSWORD),
-        ({"tools": [tool(login={"default": {"password": PASSWORD}})]}, PASSWORD),
+        ({"tools": [tool(password={"type": "string", "example": PASSWORD})]}, PASSWORD),
+        ({"tools": [tool(login={"properties": {"password": {"examples": [PASSWORD]}}})]}, PASSWORD),
+        ({"tools": [tool(login={"examples": [{"password": PASSWORD}]})]}, PASSWORD),
+        ({"tools": [tool(mail={"enum": ["none", MAIL]})]}, MAIL),
         ({"tools": [tool(phone={"type": "string", "examples": [PHONE]})]}, PHONE),
         ({"tools": [tool(default={"type": "string", "default": MAIL})]}, MAIL),
         ({"metadata": {"password": PASSWORD}}, PASSWORD),
@@ -166,6 +169,11 @@ async def test_what_forms_and_parameters_mostly_say_stays() -> None:
                 token_type={"enum": ["bearer", "mac"], "default": "bearer"},
                 default={"type": "string", "title": "Default", "minLength": 10000},
                 address={"properties": {"city": {"examples": ["Leeds"]}}},
+                password_hash={"enum": ["sha256", "argon2id"], "default": "argon2id"},
+                secret_type={"const": "kv-v2"},
+                pwd_dir={"default": "/home/user1"},
+                secret_ttl={"type": "integer", "default": 86400},
+                password_expiry_seconds={"type": "integer", "enum": [3600, 86400, 604800]},
             )
         ],
         "metadata": {"team": "support", "key": "value", "session": "2026-11-22"},
@@ -177,6 +185,88 @@ async def test_what_forms_and_parameters_mostly_say_stays() -> None:
     }
     found = await protected(said("Hello"), **params)
     assert found.request.params == params
+
+
+FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "password": {"type": "string", "pattern": "^[A-Za-z0-9!]{8,}$"},
+        "password2": {"$ref": "#/$defs/Password2"},
+        "secret_id": {"format": "uuid4"},
+        "password_hash": {"enum": ["sha256", "argon2id"]},
+        "birth_date": {"type": "integer", "minimum": 19000101},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"guided_json": FORM},
+        {"structured_outputs": {"json": FORM}},
+        {"format": FORM},
+        {"text": {"format": {"type": "json_schema", "schema": FORM}}},
+        {"output_config": {"format": {"schema": FORM}}},
+        {"chat_template_kwargs": {"form": FORM}},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": FORM}}},
+    ],
+)
+async def test_forms_stay_forms_in_whatever_parameter(params: dict[str, Any]) -> None:
+    assert (await protected(said("Hello"), **params)).request.params == params
+
+
+async def test_numbers_of_the_protocol_stay_whatever_else_is_one() -> None:
+    number = 12000
+    params: dict[str, Any] = {
+        "max_tokens": number,
+        "max_completion_tokens": number,
+        "timeout": number,
+        "thinking": {"type": "enabled", "budget_tokens": number},
+        "reasoning": {"max_tokens": number},
+        "stream_options": {"chunk": number},
+        "logit_bias": {str(number): -100},
+        "chat_template_kwargs": {"thinking_budget": number},
+        "stop_token_ids": [number],
+        "input": [number] * 40,
+        "tools": [tool(password_max_age={"type": "integer", "default": number, "enum": [number]})],
+    }
+    result = {"role": "tool", "tool_call_id": "c1", "content": f'{{"password": {number}}}'}
+    asked = (said(f"pin_code: {number}"), calling(f'{{"password": {number}}}'), result)
+    found = await protected(*asked, **params)
+    assert str(number) not in str(found.request.messages)
+    assert found.request.params == params
+    found = await protected(said(f"id {CARD}"), max_tokens=CARD, logit_bias={str(CARD): CARD})
+    assert found.request.params["max_tokens"] == CARD
+    assert str(CARD) not in cast(dict[str, Any], found.request.params["logit_bias"])
+
+
+async def test_what_a_reply_repeats_is_masked_as_it_was_asked() -> None:
+    asked = {"max_tokens": CARD, "metadata": {"phone": 20123456}, "tools": [tool(n=FORM)]}
+    detector = Structured((*RECOGNISERS, Terms(["Echo"])))
+    shield = Shield(Mint(b"a secret of sixteen bytes"), [detector], rules=Rules())
+    request = Request(id="d", messages=(said("Hello"),), params={**asked, ECHO: asked})
+    found = dict((await shield.protect(request)).request.params)
+    assert found.pop(ECHO) == found
+    assert MAIL not in str((await protected(said("Hello"), **{ECHO: {ECHO: MAIL}})).request.params)
+    assert MAIL not in str((await protected(said("Hello"), **{ECHO: MAIL})).request.params)
+    assert found["max_tokens"] == CARD
+    assert "20123456" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"properties": {"type": "object", "properties": {"type": {"type": "string"}}}},
+        {"type": {"type": {"bad": 1}}, "of": {"type": [["string"], None]}},
+        {"properties": {"type": {"type": "string"}, "properties": {"properties": 1}}},
+    ],
+)
+async def test_no_form_of_a_tool_is_too_odd(properties: dict[str, Any]) -> None:
+    form = tool(feature={"type": "object", "properties": properties}, to={"type": "string"})
+    found = await protected(said('{"phone": 14155552671}'), tools=[form])
+    placeholder = json.loads(str(found.request.messages[0]["content"]))["phone"]
+    told = found.vault.unmask(json.dumps({"to": placeholder, "n": placeholder}), in_json=True)
+    assert json.loads(told) == {"to": "14155552671", "n": 14155552671}
 
 
 async def test_a_name_that_the_protocol_does_not_have_is_read() -> None:
@@ -215,6 +305,8 @@ async def test_what_is_encoded_is_unread(message: dict[str, Any], params: dict[s
 async def test_whatever_the_shape(messages: list[dict[str, Any]], params: dict[str, Any]) -> None:
     shield = Shield(Mint(b"a secret of sixteen bytes"), [Structured()], rules=Rules())
     told = tuple({"role": "user", **one} for one in messages)
+    # A parameter that is a number is the protocol's.
+    params = {name: item for name, item in params.items() if not isinstance(item, (int, float))}
     found = await shield.protect(Request(id="dec_1", messages=told, params=params))
     sent = msgspec.json.encode(found.request).decode()
     assert MAIL not in sent

@@ -21,10 +21,13 @@ def spoken(params: Mapping[str, object]) -> frozenset[str]:
     while waiting:
         one = waiting.pop()
         if isinstance(one, Mapping):
+            # The names of properties are no fields of a form: one may be `properties` or `type`.
             properties = one.get("properties")
-            for name, form in properties.items() if isinstance(properties, Mapping) else ():
+            forms = properties if isinstance(properties, Mapping) else {}
+            for name, form in forms.items():
                 (texts if _types(form) == TEXT else others).add(name)
-            waiting.extend(one.values())
+            waiting.extend(forms.values())
+            waiting.extend(item for item in one.values() if item is not forms)
         elif isinstance(one, (list, tuple)):
             waiting.extend(one)
     return frozenset(texts - others)
@@ -43,5 +46,6 @@ def _types(form: object) -> frozenset[str]:
         elif isinstance(one, Mapping) and told == "array":
             waiting.append(one.get("items"))
         else:
-            found.update(told if isinstance(told, (list, tuple)) else [told or ""])
+            said = told if isinstance(told, (list, tuple)) else [told]
+            found.update(kind if isinstance(kind, str) else "" for kind in said)
     return frozenset(found - {"null"}) or UNKNOWN

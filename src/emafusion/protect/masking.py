@@ -14,7 +14,7 @@ from typing import Final
 
 from emafusion.protect.bare import Numbers
 from emafusion.protect.entities import Entity, apart
-from emafusion.protect.nested import meanings
+from emafusion.protect.meanings import meanings
 from emafusion.protect.placeholders import ANY
 from emafusion.protect.vault import Vault
 

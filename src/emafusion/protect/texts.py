@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
+from types import MappingProxyType
 from typing import Final
 
 from emafusion.errors import RequestError
-from emafusion.protect.beside import BOUNDS, Place, neutral
+from emafusion.protect.beside import BOUNDS, LONG, SHORT, Place
 from emafusion.types import Request, replace
 
 Change = Callable[[str], str]
@@ -49,9 +51,19 @@ FORMS = frozenset({"tools", "functions", "response_format", "audio", "metadata",
 """Parameters that show a model nothing, whatever names are in them."""
 SCHEMAS = frozenset({"tools", "functions", "response_format"})
 """Parameters with the forms of arguments and answers in them."""
+NAMED: Final = MappingProxyType({"metadata": SHORT, "chat_template_kwargs": LONG})
+"""Parameters with names as arguments have, and the least numbers that are read there."""
+COUNTED = frozenset({
+    "logit_bias", "thinking", "reasoning", "stream_options", "context_management", "output_config",
+    "web_search_options", "provider", "prediction", "cache_control", "generation_config",
+    "generationConfig", "options",
+})  # fmt: skip
+"""Parameters whose numbers are the protocol's, or a vendor's: none stands for anybody."""
 DEEPEST = 64
-LONG_NUMBER, ENDLESS_NUMBER = 10**4, 10**40
-"""Numbers between which one may stand for a person or an account."""
+ENDLESS_NUMBER = 10**40
+"""Too large a number to stand for a person or an account."""
+MANY, LONGER = 32, len(str(LONG))
+"""Numbers of a list beyond which those with fewer digits than this are read as one text."""
 _ENCODED: Final = re.compile(r"data:[\w.+\-/;=]{0,200};base64,[A-Za-z0-9+/=_\-\s]*")
 _BLOB: Final = re.compile(r"[A-Za-z0-9+/=_\-]{64,}")
 _NOT_OF_IDENTIFIERS: Final = re.compile(r"[^\w\-]")
@@ -72,7 +84,13 @@ def changed(request: Request, change: Change) -> Request:
 
 def _changed(request: Request, place: Place) -> Request:
     messages = tuple(_fields(message, place) for message in request.messages)
-    params = _fields(request.params, place, params=True)
+    asked = dict(request.params)
+    echo = asked.pop(ECHO, None)
+    params = _fields(asked, place, params=True)
+    if isinstance(echo, Mapping):
+        params[ECHO] = _fields(echo, place, params=True)
+    elif echo is not None:
+        params[ECHO] = _field(ECHO, echo, place, depth=0)
     return replace(
         request,
         messages=messages,
@@ -154,27 +172,26 @@ def _fields(
     """A message's or the parameters' own fields; what is no word is no name of the protocol's."""
     return {
         name if _WORD.fullmatch(name) else place.name(name): item
-        # A seed stands for nobody, and has to stay a number.
-        if name == "seed" and isinstance(item, int)
-        else _field(name, item, _of_param(name, item, place) if params else place, depth=0)
+        # A parameter that is a number stands for nobody, and has to stay one.
+        if params and isinstance(item, (int, float))
+        else _field(name, item, _of_param(name, place) if params else place, depth=0)
         for name, item in value.items()
     }
 
 
-def _of_param(name: str, value: object, place: Place) -> Place:
+def _of_param(name: str, place: Place) -> Place:
     """The place of a parameter: a form, or what has names as arguments have, or neither."""
     if name in SCHEMAS:
         return Place(place.change, form=True)
-    return place.given() if isinstance(value, Mapping) and name != ECHO else place
+    if name in COUNTED:
+        return Place(place.change, least=inf)
+    return place.given(NAMED[name]) if name in NAMED else place
 
 
 def _mapping(value: Mapping[str, object], place: Place, depth: int) -> dict[str, object]:
-    beside = place.beside(value)
     return {
-        place.name(name): _field(
-            name, item, (beside if neutral(name) else place).under(name), depth=depth + 1
-        )
-        for name, item in value.items()
+        place.name(name): _field(name, item, within, depth=depth + 1)
+        for name, item, within in place.within(value)
     }
 
 
@@ -203,21 +220,50 @@ def _value(value: object, place: Place, depth: int) -> object:
     if isinstance(value, Mapping):
         return _mapping(value, place, depth)
     if isinstance(value, (list, tuple)):
-        return [_value(item, place.at(value, n), depth + 1) for n, item in enumerate(value)]
+        told = _many(value, place)
+        return [
+            told[n] if n in told else _value(item, place.at(value, n), depth + 1)
+            for n, item in enumerate(value)
+        ]
     if isinstance(value, (int, float)):
-        return _number(value, place)
+        digits = _digits(value, place)
+        return _signed(value, digits, place.number(digits)) if digits else value
     return value
 
 
-def _number(value: float, place: Place) -> object:
-    """`value`, or a text in its place where that is changed as one."""
-    if place.form and place.field in BOUNDS:
+def _many(value: Sequence[object], place: Place) -> dict[int, object]:
+    """What is in the place of the short numbers of a list that has many; they are one text."""
+    digits = {
+        n: said for n, one in enumerate(value) if 0 < len(said := _digits(one, place)) < LONGER
+    }
+    if len(digits) <= MANY:
+        return {}
+    text = f"[{', '.join(digits.values())}]"
+    said = place.numbers(text)
+    try:
+        told = json.loads(said)
+    except ValueError:
+        told = []
+    if len(told) != len(digits):
+        # A value goes over some of them: what is said of all is in the place of the first.
+        told = [said, *[""] * (len(digits) - 1)]
+    pairs = zip(digits.items(), told, strict=True)
+    return {n: _signed(value[n], old, str(one)) for (n, old), one in pairs}
+
+
+def _digits(value: object, place: Place) -> str:
+    """The digits of a number that may stand for a person or an account; none of another."""
+    if not isinstance(value, (int, float)) or (place.form and place.field in BOUNDS):
+        return ""
+    read = place.least <= abs(value) < ENDLESS_NUMBER and value == int(value)
+    return str(abs(int(value))) if read else ""
+
+
+def _signed(value: object, digits: str, said: str) -> object:
+    """The number `value`, or what is `said` in place of its `digits`."""
+    if said == digits:
         return value
-    if not LONG_NUMBER <= abs(value) < ENDLESS_NUMBER or value != int(value):
-        return value
-    digits = str(abs(int(value)))
-    said = place.number(digits)
-    return value if said == digits else f"{'-' * (value < 0)}{said}"
+    return f"-{said}" if isinstance(value, (int, float)) and value < 0 else said
 
 
 def _arguments(written: str, place: Place, depth: int) -> str:

@@ -7,19 +7,11 @@ not where in a request they stood, nor how an answer is laid out.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import quote
 
 from emafusion.protect.entities import LITERAL
-from emafusion.protect.nested import (
-    ESCAPES,
-    LOOK,
-    begins_json,
-    escaped,
-    field_depth,
-    last_key,
-    string_depth,
-)
+from emafusion.protect.nested import ESCAPES, LOOK, escaped, last_key
 from emafusion.protect.placeholders import (
     ANY,
     DIGEST,
@@ -31,6 +23,7 @@ from emafusion.protect.placeholders import (
     unfinished,
     written,
 )
+from emafusion.protect.within import Within
 
 _DIGESTS = re.compile(rf"(?<![a-zA-Z0-9])[a-zA-Z2-7]{{{DIGEST}}}(?![a-zA-Z0-9])")
 """What may be a placeholder's digest, however that is written."""
@@ -128,32 +121,40 @@ class Vault:
     def unmask(self, text: str, *, in_json: bool = False) -> str:
         """`text` with values in place of placeholders.
 
-        `in_json`, and where it begins as JSON does, they are escaped as strings of JSON are, and
-        right behind a field's name of JSON as strings there are. A placeholder that stands for
-        nothing here stays as it is.
+        In strings of JSON, and wherever `in_json`, they are escaped as often as those are within
+        each other. A placeholder that stands for nothing here stays as it is.
         """
-        return self.part(text, 0, len(text), in_json=in_json or begins_json(text))
+        if not self._mentioned(text):
+            return text
+        return self.part(text, 0, len(text), within=Within(always=in_json))
 
-    def part(self, text: str, start: int, end: int, *, in_json: bool, key: str = "") -> str:
+    def part(self, text: str, start: int, end: int, *, within: Within, key: str = "") -> str:
         """As :meth:`unmask`, of `text` from `start` to `end`, where `key` is JSON's last before.
 
-        What is before `start` is looked at, for it shows where in JSON this is; and what is behind
-        `end`, for it may show that what ends there is no placeholder, as in :meth:`settled`, whose
-        places alone are ends.
+        `within` has read what is before `start`, and reads on to `end`. What is behind that is
+        looked at, for it may show that what ends there is no placeholder, as in :meth:`settled`,
+        whose places alone are ends.
         """
         if not self._mentioned(text, start):
+            within.read(text[start:end])
             return text[start:end]
         said: list[str] = []
+        read = start
         for found in written(self.kinds).finditer(text, start):
             known = self._known(found) if found.end() <= end else None
             if known is None:
                 continue
             first, last = found.span()
+            within.read(text[read:first])
+            depth, read = within.depth, last
+            within.value()
             key = self.key(text, start, first) or key
-            if self._is_bare(found) and not (in_json and key in self._spoken):
+            if self._is_bare(found) and not (depth and key in self._spoken):
                 first, last = self._with_quotes(found, start, end)
-            said += text[start:first], _spelt(known, found, in_json=in_json)
+            coded = found[0].startswith("%")
+            said += text[start:first], quote(known, safe="") if coded else escaped(known, depth)
             start = last
+        within.read(text[read:end])
         return "".join([*said, text[start:end]])
 
     def key(self, text: str, start: int, end: int) -> str:
@@ -170,24 +171,29 @@ class Vault:
         kinds = self.kinds
         placeholders = list(written(kinds).finditer(text, start))
         spans = [found.span() for found in placeholders]
-        begin, last = start, placeholders[-1] if placeholders else None
+        begin = start
         start = max(start, len(text) - LONGEST)
         while (found := unfinished(kinds).search(text, start)) is not None:
             within = next((end for a, end in spans if a < found.start() < end), None)
             if within is None:
-                return self._settled_quotes(text, begin, found.start(), last=last)
+                return self._settled_quotes(text, begin, found.start(), those=placeholders)
             start = within
-        return self._settled_quotes(text, begin, len(text), last=last)
+        return self._settled_quotes(text, begin, len(text), those=placeholders)
 
     def _settled_quotes(
-        self, text: str, start: int, end: int, *, last: re.Match[str] | None
+        self, text: str, start: int, end: int, *, those: Sequence[re.Match[str]]
     ) -> int:
         """The place, not behind `end`, before which no quote may yet go with a number.
 
-        `last` is the last placeholder in `text`.
+        `those` are the placeholders in `text`.
         """
         if not self._bare:
             return end
+        for one in those[:-1]:
+            # A quote that goes with one goes with no other.
+            if self._known(one) is not None:
+                _, start = self._with_quotes(one, start, len(text))
+        last = those[-1] if those else None
         mark = "" if last is None or not self._is_bare(last) else _mark(text, start, last.start())
         if last is not None and mark:
             rest = text[last.end() : last.end() + len(mark)]
@@ -250,14 +256,6 @@ def _mark(text: str, start: int, end: int) -> str:
     return text[begin:end] if begin >= max(start, end - 1 - ESCAPES) else ""
 
 
-def _spelt(value: str, found: re.Match[str], *, in_json: bool) -> str:
-    """`value` as it is written in the place of the placeholder `found`."""
-    if found[0].startswith("%"):
-        return quote(value, safe="")
-    text, start = found.string, found.start()
-    return escaped(value, string_depth(text, start) if in_json else field_depth(text, start))
-
-
 class Unmasking:
     """Puts values back into a text that comes in pieces.
 
@@ -267,8 +265,7 @@ class Unmasking:
 
     def __init__(self, vault: Vault, *, in_json: bool = False) -> None:
         self._vault = vault
-        self._in_json = in_json
-        self._begun: str | None = ""
+        self._within = Within(always=in_json)
         self._text = ""
         self._said = 0
         self._key = ""
@@ -276,23 +273,17 @@ class Unmasking:
     def feed(self, piece: str) -> str:
         """What can be said once `piece` has come."""
         self._text += piece
-        if self._begun is not None:
-            self._begins(self._begun + piece)
         return self._upto(self._vault.settled(self._text, self._said))
 
     def end(self) -> str:
         """What was held back, once nothing more comes."""
         return self._upto(len(self._text))
 
-    def _begins(self, begun: str) -> None:
-        """Note whether the text that has `begun` so is JSON, until that cannot change any more."""
-        self._in_json = self._in_json or begins_json(begun)
-        self._begun = None if self._in_json or len(begun) > LOOK else begun
-
     def _upto(self, place: int) -> str:
-        said = self._vault.part(self._text, self._said, place, in_json=self._in_json, key=self._key)
+        part = self._vault.part
+        said = part(self._text, self._said, place, within=self._within, key=self._key)
         self._key = self._vault.key(self._text, self._said, place) or self._key
-        # What stands before a placeholder says whether it is one, and how its value is written.
+        # What stands before a placeholder says whether it is one.
         kept = max(place - LOOK, 0)
         self._text = self._text[kept:]
         self._said = place - kept

@@ -32,6 +32,15 @@ NOBODY = ("255.", "0.", "127.0.")
 """What masks begin with, and the addresses of every machine."""
 AT_LEAST = (">=", ">= ", "<=", "<= ", "~=", "~= ", "~> ")
 """What stands between a package and its version."""
+PACKAGE = re.compile(
+    r"(?P<name>[a-z][\w.-]{0,60})[\s\"',:(\[]{0,4}"
+    r"(?:[<>~=!]{1,2} ?\d[\w.]{0,30}[\s\"',]{0,3}(?:and )?)?[\"']?(?:[<>~]=|~>) ?\Z"
+)
+REACHED = re.compile(
+    r"(?<![a-z])ip(?!y)|(?<![hpsz])ip\Z|addr|host|src|dst|source|dest|subnet|network|gateway|peer"
+    r"|remote|client|\A(?:and|or|where|if|not|in|than|from|to)\Z"
+)
+"""Of what is compared with an address: no package's name."""
 PAIRS = re.compile(r"(?:[0-9a-fA-F]{2}:){7}[0-9a-fA-F]{2}")
 NET = re.compile(r"(?:[fF][eE]80|[fF][cCdD][0-9a-fA-F]{2}|2[0-9a-fA-F]{3})::")
 PARTS = frozenset((1, 2, 3))
@@ -85,7 +94,12 @@ def _address(reading: Reading, start: int) -> Iterator[Entity]:
     bare = said.removesuffix("v").rstrip(" :=").removesuffix(" to").removesuffix(" is")
     if bare.endswith(VERSION) or said.rstrip("\"' :=(").endswith("version"):
         return
-    if not said.endswith(("==", " v", "(v", *AT_LEAST)):
+    if said.endswith(AT_LEAST):
+        package = PACKAGE.search(reading.before(start, 120))
+        least = package is not None and REACHED.search(package["name"]) is None
+    else:
+        least = said.endswith(("==", " v", "(v"))
+    if not least:
         yield Entity(kind="IP", start=start, end=found.end(), score=0.8)
 
 

@@ -62,22 +62,46 @@ CALL = re.compile(r"\w\([^()]*\Z")
 BASIC = re.compile(
     r"\b(?:bearer|basic|token|apikey) (?P<value>[\w.~+/=-]{16,2000})(?![\w.~+/=-])", re.ASCII
 )
-_OPTION = r"[^\n\x00]{0,200}?\s"
-_SHORT = r"[\"']?(?P<{}>(?=[^\s\"']{{0,80}}[\d!#$%&*+@^~=])(?!-)[^\s\"']{{5,80}})"
 COMMAND = re.compile(
-    r"\b(?:curl|wget|http|https|lftp|svn|mysql\w*|mariadb|psql|redis-cli|sshpass|smbclient|mongo\w*)"
-    rf"\b{_OPTION}(?:(?:-u|--user|-U)[ =]?[\"']?[^\s:,%\"']{{1,60}}[:,%](?P<user>[^\s\"'@]{{3,80}})"
-    rf"|(?:-p|-a|-P){_SHORT.format('short')})"
-    # Others have a port or a database behind such an option and a blank.
-    rf"|\b(?:sshpass|mongo\w*|(?:docker|podman|nerdctl|az|oc|skopeo|buildah|helm registry) login)\b"
-    rf"{_OPTION}-p[ =]{_SHORT.format('apart')}|\bredis-cli\b{_OPTION}-a[ =]{_SHORT.format('other')}"
-    rf"|\bsqlplus\s{{1,3}}\w{{1,30}}/(?P<slash>[^\s\"'@/]{{5,80}})@"
-    rf"|\bidentified (?:with [\w\"']{{1,40}} )?by (?:password )?{_SHORT.format('sql')}",
+    r"\b(?:(?P<mysql>mysql\w*|mariadb)|(?P<apart>sshpass|mongo\w*)|(?P<redis>redis-cli)"
+    r"|(?P<other>curl|wget|https?|lftp|svn|psql|smbclient)"
+    r"|(?P<login>(?:docker|podman|nerdctl|az|oc|skopeo|buildah|helm registry) login))\b",
     re.ASCII,
 )
-"""Commands and statements with a password in them; what is a variable is none."""
+"""Commands that take a password as an option."""
+REACH, LONGEST = 200, 150
+"""Characters behind a command in which its options begin; of one with its value."""
+COMMANDED = re.compile(r"(?:[^\n\x00]|\n(?<=\\\n)|\n(?=--?[a-z]))*+")
+"""What a command goes on with, over lines too."""
+_PORT = r"(?!\d{2,5}(?::\d{2,5})?(?!\S))"
+_SHORT = r"[\"']?(?P<value>(?=[^\s\"']{0,80}[\d!#$%&*+@^~=])(?!-)[^\s\"']{5,80})"
+_USER = r"[ =]?[\"']?[^\s:,%\"']{1,60}[:,%](?P<value>[^\s\"'@]{3,80})"
+
+
+def _option(form: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\S){form}", re.ASCII)
+
+
+_ALL = (
+    _option(rf"(?:-u|--user){_USER}"),
+    _option(rf"-[pa]{_PORT}{_SHORT}"),
+)
+OPTIONS = {
+    "mysql": (*_ALL, _option(rf"-p{_SHORT}")),
+    "apart": (*_ALL, _option(rf"-p[ =]{_PORT}{_SHORT}"), _option(rf"(?<=sshpass )-p ?{_SHORT}")),
+    "redis": (*_ALL, _option(rf"-a[ =]{_SHORT}")),
+    "other": _ALL,
+    # Others have a port or a database behind such an option and a blank.
+    "login": (_option(rf"-p[ =](?!\d{{2,5}}:\d){_SHORT}"),),
+}
+"""Options with a password in them, each by itself: one hides no other. A variable is none."""
+STATED = re.compile(
+    rf"\bsqlplus\s{{1,3}}(?:-\w{{1,8}}\s{{1,3}}){{0,3}}\w{{1,30}}/(?P<slash>[^\s\"'@/]{{5,80}})@"
+    rf"|\bidentified (?:with [\w\"']{{1,40}} )?by (?:password )?{_SHORT}",
+    re.ASCII,
+)
+"""Statements, and names, with a password in them."""
 STATEMENT = re.compile(r"\b(?:create|alter|grant)\b[^;]*\Z")
-GIVEN = ("user", "short", "apart", "other", "slash", "sql")
 PAIRED = Cues("zugangsdaten credentials$ login$ logindaten identifiants$ accesso$")
 LOGIN = re.compile(r"\b(?:login|logins|user|username|benutzer|machine|utilisateur|usuario)\b")
 SLASHED = re.compile(r"[: ]{1,3}[\w.@+-]{2,60} ?[/|:,] ?(?P<value>[^\s,;]{5,80})")
@@ -96,6 +120,9 @@ PROGRAM = re.compile(
     r"[a-z_]\w*(?:\.[a-z_]\w*)*[(\[].*|[a-z_][a-z_]*(?:\.[a-z_]+)+;?|\w+->\w+.*|@\w+|self\.\w+.*"
 )
 """Code that says where a secret is had from."""
+WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+SHORTEST_WORDS = 2.4
+"""The mean length of words and numbers in the names of a program."""
 NAMED = re.compile(r"[a-z_]*(?:pass|pwd|secret|token|key|credential)[a-z_]*")
 PROSE = re.compile(
     r"\b(?:must|enter|your|forgot|forgotten|reset|required|should|characters|please|confirm|the|a"
@@ -144,15 +171,33 @@ def passwords(reading: Reading) -> Iterator[Entity]:
 def _commanded(reading: Reading) -> Iterator[tuple[int, int]]:
     """Where the secrets of commands and statements stand."""
     for found in COMMAND.finditer(reading.spanned):
-        name = next(name for name in GIVEN if found[name] is not None)
-        start, over = found.span(name)
-        value = reading.text[start:over].rstrip(";)") if name == "sql" else found[name]
-        # Prose says of what things are identified by.
-        prose = name == "sql" and not (
-            strong(value) or STATEMENT.search(reading.before(found.start(), 120))
-        )
-        if not prose and NOTHING.match(value.lower()) is None:
+        yield from _options(reading, found)
+    for found in STATED.finditer(reading.spanned):
+        start, over = found.span("value" if found["slash"] is None else "slash")
+        value = reading.text[start:over]
+        if found["slash"] is None:
+            value = value.rstrip(";)")
+            # Prose says of what things are identified by.
+            stated = STATEMENT.search(reading.before(found.start(), 120))
+            if not (strong(value) or stated):
+                continue
+        if NOTHING.match(value.lower()) is None:
             yield start, start + len(value)
+
+
+def _options(reading: Reading, command: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Where the secrets in the options of `command` stand."""
+    folded, start = reading.spanned, command.end()
+    said = COMMANDED.match(folded, start, start + REACH + LONGEST)
+    over = start if said is None else said.end()
+    if "-" not in folded[start:over]:
+        return
+    for found in (one for form in OPTIONS[command.lastgroup or ""]
+                  for one in form.finditer(folded, start, over)):  # fmt: skip
+        value = found["value"]
+        port = value.isdigit() and reading.text[found.start() + 1] == "P"
+        if not (port or found.start() > start + REACH or NOTHING.match(value)):
+            yield found.span("value")
 
 
 def told(reading: Reading, found: re.Match[str], *, sure: bool) -> tuple[int, int] | None:
@@ -169,7 +214,7 @@ def told(reading: Reading, found: re.Match[str], *, sure: bool) -> tuple[int, in
     if len(value) < LEAST or NOTHING.match(value.lower()) is not None:
         return None
     if not sure:
-        code = group == "bare" and PROGRAM.fullmatch(value.lower()) is not None
+        code = group == "bare" and PROGRAM.fullmatch(value.lower()) and not drawn(value)
         right = says not in BARELY[1:] and not code and random(value)
     elif "\n" in found["says"]:
         right = secret(value) and _alone(reading, end, start + len(value))
@@ -240,6 +285,13 @@ def _told(reading: Reading, end: int) -> bool:
     return re.search(r"(?:^|\s)--?[\w-]{2,30}\Z", before) is not None or (
         LOGIN.search(before) is not None
     )
+
+
+def drawn(value: str) -> bool:
+    """Whether `value` is made of no names: capitals, small letters and digits change too often."""
+    said = WORDS.findall(value)
+    changes = sum(map(len, said)) < SHORTEST_WORDS * len(said)
+    return changes and any(map(str.isupper, value)) and any(map(str.islower, value))
 
 
 def mixed(value: str) -> bool:

@@ -17,7 +17,9 @@ _OVER = r"(?![0-9A-Za-z]|[-/ .]\d)"
 WORLDWIDE = re.compile(r"[1-9](?:[ .\-/()]{0,3}\d){6,14}(?!\d)")
 WRAPPED = re.compile(r"[1-9](?:[ .\-/()\n]{0,3}\d){8,12}(?!\d)")
 DOUBLE_0 = re.compile(
-    r"00[) ]? ?(?:1(?:[ \-/()]{0,3}\d){10}|[2-9](?:[ \-/()]{0,3}\d){7,14})(?!\d|\.\d)"
+    r"00(?:[) ]? ?(?:1(?:[ \-/()]{0,3}\d){10}|[2-9](?:[ \-/()]{0,3}\d){7,14})"
+    # Australia dials 0011.
+    r"|11[ -][1-9](?:[ \-/()]{0,3}\d){7,13}|11[1-9]\d{9,13})(?!\d|\.\d)"
 )
 AMERICAN = re.compile(
     r"(?:1[ .-])?(?:(?!\d11)[2-9]\d\d(?:\) ?|[ .-])|\([2-9]\d\d\) ?)(?!\d11)[2-9]\d\d[ .-]\d{4}"
@@ -38,7 +40,7 @@ _TRIPLE = re.compile(
     rf"(?:[5679]\d\d(?:[ .-]\d{{3}}){{2}}|[679]\d\d(?:[ .-]\d\d){{3}}|9\d\d \d\d \d{{3}}"
     rf"|3\d\d[ ./-](?:\d{{3}}[ .-]?\d{{4}}|\d{{7}})){_OVER}"
 )
-_FOUR = re.compile(rf"(?!20)[2-9]\d{{3}}-(?!(?<=00-)\d\d(?:99|00))\d{{4}}{_OVER}")
+_FOUR = re.compile(rf"[2-9]\d{{3}}-(?!(?<=00-)\d\d(?:99|00))\d{{4}}{_OVER}")
 _FIVE = re.compile(rf"(?:[6-9]\d{{4}}[ -]\d{{5}}|9\d{{4}}-\d{{4}}){_OVER}")
 GROUPED = (_PAIR, _TRIPLE, _FOUR, _FIVE)
 """Numbers without a 0: ES, PL, IT, NO, IN, BR."""
@@ -47,6 +49,8 @@ NUMBERED = re.compile(
     r"|issues?|cases?|http)[\s:=#.]{1,3})\Z"
 )
 """Before two groups of four that are a range, or the number of something: a fault, a ticket."""
+OF_YEAR = re.compile(r"(?:\A|(?<![^\W_])(?:ms|bulletin|advisory) )\Z")
+"""The same where the first is a year."""
 RUSSIAN = re.compile(r"[78] ?\(?\d{3}\)? ?\d{3}-\d\d-\d\d(?![0-9A-Za-z-])")
 BRAZILIAN = re.compile(r"[1-9]\d\)? ?9\d{4}-\d{4}(?![0-9A-Za-z-])")
 KOREAN = re.compile(r"01[016-9]-\d{3,4}-\d{4}(?![0-9A-Za-z-])")
@@ -161,6 +165,16 @@ def _counts(reading: Reading, found: re.Match[str], form: re.Pattern[str]) -> bo
     if form not in GROUPED and not (form is AMERICAN and blanks):
         return False
     in_row = {len(group) for group in said.split()} == {3} and ROUND.search(said) is not None
-    if form is _FOUR and NUMBERED.search(reading.before(start, 12)) is not None:
+    if form is _FOUR and _numbered(reading, start):
         return True
     return in_row or AFTER.match(reading.folded, found.end()) is not None
+
+
+def _numbered(reading: Reading, start: int) -> bool:
+    """Whether two groups of four are a range, or the number of something, of a year's perhaps."""
+    before = reading.before(start, 12)
+    if NUMBERED.search(before) is not None:
+        return True
+    return reading.text.startswith(("200", "201", "202"), start) and (
+        OF_YEAR.search(before) is not None
+    )

@@ -117,6 +117,15 @@ HEADERS = re.compile(rf"(?:{_AROUND}[A-Z][A-Za-z-]{{2,24}}: [^\n\x00]{{0,200}}(?
 LINE = re.compile(
     rf"(?P<around>{_AROUND})(?P<said>[A-Za-z0-9+/=]+)(?P<alone>(?={_AROUND}(?:\n|\Z)))?"
 )
+BESIDE = re.compile(
+    r"(?:[^\n\x00]{0,120}\n){0,3}?(?P<before>[^\n\x00]{0,120}?)(?<![A-Za-z0-9+/=])"
+    r"(?P<said>[A-Za-z0-9+/=]{40,})(?P<behind>[^\n\x00]{0,40})"
+)
+"""A line of a key with more in its line: what `grep`, logs and listings write there."""
+RUNS = re.compile(r"[A-Za-z0-9+/=]+")
+COUNTED = re.compile(r"\s*\d+")
+NEAR = 320
+"""Characters behind a line in which the last one is looked for."""
 RUN = re.compile(r"[A-Za-z0-9+/=]{32}")
 """What no text between a head and a foot has that only tells of them."""
 LEAST_RUN = 16
@@ -172,7 +181,42 @@ def _last(text: str, start: int, over: int) -> int:
         elif not said.isdigit():  # which is the line's number
             break
         line = LINE.match(text, line.end(), over)
+    return _beside(text, end, over)
+
+
+def _beside(text: str, end: int, over: int) -> int:
+    """Where the last line of a key ends of which lines to `end` were read, whatever is beside it.
+
+    A line or two of another may stand between, and its last is short: it is known by what stands
+    around it, as around the one before.
+    """
+    line, found = None, BESIDE.match(text, end, over)
+    while found is not None and _dense(found["said"]):
+        line, end = found, found.end("said")
+        found = BESIDE.match(text, end, over)
+    return end if line is None else _short(text, line, over)
+
+
+def _short(text: str, line: re.Match[str], over: int) -> int:
+    """Where the short line of a key behind `line` ends, within three; where `line` does if none."""
+    place = end = line.end("said")
+    like = COUNTED.sub("0", line["before"]), line["behind"].strip()
+    for n, row in enumerate(text[end : min(over, end + NEAR)].split("\n")[:4]):
+        for said in RUNS.finditer(row) if n else ():
+            last = said.group().endswith("=") or _drawn(said.group(), 1)
+            around = COUNTED.sub("0", row[: said.start()]), row[said.end() :].strip()
+            if last and around == like:
+                return place + said.end()
+        place += len(row) + 1
     return end
+
+
+def _dense(said: str) -> bool:
+    """Whether `said` is drawn by chance of capitals and small letters alike, as no path is."""
+    least = len(said) // 6
+    return all(sum(map(sign, said)) >= least for sign in (str.isupper, str.islower)) and any(
+        map(str.isdigit, said)
+    )
 
 
 def _drawn(said: str, least: int) -> bool:
