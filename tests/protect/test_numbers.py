@@ -98,6 +98,8 @@ def test_versions_and_the_own_machine_are_no_addresses(text: str) -> None:
         "src_ip <= 10.1.2.3",
         "clientIp >= 10.1.2.3",
         "if addr >= 10.1.2.3: drop",
+        "allow server >= 10.1.2.3",
+        "from start >= 10.1.2.3",
         "~> 10.1.2.3",
         "acl src <= 10.1.2.3",
         "iplist >= 10.1.0.5 and <= 10.1.2.3",

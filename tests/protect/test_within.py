@@ -208,3 +208,19 @@ def reading(size: int) -> None:
 
 def test_a_text_is_read_along_in_linear_time() -> None:
     assert growth(reading, 1000, 4000) < LINEAR
+
+
+def at_once(size: int) -> None:
+    """Read a string whose beginning was not seen, and that has no end."""
+    Within().read('INFO {\\"image\\": \\"' + "QUJD" * size)
+
+
+def test_a_long_string_is_read_in_linear_time() -> None:
+    assert growth(at_once, 2500, 10_000) < LINEAR
+
+
+@pytest.mark.parametrize("word", ["NaN", "-Infinity", "Infinity", "None", "null"])
+def test_words_of_numbers_do_not_end_json(word: str) -> None:
+    within = Within()
+    within.read(f'[{word}, "')
+    assert within.depth == 1

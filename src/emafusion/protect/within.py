@@ -14,7 +14,7 @@ from emafusion.protect.nested import DEEPEST
 _STOP: Final = re.compile(r'["\\\n]')
 _OPENS: Final = re.compile(r'["\[{]')
 _SPACE: Final = re.compile(r"\s+")
-_WORDS: Final = frozenset("0123456789+-.eEtrufalsnTFNo")
+_WORDS: Final = frozenset("0123456789+-.eEtrufalsnTFNoIiy")
 """What numbers and the words of JSON, and of Python in their stead, are written with."""
 _MEANT: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
@@ -140,11 +140,11 @@ class Within:
         """As :meth:`_prose`, of what is in a string."""
         if self._escape:
             return self._escaped(text[place], place)
-        found = _STOP.search(text, place)
-        stop = len(text) if found is None else found.start()
+        # One whose beginning was not seen ends where it holds no JSON any more.
+        end = place + 1 if self._unbegun else len(text)
+        found = _STOP.search(text, place, end)
+        stop = end if found is None else found.start()
         if stop > place:
-            # One whose beginning was not seen ends where it holds no JSON any more.
-            stop = place + 1 if self._unbegun else stop
             self._say(text[place:stop])
             return stop
         c = text[place]

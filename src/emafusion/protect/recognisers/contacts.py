@@ -38,7 +38,8 @@ PACKAGE = re.compile(
 )
 REACHED = re.compile(
     r"(?<![a-z])ip(?!y)|(?<![hpsz])ip\Z|addr|host|src|dst|source|dest|subnet|network|gateway|peer"
-    r"|remote|client|\A(?:and|or|where|if|not|in|than|from|to)\Z"
+    r"|remote|client|server|node|range"
+    r"|\A(?:and|or|where|if|not|in|than|from|to|start|end|first|last)\Z"
 )
 """Of what is compared with an address: no package's name."""
 PAIRS = re.compile(r"(?:[0-9a-fA-F]{2}:){7}[0-9a-fA-F]{2}")
