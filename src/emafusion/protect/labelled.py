@@ -8,19 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from emafusion.protect import names
 from emafusion.protect.entities import Entity
-from emafusion.protect.names import CUES, KIND, VALUE, is_name
 from emafusion.protect.pieces import LONGEST
 from emafusion.protect.recognisers.reading import Reading
-from emafusion.protect.recognisers.tables import tabled
 
 
 def labelled(reading: Reading) -> Iterator[Entity]:
     """The names behind keys and under heads of what is more than one piece."""
-    if len(reading.text) <= LONGEST:
-        return
-    yield from tabled(reading, ((KIND, CUES, is_name),))
-    for place in CUES.ends(reading):
-        found = VALUE.match(reading.text, place)
-        if found is not None and is_name(found["value"]):
-            yield Entity(kind=KIND, start=found.start("value"), end=found.end("value"), score=0.45)
+    if len(reading.text) > LONGEST:
+        yield from names.told(reading)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from emafusion.errors import ConfigError, MissingExtraError
@@ -122,15 +122,19 @@ def titled(text: str) -> list[Entity]:
 def keyed(text: str) -> list[Entity]:
     """Names behind a key, or under a head, that says that a person's name stands there."""
     said, back = plain(text)
-    reading = Reading(said)
-    spans = [(one.start, one.end) for one in tabled(reading, ((KIND, CUES, is_name),))]
-    for place in CUES.ends(reading):
-        found = VALUE.match(said, place)
-        if found is not None and is_name(found["value"]):
-            spans.append(found.span("value"))
+    spans = [(one.start, one.end) for one in told(Reading(said))]
     if back is not None:
         spans = [back(start, end) for start, end in spans]
     return [Entity(kind=KIND, start=start, end=end, score=0.45) for start, end in spans]
+
+
+def told(reading: Reading) -> Iterator[Entity]:
+    """The names behind keys, and under heads of columns."""
+    yield from tabled(reading, ((KIND, CUES, is_name),))
+    for place in CUES.ends(reading):
+        found = VALUE.match(reading.text, place)
+        if found is not None and is_name(found["value"]):
+            yield Entity(kind=KIND, start=found.start("value"), end=found.end("value"), score=0.45)
 
 
 def is_name(said: str) -> bool:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from emafusion.errors import RequestError
+from emafusion.protect import forms
 from emafusion.protect.beside import BOUNDS, LONG, SHORT, Place
 from emafusion.types import Request, replace
 
@@ -49,8 +50,6 @@ ECHO = "emafusion echo"
 """Among a request's parameters for a moment: what its reply repeats is masked with it."""
 FORMS = frozenset({"tools", "functions", "response_format", "audio", "metadata", ECHO})
 """Parameters that show a model nothing, whatever names are in them."""
-SCHEMAS = frozenset({"tools", "functions", "response_format"})
-"""Parameters with the forms of arguments and answers in them."""
 NAMED: Final = MappingProxyType({"metadata": SHORT, "chat_template_kwargs": LONG})
 """Parameters with names as arguments have, and the least numbers that are read there."""
 COUNTED = frozenset({
@@ -181,7 +180,7 @@ def _fields(
 
 def _of_param(name: str, place: Place) -> Place:
     """The place of a parameter: a form, or what has names as arguments have, or neither."""
-    if name in SCHEMAS:
+    if name in forms.FORMS:
         return Place(place.change, form=True)
     if name in COUNTED:
         return Place(place.change, least=inf)

@@ -69,6 +69,7 @@ class Memory:
         self.max_age_s = max_age_s
         self._held: dict[str, dict[str, tuple[float, Kept]]] = {}
         self._sizes: dict[str, int] = {}
+        self._size = 0
 
     async def put(self, kept: Kept) -> None:
         """Keep `kept`; one that is larger than all may be is not kept."""
@@ -77,7 +78,8 @@ class Memory:
             return
         self._held.setdefault(kept.tenant, {})[kept.id] = (time.monotonic(), kept)
         self._sizes[kept.tenant] = self._sizes.get(kept.tenant, 0) + kept.size
-        while sum(self._sizes.values()) > self.max_bytes:
+        self._size += kept.size
+        while self._size > self.max_bytes:
             fullest = max(self._sizes, key=self._sizes.__getitem__)
             self._drop(fullest, next(iter(self._held[fullest])))
 
@@ -99,6 +101,7 @@ class Memory:
             return False
         _, kept = held.pop(name)
         self._sizes[tenant] -= kept.size
+        self._size -= kept.size
         if not held:
             del self._held[tenant], self._sizes[tenant]
         return True
